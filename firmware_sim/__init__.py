@@ -1,0 +1,1 @@
+"""A city that needs no city: seeded devices, the reference gateway, storms."""

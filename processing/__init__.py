@@ -1,0 +1,1 @@
+"""What it means: windows, levels and transitions as a pure function of the journal."""
