@@ -30,4 +30,4 @@ class View:
     level: UInt8  # the highest level over the sensor's rules, 0-4
     status: tuple[Status, ...]
     position: int = 0
-    counters: Mapping[str, int] = field(default_factory=dict)  # metric name (with labels) -> count since start
+    counters: Mapping[str, float] = field(default_factory=dict)  # metric name (with labels) -> count since start

@@ -5,12 +5,14 @@ Behind this door nobody asks again whether a field exists or an id is known.
 
 from __future__ import annotations
 
+import math
 import re
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
 from pathlib import Path
-from typing import Any, Final, Literal, TypeVar
+from typing import Any, Final, TypeVar
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -18,11 +20,28 @@ import msgspec
 from ingest.quantity import CATALOGUE, Quantity
 
 DEFAULT_CITY_FILE: Final = Path(__file__).with_name("city.toml")
-_ID: Final = re.compile(r"[a-z0-9-]{1,32}\Z")
-_SENSOR_ID: Final = re.compile(r"[A-Za-z0-9_.:-]{1,64}\Z")
+_GATEWAY_ID: Final = re.compile(r"[a-z0-9-]{1,32}\Z")
 _RESERVED: Final = ("alerts", "cap", "drill", "speak")
-_DURATION: Final = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)\Z")
+TRUSTS: Final = ("normal", "reference")  # reference: a station of the hydromet office
+_SENSOR_ID: Final = re.compile(r"[A-Za-z0-9_.:-]{1,64}\Z")
+_AREA_CODE: Final = re.compile(r"[A-Za-z0-9_-]{1,32}\Z")  # a level of MQTT topics and a part of URLs
+_QUANTITY_NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}\Z")
+_DURATION: Final = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9})?)(ms|s|m|h|d)\Z")
 _UNIT_MS: Final = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
+
+# How msgspec words what it finds wrong -> what was found, what is expected.
+_MISFITS: Final = (
+    (re.compile(r"Expected (.+), got (.+)"), lambda m: (_plain(m[2]), _plain(m[1]))),
+    (re.compile(r"Object missing required field `(.+)`"), lambda m: (f"no {m[1]}", m[1])),
+    (re.compile(r"Object contains unknown field `(.+)`"), lambda m: (f"an unknown key {m[1]}", "the documented keys")),
+    (re.compile(r"Invalid enum value (.+)"), lambda m: (m[1].strip("'"), "one of the documented words")),
+)
+
+_PLAIN: Final = {
+    "str": "text", "float": "a number", "int": "a whole number", "bool": "true or false",
+    "array": "a list", "object": "a table", " | null": "",
+}  # fmt: skip
+_PATH_STEP: Final = re.compile(r"\.([^.\[\]`]+)|\[(\d+)\]")
 
 T = TypeVar("T")
 
@@ -37,6 +56,11 @@ class ConfigError(ValueError):
     def __str__(self) -> str:
         where = f"{self.file}: {self.key}" if self.file else self.key
         return f"{where}: found {self.found!r}, expected {self.expected}"
+
+
+def is_gateway_id(text: str) -> bool:
+    """Whether a gateway may be called so: the name stands in topics, beside reserved words, and as MQTT user name."""
+    return bool(_GATEWAY_ID.match(text)) and text not in _RESERVED and not text.startswith("collector")
 
 
 class Area(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -74,7 +98,7 @@ class SensorRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     lon: float | None = None
     period: str | None = None
     place: str = ""
-    trust: Literal["normal", "reference"] = "normal"
+    trust: str = "normal"
     counter: bool = False
     wrap: float | None = None
     mount_height: float | None = None
@@ -84,15 +108,15 @@ class SensorRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class QuantityRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A `[[quantity]]` as written: a deployment's own, or another public mark for one of the catalogue."""
+    """A `[[quantity]]` as written: a deployment's own, or one of the catalogue with what differs here."""
 
     name: str
     unit: str | None = None
     bounds: tuple[float, float] | None = None
-    public: bool = False
-    decimals: int = 1
-    name_vi: str = ""
-    name_en: str = ""
+    public: bool | None = None
+    decimals: int | None = None
+    name_vi: str | None = None
+    name_en: str | None = None
 
 
 class _CityTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -147,14 +171,41 @@ class City:
 def parse_toml(text: str, into: type[T], file: str = "") -> T:
     """A TOML text as a typed record. Raises ConfigError with the line or the key."""
     try:
-        return msgspec.convert(tomllib.loads(text), into)
-    except tomllib.TOMLDecodeError as error:
+        tables = tomllib.loads(text)
+    except (ValueError, RecursionError) as error:  # the message of tomllib names line and column
         raise ConfigError("line", str(error), "valid TOML", file) from None
+    try:
+        return msgspec.convert(tables, into)
     except msgspec.ValidationError as error:
-        what, _, where = str(error).partition(" - at ")
-        raise ConfigError(
-            where.strip("`").removeprefix("$.") or "the file", what, "the documented shape", file
-        ) from None
+        raise ConfigError(*_misfit(str(error), tables), file) from None
+
+
+def _misfit(said: str, tables: dict[str, Any]) -> tuple[str, object, str]:
+    """What msgspec says of a document, as key (tables with index and id), what was found, what is expected."""
+    what, _, path = said.partition(" - at ")
+    key = ""
+    at: Any = tables
+    for name, index in _PATH_STEP.findall(path):
+        if name:
+            key += f" {name}"
+            at = at.get(name) if isinstance(at, dict) else None
+        else:
+            at = at[int(index)] if isinstance(at, list) else None
+            own = next((at[k] for k in ("id", "code", "name") if k in at), None) if isinstance(at, dict) else None
+            key += f"[{index}]" if own is None else f"[{index}] {own!r}"
+    key = key.strip() or "the file"
+    for pattern, words in _MISFITS:
+        match = pattern.fullmatch(what)
+        if match:
+            found, expected = words(match)
+            return key, at if isinstance(at, (str, int, float)) else found, expected
+    return key, what, "the documented shape"
+
+
+def _plain(types: str) -> str:
+    for technical, plain in _PLAIN.items():
+        types = types.replace(technical, plain)
+    return types.replace("`", "")
 
 
 def duration_ms(text: str, key: str) -> int:
@@ -162,8 +213,8 @@ def duration_ms(text: str, key: str) -> int:
     match = _DURATION.match(text)
     if match is None:
         raise ConfigError(key, text, 'a duration such as "60s", "15m", "24h"')
-    ms = float(match[1]) * _UNIT_MS[match[2]]
-    if not ms.is_integer():
+    ms = Decimal(match[1]) * _UNIT_MS[match[2]]
+    if ms % 1:
         raise ConfigError(key, text, "whole milliseconds")
     return int(ms)
 
@@ -182,14 +233,14 @@ def _resolve(doc: _Document) -> City:
     except (KeyError, ValueError, OSError):
         raise ConfigError("city.timezone", doc.city.timezone, "a zone such as Asia/Ho_Chi_Minh") from None
     quantities = dict(CATALOGUE)
-    for i, row in enumerate(doc.quantity):
-        quantities[row.name] = _quantity(row, CATALOGUE.get(row.name), f"quantity[{i}] {row.name!r}")
+    for name, row in _unique(doc.quantity, "name", "quantity").items():
+        quantities[name] = _quantity(row, CATALOGUE.get(name), f"quantity {name!r}")
     areas = _unique(doc.area, "code", "area")
     for code, area in areas.items():
         _check_area(code, area, areas)
     gateways = _unique(doc.gateway, "id", "gateway")
     for id_ in gateways:
-        if not _ID.match(id_) or id_ in _RESERVED or id_.startswith("collector"):
+        if not is_gateway_id(id_):
             raise ConfigError("gateway.id", id_, "[a-z0-9-]{1,32}, not alerts, cap, drill, speak, collector…")
     rows = _unique(doc.sensor, "id", "sensor")
     sensors = {id_: _sensor(row, quantities, areas, gateways) for id_, row in rows.items()}
@@ -207,8 +258,11 @@ def _unique(rows: list[Any], key: str, table: str) -> dict[str, Any]:
 
 
 def _check_area(code: str, area: Area, areas: Mapping[str, Area]) -> None:
-    if not -90 <= area.lat <= 90 or not -180 <= area.lon <= 180:
-        raise ConfigError(f"area {code!r} lat, lon", (area.lat, area.lon), "degrees")
+    if not _AREA_CODE.match(code):
+        raise ConfigError("area.code", code, "1 to 32 of A-Z a-z 0-9 _ -")
+    _check_words(f"area {code!r} name", area.name)
+    _check_words(f"area {code!r} name_en", area.name_en or area.name)
+    _check_place(f"area {code!r}", area.lat, area.lon)
     seen, up = {code}, area.parent
     while up is not None:
         if up not in areas:
@@ -219,21 +273,34 @@ def _check_area(code: str, area: Area, areas: Mapping[str, Area]) -> None:
         up = areas[up].parent
 
 
+def _check_words(key: str, text: str) -> None:
+    """Names stand in warnings: no control characters, none that turn the direction of writing."""
+    if not text or not text.isprintable():
+        raise ConfigError(key, text, "printable words")
+
+
+def _check_place(key: str, lat: float, lon: float) -> None:
+    if not -90 <= lat <= 90 or not -180 <= lon <= 180:
+        raise ConfigError(f"{key} lat, lon", (lat, lon), "degrees, -90 to 90 and -180 to 180")
+
+
 def _quantity(row: QuantityRow, known: Quantity | None, key: str) -> Quantity:
-    if known is not None:
-        if row.unit not in (None, known.unit):
-            raise ConfigError(f"{key} unit", row.unit, f"{known.unit!r}, the unit of the catalogue")
-        low, high = row.bounds or (known.low, known.high)
-        records = () if row.bounds else known.records
-        return Quantity(known.name, known.unit, low, high, row.public, known.decimals, known.name_vi,
-                        known.name_en, records)  # fmt: skip
-    if row.unit is None or row.bounds is None:
-        raise ConfigError(key, "no unit or no bounds", "unit and bounds = [low, high] of a new quantity")
-    low, high = row.bounds
-    if not low < high:
-        raise ConfigError(f"{key} bounds", row.bounds, "[low, high] with low < high")
-    return Quantity(row.name, row.unit, low, high, row.public, row.decimals, row.name_vi or row.name,
-                    row.name_en or row.name)  # fmt: skip
+    if not _QUANTITY_NAME.match(row.name):
+        raise ConfigError("quantity.name", row.name, "1 to 64 of A-Z a-z 0-9 . _ -")
+    if known is not None and row.unit not in (None, known.unit):
+        raise ConfigError(f"{key} unit", row.unit, f"{known.unit!r}, the unit of the catalogue")
+    if row.bounds is not None and not -math.inf < row.bounds[0] < row.bounds[1] < math.inf:
+        raise ConfigError(f"{key} bounds", row.bounds, "[low, high], finite, low < high")
+    if row.decimals is not None and not 0 <= row.decimals <= 9:
+        raise ConfigError(f"{key} decimals", row.decimals, "0 to 9")
+    if known is None:
+        if row.unit is None or row.bounds is None:
+            raise ConfigError(key, "no unit or no bounds", "unit and bounds = [low, high] of a new quantity")
+        known = Quantity(row.name, row.unit, *row.bounds, name_vi=row.name, name_en=row.name)
+    if row.bounds is not None:  # given bounds stand for every span
+        known = replace(known, low=row.bounds[0], high=row.bounds[1], records=())
+    stated = {name: getattr(row, name) for name in ("public", "decimals", "name_vi", "name_en")}
+    return replace(known, **{name: value for name, value in stated.items() if value is not None})
 
 
 def _sensor(
@@ -252,16 +319,34 @@ def _sensor(
             raise ConfigError(f"{key} {name}", code, "the code of an area")
     if row.gateway is not None and row.gateway not in gateways:
         raise ConfigError(f"{key} gateway", row.gateway, "the id of a gateway")
-    period_ms = None if row.period is None else duration_ms(row.period, f"{key} period")
-    if period_ms is not None and period_ms <= 0:
-        raise ConfigError(f"{key} period", row.period, "more than nothing")
-    if row.wrap is not None and not (row.counter and row.wrap > 0):
-        raise ConfigError(f"{key} wrap", row.wrap, "a positive number beside counter = true")
     area, quantity = areas[row.area], quantities[row.quantity]
+    if (row.lat is None) != (row.lon is None):
+        raise ConfigError(f"{key} lat, lon", (row.lat, row.lon), "both or neither")
+    lat, lon = (area.lat, area.lon) if row.lat is None or row.lon is None else (row.lat, row.lon)
+    _check_place(key, lat, lon)
+    _check_words(f"{key} place", row.place or area.name)
+    _check_device(key, row)
     return Sensor(
-        id=row.id, quantity=quantity, area=row.area, affects=tuple(row.affects) or (row.area,),
-        gateway=row.gateway, lat=area.lat if row.lat is None else row.lat,
-        lon=area.lon if row.lon is None else row.lon, period_ms=period_ms, place=row.place or area.name,
+        id=row.id, quantity=quantity, area=row.area, affects=tuple(dict.fromkeys(row.affects)) or (row.area,),
+        gateway=row.gateway, lat=lat, lon=lon, period_ms=_period_ms(row, key), place=row.place or area.name,
         trust=row.trust, counter=row.counter, wrap=row.wrap, mount_height_m=row.mount_height,
         decoder=row.decoder, station=row.station, public=quantity.public if row.public is None else row.public,
     )  # fmt: skip
+
+
+def _check_device(key: str, row: SensorRow) -> None:
+    if row.trust not in TRUSTS:
+        raise ConfigError(f"{key} trust", row.trust, "one of " + " ".join(TRUSTS))
+    if row.wrap is not None and not (row.counter and 0 < row.wrap < math.inf):
+        raise ConfigError(f"{key} wrap", row.wrap, "a positive number beside counter = true")
+    if row.mount_height is not None and not 0 < row.mount_height < math.inf:
+        raise ConfigError(f"{key} mount_height", row.mount_height, "metres above the ground, more than 0")
+
+
+def _period_ms(row: SensorRow, key: str) -> int | None:
+    if row.period is None:
+        return None
+    period_ms = duration_ms(row.period, f"{key} period")
+    if period_ms <= 0:
+        raise ConfigError(f"{key} period", row.period, "more than nothing")
+    return period_ms

@@ -71,25 +71,24 @@ _ROWS: Final = (
 )
 CATALOGUE: Final[Mapping[str, Quantity]] = MappingProxyType({row.name: row for row in _ROWS})
 
-# unit -> (unit it is converted to, factor, offset): value * factor + offset.
-_TO_BASE: Final = {
-    "mm": ("m", 0.001, 0.0), "cm": ("m", 0.01, 0.0), "m": ("m", 1.0, 0.0), "in": ("m", 0.0254, 0.0),
-    "ft": ("m", 0.3048, 0.0), "V": ("V", 1.0, 0.0), "kV": ("V", 1000.0, 0.0),
-    "°C": ("°C", 1.0, 0.0), "degC": ("°C", 1.0, 0.0), "Cel": ("°C", 1.0, 0.0),
-    "°F": ("°C", 5 / 9, -160 / 9), "degF": ("°C", 5 / 9, -160 / 9),
-}  # fmt: skip
-# Exact factors between two units of length, so that 12 in is not 0.30479999999999996 m or 0.2 mm not 0.0002 * 1000.
+# Exact fractions of a metre: 12 in is then 0.3048 m, not 0.30479999999999996, and 0.2 mm stays 0.2 mm.
 _METRE_PARTS: Final = {"mm": (1, 1000), "cm": (1, 100), "m": (1, 1), "in": (254, 10_000), "ft": (3048, 10_000)}
+_VOLTS: Final = {"V": 1, "kV": 1000}
+_CELSIUS: Final = ("°C", "degC", "Cel")
+_FAHRENHEIT: Final = ("°F", "degF")
 
 
 def convert(value: float, unit: str, to: str) -> float:
     """`value` given in `unit`, in unit `to`. Raises UnitError where the two do not measure the same."""
-    if unit == to:
+    if unit == to or (unit in _CELSIUS and to in _CELSIUS) or (unit in _FAHRENHEIT and to in _FAHRENHEIT):
         return value
     if unit in _METRE_PARTS and to in _METRE_PARTS:
         (up, down), (to_up, to_down) = _METRE_PARTS[unit], _METRE_PARTS[to]
         return value * (up * to_down) / (down * to_up)
-    given, wanted = _TO_BASE.get(unit), _TO_BASE.get(to)
-    if given is None or wanted is None or given[0] != wanted[0]:
-        raise UnitError(f"unit {unit!r} cannot be read as {to!r}")
-    return (value * given[1] + given[2] - wanted[2]) / wanted[1]
+    if unit in _VOLTS and to in _VOLTS:
+        return value * _VOLTS[unit] / _VOLTS[to]
+    if unit in _FAHRENHEIT and to in _CELSIUS:
+        return (value - 32) * 5 / 9
+    if unit in _CELSIUS and to in _FAHRENHEIT:
+        return value * 9 / 5 + 32
+    raise UnitError(f"unit {unit!r} cannot be read as {to!r}")

@@ -1,18 +1,30 @@
-"""Rules: what people set. rules.toml read, checked, resolved per sensor."""
+"""Rules: what people set. rules.toml read and checked; which judgement a rule passes on a sensor."""
 
 from __future__ import annotations
 
+import json
+import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, Literal
+
+import msgspec
+
+from ingest.city import ConfigError, Sensor, duration_ms, parse_toml
 
 DEFAULT_RULES_FILE: Final = Path(__file__).with_name("rules.toml")
+HAZARDS: Final = ("rain", "flood", "power", "school", "toilet")
+WINDOW_MS_MAX: Final = 7 * 86_400_000  # longer windows are refused: what a sensor holds is bounded by them
+_DAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+_NAME: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}\Z")
+_CLOCK: Final = re.compile(r"([01]\d|2[0-3]):([0-5]\d)\Z")
 
 
 class Level(IntEnum):
-    """Levels of our own; words beside them in alerts/words."""
+    """Levels of our own; the words for them stand in alerts/words."""
 
     NONE = 0
     ADVISORY = 1
@@ -33,7 +45,7 @@ class Statistic(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """Local hours in which a rule judges: on `days` (0 Monday) from, to (minutes of the day); to <= from: past midnight."""
+    """Local hours in which a rule judges, on `days` (0 Monday), minutes of the day; to <= from runs past midnight."""
 
     days: frozenset[int]
     from_minute: int
@@ -60,17 +72,48 @@ class Judgement:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One [[rule]]. `everywhere` None: only the stations that bring levels of their own are judged."""
+    """One [[rule]]. `everywhere` None: only the stations that bring levels of their own are judged.
+
+    `written` is its table as canonical JSON: a rule has changed when this has.
+    """
 
     name: str
     hazard: str
     quantity: str
     everywhere: Judgement | None
     stations: Mapping[str, Judgement] = field(default_factory=dict)
+    written: str = ""
+
+    def judgement(self, sensor: Sensor) -> Judgement | None:
+        """How this rule judges `sensor`; None where it does not concern it (see `skips` for rules that cannot)."""
+        found = self._for_station(sensor)
+        return None if found is None or skips(found, sensor) else found
+
+    def why_skipped(self, sensor: Sensor) -> str:
+        """Why a rule that would concern `sensor` does not judge it; "" where it does or does not concern it."""
+        found = self._for_station(sensor)
+        return skips(found, sensor) if found is not None else ""
+
+    def _for_station(self, sensor: Sensor) -> Judgement | None:
+        if sensor.quantity.name != self.quantity:
+            return None
+        return self.stations.get(sensor.station or "", self.everywhere)
+
+
+def skips(judgement: Judgement, sensor: Sensor) -> str:
+    """Why the sensor's period makes the statistic meaningless, or "" (CONTRACTS section 4, Level)."""
+    period_ms = sensor.period_ms or 0
+    if judgement.statistic is Statistic.RISE and judgement.window_ms < 3 * period_ms:
+        return f"a rise needs a window of 3 periods ({3 * period_ms / 1000:g} s)"
+    if judgement.statistic is Statistic.SUM and judgement.window_ms < period_ms:
+        return f"the window is shorter than the period ({period_ms / 1000:g} s)"
+    return ""
 
 
 @dataclass(frozen=True, slots=True)
 class EndsWhen:
+    """An incident held up by long sums ends when this short statistic has stayed below for `for_ms`."""
+
     statistic: Statistic
     window_ms: int
     below: float
@@ -98,3 +141,213 @@ class Rules:
 
     rules: tuple[Rule, ...] = ()
     hazards: Mapping[str, Hazard] = field(default_factory=dict)
+
+
+class _Schedule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename={"from_": "from"}):
+    days: str
+    from_: str
+    to: str
+
+
+class _Judged(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """The keys that a station may set for itself."""
+
+    statistic: Statistic | None = None
+    window: str | None = None
+    levels: dict[Literal["advisory", "warning", "danger", "emergency"], float] | None = None
+    direction: Literal["above", "below"] | None = None
+    clear: float | None = None
+    clear_by: float | None = None
+    hold: str | None = None
+    hold_clear: str | None = None
+    min_readings: int | None = None
+    schedule: _Schedule | None = None
+
+
+class _Rule(_Judged, frozen=True, forbid_unknown_fields=True, omit_defaults=True, kw_only=True):
+    name: str
+    hazard: str
+    quantity: str
+    station: dict[str, _Judged] = {}
+
+
+class _EndsWhen(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename={"for_": "for"}):
+    statistic: Statistic
+    window: str
+    below: float
+    for_: str
+
+
+class _Hazard(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    confirm_km: float = 2.0
+    confirm_within: str = "15m"
+    confirm_by: list[str] | Literal["none"] = []
+    approve_within: str = "10m"
+    quiet: str = "30m"
+    min_update: str = "10m"
+    ends_when: _EndsWhen | None = None
+
+
+class _Document(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    rule: list[_Rule] = []
+    hazard: dict[str, _Hazard] = {}
+
+
+def parse_rules(text: str, file: str = "rules.toml") -> Rules:
+    """The rules that `text` describes. Raises ConfigError for the first thing that is wrong."""
+    try:
+        return _resolve(parse_toml(text, _Document))
+    except ConfigError as error:
+        raise ConfigError(error.key, error.found, error.expected, file) from None
+
+
+def _resolve(doc: _Document) -> Rules:
+    rules: dict[str, Rule] = {}
+    for row in doc.rule:
+        if not _NAME.match(row.name):
+            raise ConfigError("rule.name", row.name, "1 to 64 of a-z 0-9 _ -")
+        if row.name in rules:
+            raise ConfigError("rule.name", row.name, "every name once")
+        rules[row.name] = _rule(row)
+    names = dict.fromkeys([rule.hazard for rule in rules.values()] + list(doc.hazard))
+    hazards = {name: _hazard(name, doc.hazard.get(name, _Hazard())) for name in names}
+    for name, hazard in hazards.items():
+        for other in hazard.confirm_by:
+            if other not in (*HAZARDS, *hazards):
+                raise ConfigError(f"hazard.{name}.confirm_by", other, "the name of a hazard")
+    return Rules(tuple(rules.values()), hazards)
+
+
+def _rule(row: _Rule) -> Rule:
+    key = f"rule {row.name!r}"
+    if not _NAME.match(row.hazard):
+        raise ConfigError(f"{key} hazard", row.hazard, "one of " + " ".join(HAZARDS) + " or a word of your own")
+    everywhere = None if row.levels is None else _judgement(row, row.quantity, key)
+    stations = {}
+    for station, own in row.station.items():
+        where = f"{key} station {station!r}"
+        if own.levels is None and row.levels is None:
+            raise ConfigError(f"{where} levels", None, "levels, since the rule has none of its own")
+        stations[station] = _judgement(_over(row, own), row.quantity, where)
+    if everywhere is None and not stations:
+        raise ConfigError(f"{key} levels", None, "levels, or stations with levels")
+    written = json.dumps(msgspec.to_builtins(row), sort_keys=True)
+    return Rule(row.name, row.hazard, row.quantity, everywhere, stations, written)
+
+
+def _over(rule: _Judged, own: _Judged) -> _Judged:
+    """The station's keys over the rule's: `levels` wholly, the others singly (either way of clearing replaces both)."""
+    merged: dict[str, Any] = {name: getattr(rule, name) for name in _Judged.__struct_fields__}
+    if own.clear is not None or own.clear_by is not None:
+        merged["clear"] = merged["clear_by"] = None
+    for name in _Judged.__struct_fields__:
+        if getattr(own, name) is not None:
+            merged[name] = getattr(own, name)
+    return _Judged(**merged)
+
+
+def _judgement(row: _Judged, quantity: str, key: str) -> Judgement:
+    if row.statistic is None:
+        raise ConfigError(f"{key} statistic", None, "one of " + " ".join(Statistic))
+    above = row.direction != "below"
+    thresholds = _thresholds(row, above=above, key=key)
+    min_readings = 1 if row.min_readings is None else row.min_readings
+    if min_readings < 1:
+        raise ConfigError(f"{key} min_readings", min_readings, "1 or more")
+    return Judgement(
+        statistic=row.statistic,
+        window_ms=_window_ms(row, key),
+        above=above,
+        thresholds=_four(thresholds),
+        clears=_four({k: _clear(row, x, quantity, above=above, key=key) for k, x in thresholds.items()}),
+        hold_ms=duration_ms(row.hold or "0s", f"{key} hold"),
+        hold_clear_ms=duration_ms(row.hold_clear or "0s", f"{key} hold_clear"),
+        min_readings=min_readings,
+        schedule=None if row.schedule is None else _schedule(row.schedule, key),
+    )
+
+
+def _window_ms(row: _Judged, key: str) -> int:
+    if row.statistic is Statistic.LAST:
+        if row.window is not None:
+            raise ConfigError(f"{key} window", row.window, "no window: last has none")
+        return 0
+    if row.window is None:
+        raise ConfigError(f"{key} window", None, f'a window such as "1h" for {row.statistic}')
+    window_ms = duration_ms(row.window, f"{key} window")
+    if not 0 < window_ms <= WINDOW_MS_MAX:
+        raise ConfigError(f"{key} window", row.window, 'more than nothing and at most "7d"')
+    return window_ms
+
+
+def _thresholds(row: _Judged, *, above: bool, key: str) -> dict[int, float]:
+    found = {Level[name.upper()].value: value for name, value in (row.levels or {}).items()}
+    if not found:
+        raise ConfigError(f"{key} levels", row.levels, "at least one of advisory, warning, danger, emergency")
+    if not all(map(math.isfinite, found.values())):
+        raise ConfigError(f"{key} levels", row.levels, "finite numbers")
+    rising = [found[k] for k in sorted(found)]
+    if rising != sorted(rising, reverse=not above):
+        expected = "not falling from advisory to emergency" if above else "not rising from advisory to emergency"
+        raise ConfigError(f"{key} levels", row.levels, expected)
+    return found
+
+
+def _clear(row: _Judged, x: float, quantity: str, *, above: bool, key: str) -> float:
+    """The value that level with threshold `x` has to fall short of to ease (CONTRACTS section 4, Clear values)."""
+    if row.clear is not None and row.clear_by is not None:
+        raise ConfigError(f"{key} clear", (row.clear, row.clear_by), "clear or clear_by, not both")
+    if row.clear_by is not None:
+        clear = x - row.clear_by if above else x + row.clear_by
+    elif row.clear is not None:
+        clear = x * row.clear
+    elif quantity == "voltage" or x == 0:
+        raise ConfigError(f"{key} clear_by", None, "clear or clear_by: voltage and a threshold of 0 must state one")
+    else:
+        clear = x - 0.1 * abs(x) if above else x + 0.1 * abs(x)
+    if not math.isfinite(clear) or (clear > x if above else clear < x):
+        side = "at or below" if above else "at or above"
+        raise ConfigError(f"{key} clear", clear, f"a clear value {side} its threshold {x:g}")
+    return clear
+
+
+def _four(by_level: Mapping[int, float]) -> tuple[float, float, float, float]:
+    one, two, three, four = (by_level.get(k, math.nan) for k in range(1, 5))
+    return one, two, three, four
+
+
+def _schedule(row: _Schedule, key: str) -> Schedule:
+    days: set[int] = set()
+    for part in row.days.split(","):
+        first, _, last = part.strip().lower().partition("-")
+        if first not in _DAYS or (last or first) not in _DAYS:
+            raise ConfigError(f"{key} schedule.days", row.days, 'days such as "mon-sat" or "mon,wed"')
+        start, end = _DAYS.index(first), _DAYS.index(last or first)
+        days.update(day % 7 for day in range(start, end + 1 if end >= start else end + 8))
+    return Schedule(frozenset(days), _minute(row.from_, f"{key} schedule.from"), _minute(row.to, f"{key} schedule.to"))
+
+
+def _minute(text: str, key: str) -> int:
+    match = _CLOCK.match(text)
+    if match is None:
+        raise ConfigError(key, text, 'a time such as "07:00"')
+    return int(match[1]) * 60 + int(match[2])
+
+
+def _hazard(name: str, row: _Hazard) -> Hazard:
+    key = f"hazard.{name}"
+    ends = row.ends_when
+    return Hazard(
+        name=name,
+        confirm_km=row.confirm_km,
+        confirm_within_ms=duration_ms(row.confirm_within, f"{key}.confirm_within"),
+        confirm_by=() if row.confirm_by == "none" else tuple(row.confirm_by),
+        confirm=row.confirm_by != "none",
+        approve_within_ms=duration_ms(row.approve_within, f"{key}.approve_within"),
+        quiet_ms=duration_ms(row.quiet, f"{key}.quiet"),
+        min_update_ms=duration_ms(row.min_update, f"{key}.min_update"),
+        ends_when=None if ends is None else EndsWhen(
+            ends.statistic, duration_ms(ends.window, f"{key}.ends_when.window"), ends.below,
+            duration_ms(ends.for_, f"{key}.ends_when.for"),
+        ),
+    )  # fmt: skip

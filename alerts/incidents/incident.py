@@ -28,9 +28,10 @@ class Member:
 
 @dataclass(frozen=True, slots=True)
 class Incident:
-    """One event of one hazard in one area. Times ms UTC; `level` is the published level, 0-4, `peak` the highest so far.
+    """One event of one hazard in one area. Times ms UTC; `level` is the published level, 0-4, `peak` the highest.
 
-    `version` counts the changes of what is published, from 1. `closed_at` None: open.
+    `version` counts the changes of what is published, from 1. `closed_at` None: open. The row is the whole state: what
+    is published and what the sensors say now (`members`), so that a restart goes on from the ledger alone.
     """
 
     id: str
@@ -43,13 +44,18 @@ class Incident:
     updated_at: int
     closed_at: int | None
     members: tuple[Member, ...]
+    told_level: int = 0  # what residents heard last: easing is measured against it, not against the version before
+    changed_at: int = 0  # the newest change of a member: when it was measured
+    changed_arrival: int = 0  # and when it arrived; without members, the quiet time runs from here
 
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """One version of one incident that people hear of. (incident, version) is unique.
+    """One version of one incident. (incident, version) is unique.
 
-    `at` is the moment of measuring, `arrival` when the journal knew; `cause` the member that drove it, None for an end.
+    `at` is the moment of measuring of the change behind it, `arrival` when the version was made; `cause` the member
+    that drove it (eased: the one that still holds it up), None for an end. Every version is a row and moves the pages;
+    `told` False: residents are not sent it (eased by one level).
     """
 
     incident: str
@@ -62,3 +68,4 @@ class Notice:
     at: int
     arrival: int
     cause: Member | None
+    told: bool = True

@@ -1,0 +1,281 @@
+"""Where all parts are joined: one process, three threads (paho, the spine, asyncio) and bounded queues between."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+import signal
+import socket
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+from typing import Any, Final
+
+import uvicorn
+
+from alerts.delivery.channels import Console, Mqtt
+from alerts.delivery.delivery import Delivery
+from alerts.folds import RecoveryError
+from alerts.incidents.incident import Notice
+from alerts.ledger.ledger import Ledger
+from alerts.ledger.outbox import Outbox
+from alerts.ledger.store import LedgerError
+from alerts.settings import Settings
+from alerts.snapshots import Snapshots
+from alerts.spine import Clock, Spine, StoppedError, Stores, Texts
+from alerts.view import View
+from alerts.web.app import create_app
+from alerts.web.sources import Part, Sources
+from alerts.words.message import message
+from ingest.broker.nats import BrokerError, NatsBroker
+from ingest.data_folder import FolderError, lock_folder
+from ingest.inbox import Inbox
+from ingest.journal import Journal, JournalError
+from ingest.mqtt import MqttError, MqttPublisher, MqttSource
+from processing.warm import warm_up
+
+log = logging.getLogger(__name__)
+
+READINGS_TOPICS: Final = ("canhbao/v1/+/readings", "canhbao/v1/+/readings/+")
+END_S: Final = 10.0  # for the last turn and the last messages; what is not sent then is sent after the next start
+
+
+class ServiceError(Exception):
+    """The service cannot run; one line that says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Connections:
+    """Where the broker is and who we are there."""
+
+    url: str
+    username: str
+    password: str
+    out_username: str
+    out_password: str
+    client_id: str
+
+
+class Service:
+    """The whole service of one data folder: `start`, `run` until it is asked to end, `close`."""
+
+    def __init__(self, settings: Settings, *, lang: str = "vi") -> None:
+        self._settings, self._lang = settings, lang
+        self._stopping = threading.Event()
+        self._failure = ""
+        self._closing = ExitStack()
+        self.page_url = ""
+        self.mqtt_url = ""
+
+    def start(self) -> None:
+        """Everything that can fail at a start, in the order in which a user can mend it. Raises ServiceError."""
+        settings = self._settings
+        with _as_service_error(), ExitStack() as closing:
+            self._socket = closing.enter_context(_listen(settings.http_host, settings.http_port))
+            host, port = self._socket.getsockname()[:2]
+            self.page_url = f"http://{host}:{port}/"
+            closing.enter_context(lock_folder(settings.data_path))
+            texts = Texts(settings.city_file.read_text("utf-8"), settings.rules_file.read_text("utf-8"))
+            warm_up()  # before MQTT connects: no reading waits for a compiler
+            stores = self._open_stores(closing)
+            connections = self._broker(closing)
+            self.mqtt_url = connections.url
+            self._inbox = Inbox()
+            self._source = MqttSource(
+                connections.url, connections.username, connections.password, connections.client_id, READINGS_TOPICS,
+                self._inbox,
+            )  # fmt: skip
+            self._publisher = MqttPublisher(connections.url, connections.out_username, connections.out_password)
+            self._ledger = stores.ledger
+            self._clock = Clock(settings.clock, _wall_ms, time.monotonic, self._stopping.wait)
+            self._spine = Spine(self._inbox.drain, self._source, stores, texts, self._clock, self._told)
+            self._delivery = Delivery(
+                Outbox(stores.ledger.store), [Console(sys.stdout, self._lang), Mqtt(self._publisher)],  # type: ignore[arg-type]
+                self._compose, now_ms=_wall_ms, random=Random(),
+            )  # fmt: skip
+            self._changed = asyncio.Event()
+            self._loop: asyncio.AbstractEventLoop | None = None
+            self._spine.begin()
+            closing.callback(self._publisher.stop)
+            self._publisher.start()
+            closing.callback(self._source.stop)
+            self._source.start()
+            self._closing = closing.pop_all()
+
+    def run(self, *, until_s: float | None = None, ending: Callable[[], object] = lambda: None) -> None:
+        """Serve until SIGINT or SIGTERM, until `until_s` seconds are over, or until a part fails: then ServiceError.
+
+        `ending` is called, in a thread, before anything is stopped.
+        """
+        asyncio.run(self._serve(until_s, ending))
+        if self._failure:
+            raise ServiceError(self._failure)
+
+    def close(self) -> None:
+        """Let go of broker, stores and folder; the ledger can be read up to here."""
+        self._closing.close()
+
+    def stop(self) -> None:
+        """Ask it to end. From any thread."""
+        self._stopping.set()
+        self._inbox.wake()
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self._changed.set)
+
+    @property
+    def counters(self) -> Mapping[str, float]:
+        return dict(self._spine.counters)
+
+    @property
+    def ledger(self) -> Ledger:
+        return self._ledger
+
+    # -- threads ---------------------------------------------------------------------------------------------------
+
+    async def _serve(self, until_s: float | None, ending: Callable[[], object]) -> None:
+        self._loop = loop = asyncio.get_running_loop()
+        ended, quiet = asyncio.Event(), asyncio.Event()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, ended.set)
+        if until_s is not None:
+            loop.call_later(until_s, ended.set)
+        app = create_app(Sources(self._view, self._ledger, self._changed, self._health, self._service_ms))
+        server = _Server(uvicorn.Config(app, log_config=None, access_log=False, lifespan="on"))
+        spine = asyncio.create_task(asyncio.to_thread(self._turn_for_ever))
+        spine.add_done_callback(lambda _: ended.set())
+        serving = asyncio.create_task(server.serve(sockets=[self._socket]))
+        delivering = asyncio.create_task(self._delivery.run(quiet))
+        await ended.wait()
+        await asyncio.to_thread(ending)
+        self.stop()
+        await spine
+        await asyncio.wait({asyncio.create_task(self._deliver_the_rest())}, timeout=END_S)
+        quiet.set()
+        await delivering
+        await app.state.fan_out.stop()
+        server.should_exit = True
+        await serving
+
+    def _turn_for_ever(self) -> None:
+        """The spine's thread: the one loop that owns the way of a reading."""
+        try:
+            while not self._stopping.is_set():
+                self._spine.turn()
+            self._spine.end()
+        except StoppedError as error:
+            log.error("ended while a write was refused: %s", error)  # noqa: TRY400  # no fault of the code
+        except Exception:
+            # Going on with a state that nobody knows could tell wrong things; a restart recovers it from the journal.
+            self._failure = "the spine failed; the log says why; a restart recovers from the journal"
+            log.exception("spine")
+
+    async def _deliver_the_rest(self) -> None:
+        while await self._delivery.turn():
+            pass
+
+    # -- what the parts see of each other --------------------------------------------------------------------------
+
+    def _told(self, _view: View) -> None:
+        if self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._changed.set)
+            self._delivery.wake()
+
+    def _view(self) -> View:
+        view = self._spine.view
+        assert view is not None
+        return view
+
+    def _service_ms(self) -> int:
+        return _wall_ms() if self._clock.arrival == "wall" else self._view().arrival
+
+    def _health(self) -> dict[str, Part]:
+        spine = self._spine
+        broker = self._source.connected and not self._source.refused_topics
+        refused = " ".join(self._source.refused_topics)
+        return {
+            "broker": Part(broker, None, "" if broker else f"not connected {refused}".strip()),
+            "spine": Part(not spine.fault, None, spine.fault),
+            "out": Part(self._publisher.connected, None, "" if self._publisher.connected else "not connected"),
+        }
+
+    def _compose(self, notice: Notice) -> dict[str, Any]:
+        view = self._view()
+        return message(notice, view.city, view.rules, page_url=self.page_url, exercise=view.clock == "data")
+
+    # -- parts -----------------------------------------------------------------------------------------------------
+
+    def _open_stores(self, closing: ExitStack) -> Stores:
+        folder = self._settings.data_path
+        journal = Journal.open(folder / "journal")
+        closing.callback(journal.close)
+        was = journal.configuration
+        if was is not None and was.clock != self._settings.clock:
+            raise ServiceError(
+                f"{folder}: this journal was begun with the clock {was.clock!r}, not {self._settings.clock!r}"
+            )
+        ledger = Ledger.open(folder / "ledger.sqlite")
+        closing.callback(ledger.close)
+        return Stores(journal, ledger, Snapshots(folder / "snapshots"))
+
+    def _broker(self, closing: ExitStack) -> Connections:
+        mqtt = self._settings.mqtt
+        client_id = mqtt.client_id or _kept_client_id(self._settings.data_path / "client_id")
+        if mqtt.embedded_port is None:
+            return Connections(
+                mqtt.url, mqtt.username, mqtt.password.reveal() if mqtt.password else "", mqtt.out_username,
+                mqtt.out_password.reveal() if mqtt.out_password else "", client_id,
+            )  # fmt: skip
+        broker = NatsBroker.start(self._settings.data_path, mqtt.embedded_port)
+        closing.callback(broker.stop)
+        inward, outward = broker.collector, broker.collector_out
+        return Connections(broker.url, inward.username, inward.password, outward.username, outward.password, client_id)
+
+
+class _Server(uvicorn.Server):
+    """Leaves the signals to us: what is in flight is finished in our order."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+def _wall_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """A listening socket, bound before anything else is started. Raises ServiceError."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        sock.bind((host, port))
+        sock.listen(2048)
+    except OSError as error:
+        sock.close()
+        raise ServiceError(f"http.listen {host}:{port}: {error.strerror}; is another program using the port?") from None
+    return sock
+
+
+def _kept_client_id(file: Path) -> str:
+    """128 random bits, drawn once: the broker's queue belongs to this id, and nobody else may guess it."""
+    if not file.exists():
+        file.write_text(f"collector-{secrets.token_hex(16)}\n")
+        file.chmod(0o600)
+    return file.read_text().strip()
+
+
+@contextmanager
+def _as_service_error() -> Iterator[None]:
+    try:
+        yield
+    except (FolderError, BrokerError, MqttError, JournalError, LedgerError, RecoveryError) as error:
+        raise ServiceError(str(error)) from error
+    except OSError as error:
+        raise ServiceError(f"{error.filename}: {error.strerror}" if error.filename else str(error)) from error

@@ -1,0 +1,52 @@
+"""canhbao check: are the city and the rules right, and which rules do not judge a sensor?"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from alerts.commands.texts import read_text
+from ingest.city import DEFAULT_CITY_FILE, City, parse_city
+from processing.rules import DEFAULT_RULES_FILE, Rules, parse_rules
+
+HELP = "check city.toml and rules.toml; exit 2 says what is wrong and where"
+EXAMPLE = """\
+example:
+  canhbao check --city city.toml --rules rules.toml
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--city", type=Path, default=DEFAULT_CITY_FILE, help="city.toml (default: Da Nang's)")
+    parser.add_argument("--rules", type=Path, default=DEFAULT_RULES_FILE, help="rules.toml (default: Da Nang's)")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    city = parse_city(read_text(arguments.city), str(arguments.city))
+    rules = parse_rules(read_text(arguments.rules), str(arguments.rules))
+    print(
+        f"{arguments.city}: {city.name}, {len(city.areas)} areas, {len(city.gateways)} gateways, "
+        f"{len(city.sensors)} sensors"
+    )
+    print(f"{arguments.rules}: {len(rules.rules)} rules for {', '.join(rules.hazards) or 'no hazard'}")
+    for line in _skipped(city, rules) + _idle(city, rules):
+        print(line)
+    return 0
+
+
+def _skipped(city: City, rules: Rules) -> list[str]:
+    return [
+        f"skipped: rule {rule.name!r} does not judge sensor {sensor.id!r}: {why}"
+        for sensor in city.sensors.values()
+        for rule in rules.rules
+        if (why := rule.why_skipped(sensor))
+    ]
+
+
+def _idle(city: City, rules: Rules) -> list[str]:
+    """Rules that judge nothing: a typing mistake in a quantity or a station would look like this."""
+    return [
+        f"idle: rule {rule.name!r} judges no sensor of this city"
+        for rule in rules.rules
+        if not any(rule.judgement(sensor) for sensor in city.sensors.values())
+    ]

@@ -1,0 +1,48 @@
+"""The newest state of every area and hazard on MQTT, retained: JSON while a warning is open, empty when it is over."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final, Protocol
+
+import msgspec
+
+from alerts.delivery.channels.channel import ChannelError
+from alerts.incidents.incident import Notice, Reason
+from alerts.ledger.outbox import Message
+
+TOPIC: Final = "canhbao/v1/alerts/{area}/{hazard}"
+
+
+class Publisher(Protocol):
+    def publish(self, topic: str, payload: bytes, *, retain: bool) -> None:
+        """Blocks until the broker has it. Raises when it has not."""
+
+
+class Mqtt:
+    name: Final = "mqtt"
+    carries_state: Final = True
+    at_once: Final = 1  # an older state must never overtake a newer one
+
+    def __init__(self, publisher: Publisher) -> None:
+        self._publisher = publisher
+        # A thread of its own: a broker that hangs holds up neither other channels nor a newer state before an older.
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="mqtt-out")
+
+    def recipients(self, notice: Notice) -> Sequence[str]:
+        return (TOPIC.format(area=notice.area, hazard=notice.hazard),)
+
+    async def send(self, message: Message) -> None:
+        payload = b"" if message.body["reason"] == Reason.OVER else msgspec.json.encode(message.body)
+        await asyncio.get_running_loop().run_in_executor(self._thread, self._publish, message.recipient, payload)
+
+    def _publish(self, topic: str, payload: bytes) -> None:
+        try:
+            self._publisher.publish(topic, payload, retain=True)
+        except Exception as error:  # the publisher's errors are its own, and none of them means never
+            raise ChannelError(f"{type(error).__name__}: {error}") from error
+
+    def close(self) -> None:
+        self._thread.shutdown(wait=False, cancel_futures=True)

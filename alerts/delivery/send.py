@@ -1,0 +1,79 @@
+"""Sending what is due on one channel, and writing down the answer after it came: a crash between costs a repeat."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from random import Random
+from typing import Final
+
+from alerts.delivery.channels.channel import Channel, ChannelError
+from alerts.ledger.outbox import Message, Outbox
+
+log = logging.getLogger(__name__)
+
+SEND_S: Final = 30.0  # no answer for this long is a failure, tried again later
+FIRST_RETRY_MS: Final = 1000  # the most that the first retry waits; each further one twice that,
+LAST_RETRY_MS: Final = 60_000  # up to this
+LIFE_MS: Final = 6 * 3_600_000  # a message that could not be sent for so long is dead: it would mislead by now
+
+
+def retry_delay_ms(attempts: int, random: Random) -> int:
+    """Full jitter: any time up to the bound, so that a thousand failed messages do not come back at once."""
+    return int(random.uniform(0, min(LAST_RETRY_MS, FIRST_RETRY_MS * 2 ** min(attempts, 16))))
+
+
+class Sender:
+    """One channel. One process holds the data folder and runs one turn at a time: to be chosen by a turn is the claim.
+
+    After a crash at most `channel.at_once` messages go out again, with the same keys.
+    """
+
+    def __init__(self, outbox: Outbox, channel: Channel, random: Random, *, send_s: float = SEND_S) -> None:
+        self._outbox = outbox
+        self.channel = channel
+        self._random = random
+        self._send_s = send_s
+        self._unmarked: list[Message] = []  # answered, not written down yet; at most `at_once`
+
+    async def turn(self, now: int) -> int:
+        """Sends at most `at_once` due messages and marks them; how many those were. `now` ms UTC.
+
+        Raises LedgerError. What was answered and could not be marked is marked first the next time and not sent again:
+        a full disk must not repeat a warning every second.
+        """
+        await self._mark()
+        due = await asyncio.to_thread(self._outbox.due, self.channel.name, now, self.channel.at_once)
+        if self.channel.carries_state:
+            newest = await asyncio.to_thread(self._outbox.newest, self.channel.name, {m.recipient for m in due})
+            self._unmarked += [m.superseded(newest[m.recipient]) for m in due if m.seq < newest[m.recipient]]
+            to_send = [m for m in due if m.seq == newest[m.recipient]]
+        else:
+            to_send = due
+        self._unmarked += await asyncio.gather(*(self._send(message, now) for message in to_send))
+        await self._mark()
+        return len(due)
+
+    async def _mark(self) -> None:
+        if self._unmarked:
+            await asyncio.to_thread(self._outbox.mark, self._unmarked)
+            self._unmarked = []
+
+    async def _send(self, message: Message, now: int) -> Message:
+        try:
+            await asyncio.wait_for(self.channel.send(message), self._send_s)
+        except ChannelError as error:
+            return self._not_sent(message, str(error), now, permanent=error.permanent)
+        except TimeoutError:
+            return self._not_sent(message, f"no answer for {self._send_s:g} s", now)
+        except Exception as error:  # a bug in one channel or message must not stop the others
+            log.exception("%s: message %d", self.channel.name, message.id)
+            return self._not_sent(message, f"{type(error).__name__}: {error}", now)
+        return message.sent(now)
+
+    def _not_sent(self, message: Message, error: str, now: int, *, permanent: bool = False) -> Message:
+        too_old = now - message.created_at >= LIFE_MS and not self.channel.carries_state
+        if permanent or too_old:
+            log.error("%s: message %d of %s given up: %s", self.channel.name, message.id, message.incident, error)
+            return message.dead(error)
+        return message.failed(error, now + retry_delay_ms(message.attempts, self._random))

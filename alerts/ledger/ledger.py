@@ -1,0 +1,180 @@
+"""The ledger of decisions: how far the journal has been decided, and every decision, in one transaction a turn."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from sqlalchemy import func, insert, or_, select, tuple_, update
+from sqlalchemy.dialects.sqlite import insert as upsert  # PostgreSQL's has the same name and the same form
+
+from alerts.incidents.incident import Incident, Notice
+from alerts.incidents.life_cycle import CONTINUES_MS
+from alerts.ledger import schema
+from alerts.ledger.rows import (
+    health_row,
+    incident_of,
+    incident_row,
+    late_breach_row,
+    notice_of,
+    notice_row,
+    transition_of,
+    transition_row,
+)
+from alerts.ledger.store import LedgerError, Store
+from ingest.entries import Position
+from processing.transitions import HealthEvent, LateBreach, Transition
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """For the metrics. `messages`: (channel, status) -> how many."""
+
+    transitions: int
+    notices: int
+    open_incidents: int
+    messages: Mapping[tuple[str, str], int]
+
+
+class Ledger:
+    """Written by the spine alone; read from any thread. Every method raises LedgerError when the store fails."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+
+    @classmethod
+    def open(cls, path: Path) -> Ledger:
+        return cls(Store.open(path))
+
+    def close(self) -> None:
+        self.store.close()
+
+    def record(
+        self, position: Position, arrival: int, *, transitions: Sequence[Transition] = (),
+        incidents: Sequence[Incident] = (), notices: Sequence[Notice] = (), snapshot: str | None = None,
+        late_breaches: Sequence[LateBreach] = (), health: Sequence[HealthEvent] = (),
+    ) -> None:  # fmt: skip
+        """What one turn decided: all of it or nothing, on disk when it returns.
+
+        `incidents`: every row that changed, also those that made no version. `snapshot`: the name of the engine's
+        snapshot taken at this position. Raises LedgerError unless `position` is after the one that stands.
+        """
+        progress = schema.progress
+        with self.store.writing() as db:
+            moved = update(progress).where(progress.c.position < position).values(position=position, arrival=arrival)
+            if db.execute(moved).rowcount != 1:
+                raise LedgerError(f"{self.store.path}: position {position} is not after the one it has")
+            rows = (
+                (schema.transition, [transition_row(t, position) for t in transitions]),
+                (schema.health, [health_row(event, position) for event in health]),
+                (schema.late_breach, [late_breach_row(late, position) for late in late_breaches]),
+                (schema.notice, [notice_row(notice) for notice in notices]),
+            )
+            for table, values in rows:
+                if values:
+                    db.execute(insert(table), values)
+            for incident in incidents:
+                row = incident_row(incident)
+                db.execute(upsert(schema.incident).values(row).on_conflict_do_update(index_elements=["id"], set_=row))
+            if snapshot is not None:
+                db.execute(insert(schema.snapshot), {"position": position, "name": snapshot})
+
+    def position(self) -> Position:
+        """Up to where the journal has been decided; ORIGIN at first."""
+        with self.store.reading() as db:
+            return Position(db.execute(select(schema.progress.c.position)).scalar_one())
+
+    def snapshots(self, limit: int = 10) -> list[tuple[str, Position]]:
+        """Names and positions, newest first."""
+        table = schema.snapshot
+        with self.store.reading() as db:
+            rows = db.execute(select(table.c.name, table.c.position).order_by(table.c.position.desc()).limit(limit))
+            return [(name, Position(position)) for name, position in rows]
+
+    def restorable(self) -> list[Incident]:
+        """What `Incidents` begins with after a restart: the open ones, and those that a rise would continue."""
+        table = schema.incident
+        with self.store.reading() as db:
+            arrival = db.execute(select(schema.progress.c.arrival)).scalar_one()
+            recent = or_(table.c.closed_at.is_(None), table.c.closed_at >= arrival - CONTINUES_MS)
+            return [incident_of(row) for row in db.execute(select(table).where(recent).order_by(table.c.id))]
+
+    def open_incidents(self) -> list[Incident]:
+        """Highest level first."""
+        table = schema.incident
+        query = select(table).where(table.c.closed_at.is_(None)).order_by(table.c.level.desc(), table.c.id)
+        with self.store.reading() as db:
+            return [incident_of(row) for row in db.execute(query)]
+
+    def incident(self, id_: str) -> Incident | None:
+        with self.store.reading() as db:
+            row = db.execute(select(schema.incident).where(schema.incident.c.id == id_)).one_or_none()
+            return None if row is None else incident_of(row)
+
+    def incidents(
+        self, *, active: bool | None = None, area: str | None = None, hazard: str | None = None,
+        since: int | None = None, cursor: str | None = None, limit: int = 100,
+    ) -> tuple[list[Incident], str | None]:  # fmt: skip
+        """The newest opened first, and the cursor of the next page (None: no more).
+
+        `since` ms UTC: updated at or after it. Raises ValueError for a cursor that is none of ours.
+        """
+        table = schema.incident
+        query = select(table).order_by(table.c.opened_at.desc(), table.c.id.desc()).limit(limit + 1)
+        if active is not None:
+            query = query.where(table.c.closed_at.is_(None) if active else table.c.closed_at.is_not(None))
+        if area is not None:
+            query = query.where(table.c.area == area)
+        if hazard is not None:
+            query = query.where(table.c.hazard == hazard)
+        if since is not None:
+            query = query.where(table.c.updated_at >= since)
+        if cursor is not None:
+            opened_at, _, id_ = cursor.partition("~")
+            query = query.where(tuple_(table.c.opened_at, table.c.id) < (int(opened_at), id_))
+        with self.store.reading() as db:
+            found = [incident_of(row) for row in db.execute(query)]
+        if len(found) <= limit:
+            return found, None
+        last = found[limit - 1]
+        return found[:limit], f"{last.opened_at}~{last.id}"
+
+    def notices(self, after_seq: int = 0, limit: int = 100) -> list[tuple[int, Notice]]:
+        """Those after number `after_seq`, in order, each with its number."""
+        table = schema.notice
+        query = select(table).where(table.c.seq > after_seq).order_by(table.c.seq).limit(limit)
+        with self.store.reading() as db:
+            return [notice_of(row) for row in db.execute(query)]
+
+    def notices_of(self, incident: str) -> list[tuple[int, Notice]]:
+        """Every version of one incident, in order, each with its number."""
+        table = schema.notice
+        with self.store.reading() as db:
+            rows = db.execute(select(table).where(table.c.incident == incident).order_by(table.c.version))
+            return [notice_of(row) for row in rows]
+
+    def last_seq(self) -> int:
+        """The number of the newest notice; 0 where there is none."""
+        with self.store.reading() as db:
+            return db.execute(select(func.max(schema.notice.c.seq))).scalar() or 0
+
+    def transitions(self, after_id: int = 0, limit: int = 1000) -> list[tuple[int, Transition]]:
+        """Those after number `after_id` in the engine's order, each with its number."""
+        table = schema.transition
+        query = select(table).where(table.c.id > after_id).order_by(table.c.id).limit(limit)
+        with self.store.reading() as db:
+            return [transition_of(row) for row in db.execute(query)]
+
+    def counts(self) -> Counts:
+        incident, message = schema.incident, schema.message
+        by_status = select(message.c.channel, message.c.status, func.count()).group_by(
+            message.c.channel, message.c.status
+        )
+        with self.store.reading() as db:
+            return Counts(
+                db.execute(select(func.count()).select_from(schema.transition)).scalar_one(),
+                db.execute(select(func.count()).select_from(schema.notice)).scalar_one(),
+                db.execute(select(func.count()).where(incident.c.closed_at.is_(None))).scalar_one(),
+                {(channel, status): count for channel, status, count in db.execute(by_status)},
+            )

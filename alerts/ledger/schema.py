@@ -1,0 +1,156 @@
+"""The tables of the ledger, in SQLAlchemy Core: what was decided, and what was sent because of it.
+
+Times are ms UTC. Nothing here is SQLite's own, so that PostgreSQL can take its place.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    Float,
+    Index,
+    Integer,
+    MetaData,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+SCHEMA_VERSION: Final = 1
+
+metadata = MetaData()
+# SQLite numbers rows by itself only where the column is called INTEGER.
+_Serial = BigInteger().with_variant(Integer, "sqlite")
+
+# One row: how far the journal has been decided.
+progress = Table(
+    "progress",
+    metadata,
+    Column("id", Integer, CheckConstraint("id = 1"), primary_key=True, autoincrement=False),
+    Column("schema_version", Integer, nullable=False),
+    Column("position", BigInteger, nullable=False),
+    Column("arrival", BigInteger, nullable=False),
+)
+snapshot = Table(
+    "snapshot",
+    metadata,
+    Column("position", BigInteger, primary_key=True, autoincrement=False),
+    Column("name", Text, nullable=False),
+)
+transition = Table(
+    "transition",
+    metadata,
+    Column("id", _Serial, primary_key=True),
+    Column("position", BigInteger, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("sensor", Text, nullable=False),
+    Column("rule", Text, nullable=False),
+    Column("from_level", Integer, nullable=False),
+    Column("to_level", Integer, nullable=False),
+    Column("value", Float(53)),
+    Column("arrival", BigInteger, nullable=False),
+    sqlite_autoincrement=True,
+)
+health = Table(
+    "health",
+    metadata,
+    Column("id", _Serial, primary_key=True),
+    Column("position", BigInteger, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("sensor", Text, nullable=False),
+    Column("from_status", Text, nullable=False),
+    Column("to_status", Text, nullable=False),
+)
+late_breach = Table(
+    "late_breach",
+    metadata,
+    Column("id", _Serial, primary_key=True),
+    Column("position", BigInteger, nullable=False),
+    Column("sensor", Text, nullable=False),
+    Column("rule", Text, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("value", Float(53), nullable=False),
+    Column("arrival", BigInteger, nullable=False),
+)
+# The newest state of every incident, whole: a restart begins here.
+incident = Table(
+    "incident",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("hazard", Text, nullable=False),
+    Column("area", Text, nullable=False),
+    Column("level", Integer, nullable=False),
+    Column("peak", Integer, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("opened_at", BigInteger, nullable=False),
+    Column("updated_at", BigInteger, nullable=False),
+    Column("closed_at", BigInteger),
+    Column("members", Text, nullable=False),  # JSON
+    Column("told_level", Integer, nullable=False),
+    Column("changed_at", BigInteger, nullable=False),
+    Column("changed_arrival", BigInteger, nullable=False),
+    Index("incident_closed", "closed_at"),
+    Index("incident_opened", "opened_at", "id"),
+)
+# One row a version. `seq` never goes back: it is what listeners resume from.
+notice = Table(
+    "notice",
+    metadata,
+    Column("seq", _Serial, primary_key=True),
+    Column("incident", Text, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("hazard", Text, nullable=False),
+    Column("area", Text, nullable=False),
+    Column("level", Integer, nullable=False),
+    Column("previous_level", Integer, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("arrival", BigInteger, nullable=False),
+    Column("cause", Text, nullable=False),  # JSON
+    Column("told", Boolean, nullable=False),
+    UniqueConstraint("incident", "version"),
+    Index("notice_place", "area", "hazard", "seq"),
+    sqlite_autoincrement=True,
+)
+# One row: up to which notice, and whom of the next one, messages have been made.
+fan_out = Table(
+    "fan_out",
+    metadata,
+    Column("id", Integer, CheckConstraint("id = 1"), primary_key=True, autoincrement=False),
+    Column("seq", BigInteger, nullable=False),
+    Column("channel", Text, nullable=False),
+    Column("recipient", Text, nullable=False),
+)
+# What a version says, written once, so that a second sending says the same under the same key.
+content = Table(
+    "content",
+    metadata,
+    Column("seq", BigInteger, primary_key=True, autoincrement=False),
+    Column("body", Text, nullable=False),  # JSON
+)
+message = Table(
+    "message",
+    metadata,
+    Column("id", _Serial, primary_key=True),
+    Column("seq", BigInteger, nullable=False),  # of the notice
+    Column("incident", Text, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("channel", Text, nullable=False),
+    Column("recipient", Text, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("renewed", Integer, nullable=False),  # how often it was made due again after a lost session
+    Column("created_at", BigInteger, nullable=False),
+    Column("next_try_at", BigInteger),  # None: nothing more to do
+    Column("sent_at", BigInteger),
+    Column("error", Text, nullable=False),
+    UniqueConstraint("incident", "version", "channel", "recipient"),
+    Index("message_due", "channel", "next_try_at", "id"),
+    Index("message_of_recipient", "channel", "recipient", "seq"),
+    Index("message_status", "channel", "status"),
+)

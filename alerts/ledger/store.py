@@ -1,0 +1,106 @@
+"""How the ledger's file is opened, read and written: one writer at a time, readers that never hold it up."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+from sqlalchemy import Connection, Engine, create_engine, event, insert, select
+from sqlalchemy.exc import SQLAlchemyError
+
+from alerts.ledger import schema
+from ingest.entries import ORIGIN
+
+_BUSY_MS: Final = 5000  # another process (a backup) may hold the file this long; then the write fails and is told
+_READERS: Final = 16  # connections; the next reader waits for one, up to _POOL_S, then fails; the writer never does
+_POOL_S: Final = 10.0
+
+
+class LedgerError(Exception):
+    """The ledger cannot be opened, read or written, or was asked to go back. Nothing of the failed call is in it."""
+
+
+class Store:
+    """`<data>/ledger.sqlite`, WAL, synchronous FULL: what a transaction has committed survives a crash.
+
+    The writer has a connection of its own behind a lock (one process holds the data folder, so a lock is all it takes,
+    and it is fairer than SQLite's busy polling). Every writing transaction is short: the spine waits for none longer
+    than one commit.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._lock = threading.Lock()
+        self._writer = _engine(path, "BEGIN IMMEDIATE", pool_size=1, max_overflow=0)
+        self._readers = _engine(path, "BEGIN", pool_size=_READERS, max_overflow=0, pool_timeout=_POOL_S)
+
+    @classmethod
+    def open(cls, path: Path) -> Store:
+        """Makes the file and its tables where there are none. Raises LedgerError, naming the file."""
+        store = cls(path)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with store.writing() as db:
+                _found(db, path)
+        except OSError as error:
+            raise LedgerError(f"{path}: {error.strerror}") from None
+        except LedgerError:
+            store.close()
+            raise
+        return store
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """One transaction, all or nothing. Raises LedgerError."""
+        with self._lock, self._errors(), self._writer.begin() as db:
+            yield db
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """One consistent view, from any thread. Raises LedgerError."""
+        with self._errors(), self._readers.begin() as db:
+            yield db
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        try:
+            yield
+        except SQLAlchemyError as error:
+            # The driver's own words; SQLAlchemy's text would carry the parameters, and some day an address, into a log.
+            raise LedgerError(f"{self.path}: {getattr(error, 'orig', None) or type(error).__name__}") from None
+
+    def close(self) -> None:
+        self._readers.dispose()
+        self._writer.dispose()
+
+
+def _found(db: Connection, path: Path) -> None:
+    schema.metadata.create_all(db)
+    version = db.execute(select(schema.progress.c.schema_version)).scalar()
+    if version is None:
+        first = {"id": 1, "schema_version": schema.SCHEMA_VERSION, "position": ORIGIN, "arrival": 0}
+        db.execute(insert(schema.progress), first)
+        db.execute(insert(schema.fan_out), {"id": 1, "seq": 0, "channel": "", "recipient": ""})
+    elif version != schema.SCHEMA_VERSION:
+        raise LedgerError(f"{path}: schema version {version}, this program knows {schema.SCHEMA_VERSION}")
+
+
+def _engine(path: Path, begin: str, **pool: Any) -> Engine:
+    engine = create_engine(f"sqlite+pysqlite:///{path}", connect_args={"check_same_thread": False}, **pool)
+
+    @event.listens_for(engine, "connect")
+    def _connected(connection: Any, _record: object) -> None:
+        connection.isolation_level = None  # the driver begins transactions late, and not for reads: we begin them
+        for pragma in (f"busy_timeout={_BUSY_MS}", "journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+            connection.execute(f"PRAGMA {pragma}")
+        if begin == "BEGIN":
+            connection.execute("PRAGMA query_only=ON")
+
+    @event.listens_for(engine, "begin")
+    def _begun(connection: Connection) -> None:
+        connection.exec_driver_sql(begin)
+
+    return engine

@@ -1,0 +1,281 @@
+"""Settings: canhbao.toml and the environment, read once at the start and checked as a whole.
+
+Every key `section.key` is also the variable CANHBAO_SECTION__KEY, which wins. Secrets come from the environment or from
+a file that a `…_file` key names; a secret in canhbao.toml itself is refused. Relative paths in the file are relative to
+the file; those in the environment, to the working folder.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import SplitResult, parse_qs, urlsplit
+
+from ingest.city import DEFAULT_CITY_FILE, ConfigError, parse_toml
+from ingest.entries import ClockMode
+from processing.rules import DEFAULT_RULES_FILE
+
+PREFIX: Final = "CANHBAO_"
+EMBEDDED_MQTT_PORT: Final = 1883
+
+# Every key and its default; all are text. "" means: see the function that reads it.
+_DEFAULTS: Final[Mapping[str, Mapping[str, str]]] = {
+    "data": {"path": "./data"},
+    "city": {"file": ""},
+    "rules": {"file": ""},
+    "clock": {"arrival": "wall"},
+    "mqtt": {
+        "url": "embedded",
+        "username": "collector",
+        "client_id": "",
+        "backfill_username": "collector-backfill",
+        "out_username": "collector-out",
+        "password_file": "",
+        "backfill_password_file": "",
+        "out_password_file": "",
+    },
+    "http": {"listen": "127.0.0.1:8000"},
+    "history": {"url": "duckdb", "token_file": ""},
+}
+_SECRETS: Final = {"mqtt": ("password", "backfill_password", "out_password"), "history": ("token",)}
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Secret:
+    """A text that no log, error or page may show; `reveal` is for the line that hands it to a server."""
+
+    _text: str
+
+    def reveal(self) -> str:
+        return self._text
+
+    def __repr__(self) -> str:
+        return "Secret(…)"
+
+
+@dataclass(frozen=True, slots=True)
+class MqttSettings:
+    """`embedded_port` None: a broker of the city's at `url`; else we start our own there (0: any free port).
+
+    `client_id` "": made once and kept in the data folder. A password None: the server asks for none.
+    """
+
+    url: str
+    embedded_port: int | None
+    username: str
+    client_id: str
+    backfill_username: str
+    out_username: str
+    password: Secret | None
+    backfill_password: Secret | None
+    out_password: Secret | None
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Everything that an operator may choose, checked. `http_port` 0: any free one."""
+
+    data_path: Path
+    city_file: Path
+    rules_file: Path
+    clock: ClockMode
+    mqtt: MqttSettings
+    http_host: str
+    http_port: int
+    history_url: str
+    history_token: Secret | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Given:
+    """One setting as somebody wrote it; `name` and `origin` are what an error must point at."""
+
+    text: str
+    name: str  # "mqtt.url" or "CANHBAO_MQTT__URL"
+    folder: Path  # that a relative path starts from
+    file: str = ""
+
+    def wrong(self, expected: str, *, shown: str | None = None) -> ConfigError:
+        return ConfigError(self.name, self.text if shown is None else shown, expected, self.file)
+
+
+def load(path: Path | None, environ: Mapping[str, str]) -> Settings:
+    """The settings of the file at `path` (None: no file) under those of `environ`.
+
+    Raises ConfigError, naming the key or the variable, for whatever is unknown, of the wrong type or impossible.
+    """
+    given = _from_file(path) if path is not None else {}
+    given |= _from_environment(environ)
+    folder = path.parent if path is not None else Path()
+
+    def of(section: str, key: str) -> _Given:
+        default = _Given(_DEFAULTS[section].get(key, ""), f"{section}.{key}", folder)
+        return given.get((section, key), default)
+
+    host, port = _listen(of("http", "listen"))
+    return Settings(
+        data_path=_path(of("data", "path")),
+        city_file=_existing_file(of("city", "file"), beside=folder / "city.toml", bundled=DEFAULT_CITY_FILE),
+        rules_file=_existing_file(of("rules", "file"), beside=folder / "rules.toml", bundled=DEFAULT_RULES_FILE),
+        clock=_clock(of("clock", "arrival")),
+        mqtt=MqttSettings(
+            url=of("mqtt", "url").text,
+            embedded_port=_embedded_port(of("mqtt", "url")),
+            username=_filled(of("mqtt", "username")),
+            client_id=of("mqtt", "client_id").text,
+            backfill_username=_filled(of("mqtt", "backfill_username")),
+            out_username=_filled(of("mqtt", "out_username")),
+            password=_secret(of("mqtt", "password"), of("mqtt", "password_file")),
+            backfill_password=_secret(of("mqtt", "backfill_password"), of("mqtt", "backfill_password_file")),
+            out_password=_secret(of("mqtt", "out_password"), of("mqtt", "out_password_file")),
+        ),
+        http_host=host,
+        http_port=port,
+        history_url=_history(of("history", "url")),
+        history_token=_secret(of("history", "token"), of("history", "token_file")),
+    )
+
+
+def _from_file(path: Path) -> dict[tuple[str, str], _Given]:
+    file = str(path)
+    try:
+        text = path.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError("the file", str(error), "a UTF-8 file that can be read", file) from None
+    given = {}
+    for section, table in parse_toml(text, dict[str, Any], file).items():
+        if section not in _DEFAULTS:
+            raise ConfigError(f"[{section}]", "an unknown section", _nearest(section, _DEFAULTS, "[{}]"), file)
+        if not isinstance(table, dict):
+            raise ConfigError(section, table, f"a section: [{section}]", file)
+        for key, value in table.items():
+            name = f"{section}.{key}"
+            if key in _SECRETS.get(section, ()):
+                raise ConfigError(name, "a secret", f"{_variable(section, key)} or {section}.{key}_file", file)
+            if key not in _DEFAULTS[section]:
+                raise ConfigError(name, "an unknown key", _nearest(key, _DEFAULTS[section], section + ".{}"), file)
+            if not isinstance(value, str):
+                raise ConfigError(name, value, f"text in quotes, such as {_DEFAULTS[section][key]!r}", file)
+            given[section, key] = _Given(value, name, path.parent, file)
+    return given
+
+
+def _from_environment(environ: Mapping[str, str]) -> dict[tuple[str, str], _Given]:
+    known = {
+        _variable(section, key): (section, key)
+        for section, keys in _DEFAULTS.items()
+        for key in (*keys, *_SECRETS.get(section, ()))
+    }
+    given = {}
+    for name, value in environ.items():
+        if not name.startswith(PREFIX):
+            continue
+        if name not in known:
+            raise ConfigError(name, "an unknown variable", _nearest(name, known, "{}"))
+        given[known[name]] = _Given(value, name, Path())
+    return given
+
+
+def _variable(section: str, key: str) -> str:
+    return f"{PREFIX}{section}__{key}".upper()
+
+
+def _nearest(name: str, known: Mapping[str, Any], shown: str) -> str:
+    close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    if close:
+        return shown.format(close[0])
+    return "one of " + " ".join(shown.format(each) for each in known)
+
+
+def _filled(given: _Given) -> str:
+    if not given.text:
+        raise given.wrong("a name")
+    return given.text
+
+
+def _path(given: _Given) -> Path:
+    return given.folder / Path(_filled(given)).expanduser()
+
+
+def _existing_file(given: _Given, *, beside: Path, bundled: Path) -> Path:
+    """The file that was named; else the one beside the settings; else ours."""
+    if not given.text:
+        return beside if beside.is_file() else bundled
+    path = _path(given)
+    if not path.is_file():
+        raise given.wrong(f"a file; there is none at {path}")
+    return path
+
+
+def _clock(given: _Given) -> ClockMode:
+    match given.text:
+        case "wall":
+            return "wall"
+        case "data":
+            return "data"
+    raise given.wrong('"wall" or "data"')
+
+
+def _embedded_port(given: _Given) -> int | None:
+    """The port of the bundled broker, None where `given` names another broker."""
+    if given.text == "embedded":
+        return EMBEDDED_MQTT_PORT
+    if given.text.startswith("embedded:"):
+        return _port(given, given.text.removeprefix("embedded:"))
+    _server(given, ("mqtt", "mqtts"), '"embedded", "embedded:PORT", mqtt://host:port or mqtts://host:port')
+    return None
+
+
+def _server(given: _Given, schemes: tuple[str, ...], expected: str) -> SplitResult:
+    """The parts of an address without user and password. Raises ConfigError that never repeats a password."""
+    try:
+        url = urlsplit(given.text)
+        host, port = url.hostname, url.port
+    except ValueError:
+        raise given.wrong(expected, shown="an address that cannot be read") from None
+    if "@" in given.text:  # wherever it stands: what is before it may be a password
+        raise given.wrong("an address alone; the user and the secret have settings of their own", shown="…@…")
+    if url.scheme not in schemes or not host or port == 0:
+        raise given.wrong(expected)
+    return url
+
+
+def _listen(given: _Given) -> tuple[str, int]:
+    host, colon, port = given.text.rpartition(":")
+    if not colon or not host:
+        raise given.wrong('"host:port", such as "127.0.0.1:8000"')
+    return host.strip("[]"), _port(given, port)
+
+
+def _port(given: _Given, text: str) -> int:
+    if not (text.isascii() and text.isdigit() and int(text) <= 65_535):
+        raise given.wrong("a port from 0 (any free one) to 65535")
+    return int(text)
+
+
+def _history(given: _Given) -> str:
+    expected = '"duckdb" or influx+http(s)://host:8086?org=…&bucket=…'
+    if given.text != "duckdb":
+        url = _server(given, ("influx+http", "influx+https"), expected)
+        if set(parse_qs(url.query)) != {"org", "bucket"}:
+            raise given.wrong(expected, shown="other parameters than org and bucket")
+    return given.text
+
+
+def _secret(direct: _Given, from_file: _Given) -> Secret | None:
+    """The variable's text, else what stands in the file, without its line end; None where neither is given."""
+    if direct.text:
+        return Secret(direct.text)
+    if not from_file.text:
+        return None
+    path = _path(from_file)
+    try:
+        text = path.read_text("utf-8").rstrip("\r\n")
+    except (OSError, UnicodeDecodeError):
+        raise from_file.wrong(f"a UTF-8 file that can be read; {path} is not") from None
+    if not text:
+        raise from_file.wrong(f"a secret; {path} is empty")
+    return Secret(text)

@@ -1,0 +1,273 @@
+"""The spine: one turn of the loop, in the order that DESIGN gives, and nowhere else."""
+
+from __future__ import annotations
+
+import logging
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final, Protocol, TypeVar
+
+import msgspec
+
+from alerts.folds import recover
+from alerts.incidents.incident import Notice
+from alerts.intake import offer, take
+from alerts.ledger.ledger import Ledger
+from alerts.ledger.store import LedgerError
+from alerts.snapshots import Snapshots
+from alerts.view import View
+from ingest.city import parse_city
+from ingest.entries import ORIGIN, TICK_MS, ClockMode, Configuration, Entry, Position, Start, Tick
+from ingest.inbox import Message
+from ingest.journal import Journal, JournalError
+from ingest.lookup import Lookup
+from ingest.receipts import Owed
+from processing.engine import Engine
+from processing.plan import next_ids
+from processing.transitions import StepResult
+
+log = logging.getLogger(__name__)
+
+SNAPSHOT_ENTRIES: Final = 2_000  # between two snapshots: some seconds of replay after a crash
+WAIT_S: Final = 0.5  # a turn without messages: how late a tick, or the end of the service, may be seen
+VIEW_S: Final = 0.2  # between two views while nothing is decided: pages need no more
+RETRY_S: Final = 1.0  # between two tries of a write that the disk refused; without end, since going on would lose it
+
+T = TypeVar("T")
+
+
+class Link(Protocol):
+    """The connection that messages come over: ingest.mqtt.MqttSource, or a simulated one."""
+
+    def acknowledge(self, messages: Sequence[Message]) -> None: ...
+    def publish(self, topic: str, payload: bytes) -> bool: ...
+
+
+class StoppedError(Exception):
+    """The service ends while a write is refused: nothing of that turn was acknowledged."""
+
+
+@dataclass(frozen=True, slots=True)
+class Texts:
+    """The registry and the rules that the service was started with."""
+
+    city_toml: str
+    rules_toml: str
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """Time, made in app.py and handed down: `arrival` says whose time readings arrive in.
+
+    `now_ms`: the wall's, ms UTC. `seconds`: only moves forward. `pause(s)`: waits; True: the service ends.
+    """
+
+    arrival: ClockMode
+    now_ms: Callable[[], int]
+    seconds: Callable[[], float]
+    pause: Callable[[float], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Stores:
+    """What is on disk."""
+
+    journal: Journal
+    ledger: Ledger
+    snapshots: Snapshots
+
+
+class Spine:
+    """Owns the journal, the ledger's writing side and the folds; every method belongs to one thread.
+
+    `drain(wait_s)`: the messages that have come. `told`: called after every turn that swapped the view.
+    """
+
+    def __init__(
+        self, drain: Callable[[float], Sequence[Message]], link: Link, stores: Stores, texts: Texts, clock: Clock,
+        told: Callable[[View], None],
+    ) -> None:  # fmt: skip
+        """Recovers the folds. Raises RecoveryError, JournalError, LedgerError, and ConfigError for wrong texts."""
+        self._drain, self._link, self._texts, self._told = drain, link, texts, told
+        self._journal, self._ledger, self._snapshots = stores.journal, stores.ledger, stores.snapshots
+        self._clock, self._now_ms, self._seconds = clock, clock.now_ms, clock.seconds
+        self._folds, self._incidents = recover(stores.journal, stores.ledger, stores.snapshots, clock.now_ms())
+        self._arrival = self._journal.last_arrival
+        self._snapshot_at = self._folds.position
+        self._viewed = 0.0
+        city = parse_city(texts.city_toml)
+        was = self._journal.configuration
+        self._ids = next_ids(was.sensor_ids if was is not None else (), city)
+        self._lookup = Lookup(city, self._ids)
+        self.counters: defaultdict[str, float] = defaultdict(float)  # metric name -> since the start
+        self.fault = ""  # why the last write was refused; "" while the disk takes everything
+        self.view: View | None = None
+
+    def begin(self) -> None:
+        """Decide what the journal has beyond the ledger, then write down that the collector starts.
+
+        With the data's clock an empty journal is begun by the first message: no time is known before it.
+        """
+        for position, entry in self._journal.read(self._folds.position):
+            before = self._folds.engine.alive
+            self._decide(position, entry, self._folds.recall(position, entry, self._now_ms()), before)
+        if self._clock.arrival == "wall":
+            self._start(max(self._arrival, self._now_ms()))
+        elif self._journal.last != ORIGIN:
+            self._start(self._arrival)
+        self._show()
+
+    def turn(self, wait_s: float = WAIT_S) -> None:
+        """Messages in, warnings out. Raises StoppedError."""
+        messages = self._drain(self._until_tick(wait_s))
+        began = self._seconds()
+        now = self._now_ms() if self._clock.arrival == "wall" else self._arrival
+        if messages:
+            self._take(messages, now)
+        elif self._clock.arrival == "wall" and now // TICK_MS > self._arrival // TICK_MS:
+            self._enter(Tick(now // TICK_MS * TICK_MS))
+        if messages:
+            self.counters["canhbao_turn_seconds_count"] += 1
+            self.counters["canhbao_turn_seconds_sum"] += self._seconds() - began
+        if self._seconds() - self._viewed >= VIEW_S:
+            self._show()
+
+    def end(self) -> None:
+        """After the last turn: a snapshot, so that the next start has nothing to replay."""
+        if self._folds.position > self._ledger.position():
+            self._record(self._folds.position, StepResult(), [], snapshot=True)
+
+    # -- in ------------------------------------------------------------------------------------------------------
+
+    def _take(self, messages: Sequence[Message], now: int) -> None:
+        offered = offer(messages, self._lookup, self._clock.arrival, now=now, last_arrival=self._arrival)
+        if self._journal.last == ORIGIN:
+            self._start(offered.first_arrival)
+        taken = take(offered, self._folds.acceptance)
+        self.counters["canhbao_messages_total"] += len(messages)
+        self.counters["canhbao_readings_total"] += len(taken.batch.readings)
+        self.counters["canhbao_late_total"] += int(taken.batch.readings.late.sum())
+        self.counters["canhbao_duplicates_total"] += taken.duplicates
+        self.counters["canhbao_conflicts_total"] += taken.conflicts
+        for letter in taken.batch.refused:
+            self.counters[f'canhbao_refused_total{{reason="{letter.reason}"}}'] += 1
+        if len(taken.batch.readings) or taken.batch.headers or taken.batch.refused:
+            self._enter(taken.batch, messages)
+        else:
+            self._link.acknowledge(messages)  # nothing in them that is not on disk already
+
+    def _start(self, arrival: int) -> None:
+        wanted = self._wanted(arrival)
+        if self._journal.last == ORIGIN:
+            self._enter(wanted)
+        self._enter(Start(arrival))
+        was = self._journal.configuration
+        if was is not None and (was.city_toml, was.rules_toml) != (wanted.city_toml, wanted.rules_toml):
+            self._enter(wanted)
+
+    def _wanted(self, arrival: int) -> Configuration:
+        return Configuration(arrival, self._texts.city_toml, self._texts.rules_toml, self._ids, self._clock.arrival)
+
+    # -- the way of an entry -------------------------------------------------------------------------------------
+
+    def _enter(self, entry: Entry, messages: Sequence[Message] = ()) -> None:
+        """Journal; then receipts and acknowledgements; then what it means; then the ledger."""
+        began = self._seconds()
+        position = self._until_done(lambda: self._journal.append(entry), "the journal")
+        self.counters["canhbao_journal_commit_seconds_count"] += 1
+        self.counters["canhbao_journal_commit_seconds_sum"] += self._seconds() - began
+        self._arrival = max(self._arrival, entry.arrival)
+        self._answer(self._folds.answer(entry, self._now_ms()))
+        self._link.acknowledge(messages)
+        before = self._folds.engine.alive
+        self._decide(position, entry, self._folds.judge(position, entry), before)
+
+    def _decide(self, position: Position, entry: Entry, result: StepResult, alive_before: int) -> None:
+        plan = self._folds.engine.plan
+        down_ms = entry.arrival - alive_before if isinstance(entry, Start) else 0
+        notices = self._incidents.step(result.transitions, entry.arrival, plan.city, plan.rules, down_ms=down_ms)
+        due = position - self._snapshot_at >= SNAPSHOT_ENTRIES
+        found = result.transitions or result.health or result.late_breaches or notices or self._incidents.changed
+        if found or due:  # an entry that decides nothing is judged again after a crash, with the same result
+            self._record(position, result, notices, snapshot=due)
+
+    def _record(self, position: Position, result: StepResult, notices: Sequence[Notice], *, snapshot: bool) -> None:
+        name = self._snapshot(position) if snapshot else None
+
+        def write() -> None:
+            if self.fault and self._ledger.position() == position:
+                return  # the write before, that seemed refused, was not
+            self._ledger.record(
+                position, self._arrival, transitions=result.transitions, incidents=self._incidents.changed,
+                notices=notices, snapshot=name, late_breaches=result.late_breaches, health=result.health,
+            )  # fmt: skip
+
+        self._until_done(write, "the ledger")
+        if snapshot:
+            self._snapshots.prune()
+        self.counters["canhbao_transitions_total"] += len(result.transitions)
+        self.counters["canhbao_notices_total"] += len(notices)
+        if result.transitions or notices:
+            self._show()
+
+    def _snapshot(self, position: Position) -> str:
+        self._snapshot_at = position
+        return self._until_done(lambda: self._snapshots.write(position, self._folds.to_state()), "a snapshot")
+
+    def _answer(self, owed: Owed) -> None:
+        for receipt in owed.receipts:
+            self._link.publish(f"canhbao/v1/{receipt.gateway}/receipt", msgspec.json.encode(receipt.payload))
+        self.counters["canhbao_receipts_total"] += len(owed.receipts)
+        for lost in owed.lost:
+            log.warning(
+                "gateway %s, boot %s: messages %d to %d never came", lost.gateway, lost.boot, lost.low, lost.high
+            )
+        for gateway in owed.alternating:
+            log.warning("gateway %s: two boots take turns; do two devices share its id?", gateway)
+
+    def _until_done(self, write: Callable[[], T], what: str) -> T:
+        """Try until the disk takes it. Nothing is read meanwhile, so the brokers and the gateways keep what waits."""
+        while True:
+            try:
+                done = write()
+            except (JournalError, LedgerError, OSError) as error:
+                if self.fault != str(error):
+                    log.error("%s cannot be written, trying again every %g s: %s", what, RETRY_S, error)  # noqa: TRY400  # the cause is in it
+                self.fault = str(error)
+                self.counters['canhbao_errors_total{loop="spine"}'] += 1
+                if self._clock.pause(RETRY_S):
+                    raise StoppedError(str(error)) from error
+            else:
+                if self.fault:
+                    log.info("%s can be written again", what)
+                self.fault = ""
+                return done
+
+    # -- out -----------------------------------------------------------------------------------------------------
+
+    def _show(self) -> None:
+        if self._journal.last == ORIGIN:
+            self.view = _nothing_yet(self._wanted(0))
+        else:
+            plan, position = self._folds.engine.plan, int(self._folds.position)
+            self.view = View(
+                self._arrival, self._clock.arrival, plan.city, plan.rules, plan.configuration.sensor_ids,
+                *self._folds.engine.latest(), position, dict(self.counters),
+            )  # fmt: skip
+        self._viewed = self._seconds()
+        self._told(self.view)
+
+    def _until_tick(self, wait_s: float) -> float:
+        if self._clock.arrival == "data":
+            return wait_s
+        return min(wait_s, (TICK_MS - self._now_ms() % TICK_MS) / 1000)
+
+
+def _nothing_yet(configuration: Configuration) -> View:
+    """What is shown before the first message where time is that of the data: the city, and no news of it."""
+    engine = Engine()
+    engine.step(configuration)
+    plan, ids = engine.plan, configuration.sensor_ids
+    t, value, flag, _, level, status = engine.latest()
+    return View(0, configuration.clock, plan.city, plan.rules, ids, t, value, flag, t, level, status)

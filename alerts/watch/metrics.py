@@ -1,0 +1,144 @@
+"""The metrics of the service as Prometheus text (exposition format 0.0.4). Pure: numbers in, text out."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from alerts.view import View
+from processing.transitions import Status
+
+CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
+_NAME: Final = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
+_PARTS: Final = {"summary": ("_sum", "_count"), "histogram": ("_bucket", "_sum", "_count")}
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """One metric: `kind` counter, gauge, summary, histogram or untyped."""
+
+    name: str
+    kind: str
+    help: str
+
+
+FAMILIES: Final = {
+    family.name: family
+    for family in (
+        Family("canhbao_messages_total", "counter", "MQTT messages taken from the inbox."),
+        Family("canhbao_readings_total", "counter", "Readings accepted and written to the journal."),
+        Family(
+            "canhbao_refused_total", "counter", "Readings or messages refused, by reason; they lie in the dead letters."
+        ),
+        Family("canhbao_duplicates_total", "counter", "Readings that were known already."),
+        Family("canhbao_conflicts_total", "counter", "Readings known already with another value; the first stands."),
+        Family(
+            "canhbao_late_total", "counter", "Readings too old for every window of their sensor; stored, not judged."
+        ),
+        Family(
+            "canhbao_shed_total", "counter", "Times that a full inbox dropped the connection to be sent the rest again."
+        ),
+        Family("canhbao_reconnects_total", "counter", "Connections to the broker after the first."),
+        Family("canhbao_receipts_total", "counter", "Receipts sent to gateways."),
+        Family("canhbao_transitions_total", "counter", "Changes of level of a sensor under a rule."),
+        Family("canhbao_notices_total", "counter", "Versions of incidents."),
+        Family("canhbao_messages_sent_total", "counter", "Warnings delivered, by channel."),
+        Family("canhbao_messages_failed_total", "counter", "Warnings that a channel refused, by channel."),
+        Family("canhbao_errors_total", "counter", "Errors that a loop logged and went on from, by loop."),
+        Family("canhbao_journal_commit_seconds", "summary", "Time for one entry of the journal to be on disk."),
+        Family("canhbao_turn_seconds", "summary", "Time for one turn of the loop, from drain to ledger."),
+        Family("canhbao_journal_position", "gauge", "Newest position of the journal that has been judged."),
+        Family(
+            "canhbao_arrival_timestamp_seconds", "gauge", "Newest arrival that has been judged, seconds since 1970."
+        ),
+        Family("canhbao_clock_simulated", "gauge", "1 where time is that of the data and not that of the wall."),
+        Family("canhbao_sensors", "gauge", "Sensors of the registry by how they are heard."),
+        Family("canhbao_sensors_at_level", "gauge", "Sensors of the registry by their highest level, 0 to 4."),
+        Family("canhbao_part_ready", "gauge", "1 where the part of the service does its work."),
+        Family("canhbao_part_lag_seconds", "gauge", "How far the part is behind."),
+        Family("canhbao_listeners", "gauge", "Listeners connected to the stream of events."),
+        Family("canhbao_listeners_dropped_total", "counter", "Listeners disconnected because they read too slowly."),
+        Family("canhbao_events_errors_total", "counter", "Errors of the loop that feeds the stream of events."),
+        Family("canhbao_notice_seq", "gauge", "Newest notice that went to the stream of events."),
+    )
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One line: `name` may carry labels, as in `canhbao_refused_total{reason="too_old"}`."""
+
+    name: str
+    value: float
+
+
+def metrics_text(samples: Iterable[Sample]) -> str:
+    """Every sample under its family's HELP and TYPE, families in the order of their names."""
+    families: dict[str, tuple[Family, list[str]]] = {}
+    for sample in samples:
+        family = _family(sample.name)
+        families.setdefault(family.name, (family, []))[1].append(f"{sample.name} {_number(sample.value)}")
+    lines = []
+    for _, (family, rows) in sorted(families.items()):
+        lines += [f"# HELP {family.name} {_help(family.help)}", f"# TYPE {family.name} {family.kind}", *rows]
+    return "\n".join(lines) + "\n"
+
+
+def of_counters(counters: Mapping[str, float]) -> list[Sample]:
+    """The counters that the spine keeps, by name (CONTRACTS names them in the metrics' own spelling)."""
+    return [Sample(name, value) for name, value in sorted(counters.items())]
+
+
+def of_view(view: View) -> list[Sample]:
+    heard = dict.fromkeys(Status, 0)
+    for id_, status in zip(view.sensor_ids, view.status, strict=True):
+        heard[status] += id_ in view.city.sensors
+    known = np.array([id_ in view.city.sensors for id_ in view.sensor_ids], bool)
+    at_level = np.bincount(view.level[known], minlength=5)
+    return [
+        Sample("canhbao_journal_position", view.position),
+        Sample("canhbao_arrival_timestamp_seconds", view.arrival / 1000),
+        Sample("canhbao_clock_simulated", view.clock == "data"),
+        *(Sample(labelled("canhbao_sensors", status=status.value), count) for status, count in heard.items()),
+        *(Sample(labelled("canhbao_sensors_at_level", level=str(k)), int(n)) for k, n in enumerate(at_level)),
+    ]
+
+
+def labelled(name: str, **labels: str) -> str:
+    """`name{label="value"}`, escaped as the format asks."""
+    inside = ",".join(f'{key}="{_escape(value)}"' for key, value in labels.items())
+    return f"{name}{{{inside}}}" if inside else name
+
+
+def _escape(value: str) -> str:
+    return value.replace("\\", "\\\\").replace("\n", "\\n").replace('"', '\\"')
+
+
+def _help(text: str) -> str:
+    return text.replace("\\", "\\\\").replace("\n", "\\n")
+
+
+def _family(sample_name: str) -> Family:
+    match = _NAME.match(sample_name)
+    if match is None:
+        raise ValueError(f"{sample_name!r} is no name of a metric")
+    name = match[0]
+    if name in FAMILIES:
+        return FAMILIES[name]
+    for suffix in ("_bucket", "_sum", "_count"):
+        family = FAMILIES.get(name.removesuffix(suffix))
+        if family is not None and suffix in _PARTS.get(family.kind, ()):
+            return family
+    return Family(name, "counter" if name.endswith("_total") else "untyped", "See the code that counts it.")
+
+
+def _number(value: float) -> str:
+    if value != value:  # NaN  # noqa: PLR0124  # the plainest test there is
+        return "NaN"
+    if value in (float("inf"), float("-inf")):
+        return "+Inf" if value > 0 else "-Inf"
+    return str(int(value)) if float(value).is_integer() and abs(value) < 2**53 else repr(float(value))

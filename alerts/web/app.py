@@ -1,0 +1,69 @@
+"""The web application, made from its sources: no globals, no clock."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Final
+
+from fastapi import FastAPI
+from starlette.datastructures import MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from alerts.web.events import FanOut
+from alerts.web.machine import machine_routes
+from alerts.web.pages import page_routes
+from alerts.web.problems import answer_with_problems
+from alerts.web.public import public_routes
+from alerts.web.sources import Sources
+from alerts.web.warnings import event_routes, warning_routes
+
+_HEADERS: Final = {
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
+    "connect-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+}
+
+
+def create_app(sources: Sources) -> FastAPI:
+    """The service's faces. `app.state.fan_out.stop()` (awaited on the app's loop) ends the streams of events: call it
+    before the server stops, which otherwise waits for them.
+    """
+    fan_out = FanOut(sources)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        await fan_out.start()
+        yield
+        await fan_out.stop()
+
+    app = FastAPI(
+        title="canhbao", version="1", lifespan=lifespan, docs_url=None, redoc_url=None,
+        description="A city's warnings and the public readings that they stand on. Observations by sensors, "
+        "not forecasts. Times are RFC 3339 with the city's offset; errors are problem details (RFC 9457).",
+    )  # fmt: skip
+    app.state.fan_out = fan_out
+    app.add_middleware(_SafeHeaders)
+    answer_with_problems(app)
+    app.include_router(public_routes(sources))
+    app.include_router(warning_routes(sources, fan_out))
+    app.include_router(event_routes(fan_out))
+    app.include_router(machine_routes(sources, fan_out))
+    app.include_router(page_routes(sources, fan_out))
+    return app
+
+
+class _SafeHeaders:
+    """The headers that hold a browser to what we serve ourselves, on every answer."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                MutableHeaders(scope=message).update(_HEADERS)
+            await send(message)
+
+        await self._app(scope, receive, with_headers if scope["type"] == "http" else send)

@@ -1,0 +1,74 @@
+"""What the faces of the service are fed from: all handed in, so that they have no globals and read no clock."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from alerts.incidents.incident import Incident, Notice
+from alerts.view import View
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """How one part of the service does. `lag_ms`: how far behind, None where that says nothing."""
+
+    ready: bool
+    lag_ms: int | None = None
+    detail: str = ""
+
+
+class Wake(Protocol):
+    """An asyncio.Event that the spine sets (from its thread: loop.call_soon_threadsafe) once a turn is in the ledger.
+
+    Only the fan-out of events waits for it and clears it.
+    """
+
+    async def wait(self) -> Literal[True]: ...
+    def clear(self) -> None: ...
+
+
+class LedgerReader(Protocol):
+    """The reading side of alerts/ledger. Called from worker threads, several at once."""
+
+    def open_incidents(self) -> Sequence[Incident]: ...
+
+    def incidents(
+        self, *, active: bool | None, area: str | None, hazard: str | None, since: int | None,
+        cursor: str | None, limit: int,
+    ) -> tuple[Sequence[Incident], str | None]:  # fmt: skip
+        """The newest first, and the cursor of the next page.
+
+        `since`: updated at or after, ms UTC. Raises ValueError for a cursor that was never given out.
+        """
+        ...
+
+    def incident(self, id_: str) -> Incident | None: ...
+
+    def notices(self, after_seq: int, limit: int) -> Sequence[tuple[int, Notice]]:
+        """The oldest `limit` with a greater seq, each with its seq."""
+        ...
+
+    def notices_of(self, incident: str) -> Sequence[tuple[int, Notice]]:
+        """Every version of one incident, in order, each with its seq."""
+        ...
+
+    def last_seq(self) -> int:
+        """Of the newest notice; 0 before the first."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """Everything that the web reads.
+
+    The spine writes in this order, which caches rely on: ledger, then the view (swapped whole), then `changed`.
+    `now_ms`: the service's clock, ms UTC (that of the data where the view says so). `health`: part -> how it does.
+    """
+
+    view: Callable[[], View]
+    ledger: LedgerReader
+    changed: Wake
+    health: Callable[[], Mapping[str, Part]]
+    now_ms: Callable[[], int]

@@ -1,0 +1,146 @@
+"""The published warnings (CONTRACTS section 5): as a list, one by one, in a sentence, and as they happen."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Hashable
+from http import HTTPStatus
+from typing import Annotated, Any, Final
+
+from fastapi import APIRouter, Query, Request, Response
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
+from starlette.exceptions import HTTPException
+
+from alerts.web import payloads
+from alerts.web.events import EventStream, FanOut
+from alerts.web.problems import shown_problems
+from alerts.web.rendered import FRESH, Shelf, as_json
+from alerts.web.schemas import AlertDetail, AlertList, NoticeEvent, SituationEvent, SituationOut
+from alerts.web.sources import Sources
+from alerts.words.names import Lang
+from processing.rules import HAZARDS
+
+_PAGE: Final = 100  # warnings, where the caller does not say
+_ANSWERS_KEPT: Final = 300  # about three a ward; each at most a page of warnings, usually a few kilobytes
+_PLUS_LOST: Final = re.compile(r" (?=\d\d:\d\d\Z)")  # "+07:00" typed into a URL arrives as " 07:00"
+
+
+def _with_plus(text: Any) -> Any:
+    return _PLUS_LOST.sub("+", text) if isinstance(text, str) else text
+
+
+class AlertQuery(BaseModel):
+    """Which warnings."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    active: bool | None = Field(None, description="true: open now; false: over; left out: both")
+    area: str | None = Field(None, description="code of an area", examples=["20242"])
+    hazard: str | None = Field(None, max_length=64, examples=list(HAZARDS))
+    since: Annotated[AwareDatetime, BeforeValidator(_with_plus)] | None = Field(
+        None, description="changed at or after; RFC 3339 with an offset", examples=["2022-10-14T15:00:00+07:00"]
+    )
+    cursor: str | None = Field(None, description="`next` of the page before", max_length=200)
+    limit: int = Field(_PAGE, ge=1, le=500)
+
+    @property
+    def is_common(self) -> bool:
+        """Asked by many at once, and of few kinds: its answer is kept. Pages of the past are made each time."""
+        return self.since is None and self.cursor is None and self.limit == _PAGE
+
+
+def warning_routes(sources: Sources, fan_out: FanOut) -> APIRouter:
+    """`fan_out` knows the newest notice: what was answered before it is made anew.
+
+    Handlers run in worker threads: the ledger is a file.
+    """
+    router = APIRouter(prefix="/api/v1", tags=["public"])
+    shelf = Shelf(_ANSWERS_KEPT)
+
+    def answer(request: Request, key: Hashable, make: Callable[[], BaseModel]) -> Response:
+        # The mark is taken before the ledger is read: what is written meanwhile has a mark of its own.
+        mark = (sources.view().position, fan_out.last_seq)
+        return shelf.get(key, mark, lambda: as_json(make())).response(request, FRESH)
+
+    @router.get("/alerts", response_model=AlertList, summary="Warnings, the newest first", responses=_WRONG_CALL)
+    def alerts(request: Request, query: Annotated[AlertQuery, Query()]) -> Response:
+        if query.area is not None and query.area not in sources.view().city.areas:
+            raise HTTPException(HTTPStatus.UNPROCESSABLE_ENTITY, f"area: {query.area!r} is not one of /api/v1/areas")
+        if not query.is_common:
+            return as_json(_alerts(sources, query)).response(request, FRESH)
+        return answer(request, query, lambda: _alerts(sources, query))
+
+    @router.get(
+        "/alerts/{id}", response_model=AlertDetail, summary="One warning",
+        responses=_WRONG_CALL | shown_problems(HTTPStatus.NOT_FOUND),
+    )  # fmt: skip
+    def alert(request: Request, id: str) -> Response:  # noqa: A002  # the name in the path is the API's
+        incident = sources.ledger.incident(id)
+        if incident is None:
+            raise HTTPException(HTTPStatus.NOT_FOUND, f"no warning {id!r}")
+        return as_json(payloads.alert_detail(sources.view(), incident, sources.ledger.notices_of(id))).response(
+            request, FRESH
+        )
+
+    @router.get(
+        "/situation/{area}", response_model=SituationOut,
+        summary="One plain sentence on an area (on all of them: `city`), and its facts",
+        responses=_WRONG_CALL | shown_problems(HTTPStatus.NOT_FOUND),
+    )  # fmt: skip
+    def situation(request: Request, area: str, lang: Lang = "vi") -> Response:
+        if area != payloads.WHOLE_CITY and area not in sources.view().city.areas:
+            raise HTTPException(HTTPStatus.NOT_FOUND, f"no area {area!r}; /api/v1/areas lists them")
+
+        def make() -> SituationOut:
+            return payloads.situation(sources.view(), area, sources.ledger.open_incidents(), lang)
+
+        return answer(request, (area, lang), make)
+
+    return router
+
+
+def event_routes(fan_out: FanOut) -> APIRouter:
+    router = APIRouter(prefix="/api/v1", tags=["public"])
+
+    @router.get(
+        "/events", response_class=EventStream, status_code=200, summary="Warnings as they happen (server-sent events)",
+        description=_EVENTS, responses=_STREAM,
+    )  # fmt: skip
+    async def events(request: Request) -> Response:
+        return fan_out.listen(request.headers.get("last-event-id", ""))
+
+    return router
+
+
+def _alerts(sources: Sources, query: AlertQuery) -> AlertList:
+    since_ms = None if query.since is None else int(query.since.timestamp() * 1000)
+    try:
+        found, after = sources.ledger.incidents(
+            active=query.active, area=query.area, hazard=query.hazard, since=since_ms, cursor=query.cursor,
+            limit=query.limit,
+        )  # fmt: skip
+    except (ValueError, OverflowError):
+        raise HTTPException(HTTPStatus.UNPROCESSABLE_ENTITY, "cursor: not the `next` of any page") from None
+    view = sources.view()
+    as_of = payloads.local_time(view.arrival, view.city.timezone)
+    return AlertList(as_of=as_of, alerts=[payloads.alert(view, incident) for incident in found], next=after)
+
+
+_WRONG_CALL: Final = shown_problems(HTTPStatus.UNPROCESSABLE_ENTITY)
+_EVENTS: Final = """\
+`alert`: one version of a warning (NoticeEvent); its id, sent back as Last-Event-ID, brings first what followed it.
+`situation`: an area's sentence has changed (SituationEvent). A comment every 15 s keeps the line alive. Who reads too
+slowly is disconnected, and misses nothing by coming back with Last-Event-ID."""
+_STREAM: Final[dict[int | str, dict[str, Any]]] = {
+    200: {
+        "content": {
+            "text/event-stream": {
+                "schema": {
+                    "description": "the data",
+                    "oneOf": [NoticeEvent.model_json_schema(), SituationEvent.model_json_schema()],
+                },
+                "example": 'event: alert\nid: 42\ndata: {"seq":42,"hazard":"flood","level":3}\n\n',
+            }
+        }
+    },
+    **shown_problems(HTTPStatus.SERVICE_UNAVAILABLE),
+}

@@ -1,0 +1,47 @@
+"""The message of a notice: what every channel carries, as plain data."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from alerts.incidents.incident import Notice
+from alerts.words.names import LANGS, hazard_name, level_word
+from alerts.words.sentences import sentence
+from ingest.city import City
+from processing.rules import Rules
+
+
+def message(notice: Notice, city: City, rules: Rules, *, page_url: str = "", exercise: bool = False) -> dict[str, Any]:
+    """As it goes out in JSON; `at` is RFC 3339 in the city's zone, `url` empty where the service has no address."""
+    return {
+        "incident": notice.incident,
+        "version": notice.version,
+        "reason": notice.reason.value,
+        "hazard": notice.hazard,
+        "area": notice.area,
+        "level": notice.level,
+        "exercise": exercise,
+        "texts": {lang: sentence(notice, city, rules, lang, page_url=page_url, exercise=exercise) for lang in LANGS},
+        "at": _local(notice.at, city),
+        "url": page_url,
+    }
+
+
+def bare_message(notice: Notice) -> dict[str, Any]:
+    """Says the little that needs neither registry nor rules: better than silence where the full text cannot be made."""
+    level = {lang: level_word(notice.level, lang) or notice.reason.value for lang in LANGS}
+    return {
+        "incident": notice.incident,
+        "version": notice.version,
+        "reason": notice.reason.value,
+        "hazard": notice.hazard,
+        "area": notice.area,
+        "level": notice.level,
+        "texts": {lang: f"{level[lang]}: {hazard_name(notice.hazard, lang)}, {notice.area}." for lang in LANGS},
+    }
+
+
+def _local(ms: int, city: City) -> str:
+    whole = datetime.fromtimestamp(ms // 1000, UTC).replace(microsecond=ms % 1000 * 1000)
+    return whole.astimezone(city.timezone).isoformat(timespec="milliseconds")

@@ -1,0 +1,162 @@
+"""Which sensor a reading belongs to, in which unit it counts, and whether it is possible at all."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+import numpy as np
+
+from ingest.city import City, Sensor
+from ingest.entries import ClockMode, DeadLetter, Header
+from ingest.formats import Decoded, Numbering, Refusal, RefusedError, gateway_of, shown
+from ingest.quantity import UnitError, convert
+from ingest.readings import Float64, Int32, Int64
+
+FUTURE_MS_MAX: Final = 300_000  # a clock may be ahead of ours by so much
+OLDEST_MS: Final = 946_684_800_000  # 2000-01-01
+NEWEST_MS: Final = 253_402_300_799_999  # the end of the year 9999: what lies beyond cannot be written as a time
+INDICES_SHOWN_MAX: Final = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """The readings of one message, columns of shape (n,), in its order; `refused` what came to nothing, with why.
+
+    `sensor` number; `t` and `arrival` ms UTC; `raw` in the quantity's unit, NaN where missing.
+    `last_arrival` is the arrival of the message: what the next message's cannot be before.
+    """
+
+    sensor: Int32
+    t: Int64
+    raw: Float64
+    arrival: Int64
+    refused: tuple[Refusal, ...]
+    last_arrival: int
+
+
+class _Known(NamedTuple):
+    number: int
+    gateway: str | None
+    unit: str
+    low: float
+    high: float
+
+
+class Lookup:
+    """A registry made ready for readings. `sensor_ids[n]` is the id of sensor number n.
+
+    Ids of the table that the registry no longer knows are unknown. Raises ValueError for a sensor without a number.
+    """
+
+    def __init__(self, city: City, sensor_ids: Sequence[str]) -> None:
+        numbers = {id_: number for number, id_ in enumerate(sensor_ids)}
+        missing = [id_ for id_ in city.sensors if id_ not in numbers]
+        if missing:
+            raise ValueError(f"sensors without a number: {' '.join(missing[:10])}")
+        self._known = {id_: _known(numbers[id_], sensor) for id_, sensor in city.sensors.items()}
+
+    def resolve(self, decoded: Decoded, *, arrival: int, clock_mode: ClockMode, previous_arrival: int) -> Resolved:
+        """The message's readings by number and in the units of their quantities.
+
+        With the wall's clock all of them arrive at `arrival`, or at `previous_arrival` if that is later. With the
+        data's clock each arrives at its own `t` or, if that is later, with the one before it; nothing is then from
+        the future.
+        """
+        now = max(arrival, previous_arrival) if clock_mode == "wall" else previous_arrival
+        latest = min(now + FUTURE_MS_MAX, NEWEST_MS) if clock_mode == "wall" else NEWEST_MS
+        numbers: list[int] = []
+        kept: list[int] = []
+        values: list[float] = []
+        refused = list(decoded.refused)
+        rows = zip(decoded.indices(), decoded.sensors, decoded.t, decoded.values, decoded.units, strict=True)
+        for index, id_, t, value, unit in rows:
+            try:
+                known = self._find(id_, decoded.gateway)
+                _check_time(t, latest)
+                raw = _value(known, value, unit)
+            except RefusedError as error:
+                refused.append(Refusal(error.reason, error.detail, index))
+                continue
+            numbers.append(known.number)
+            kept.append(t)
+            values.append(raw)
+        column = np.array(kept, np.int64)
+        if clock_mode == "wall":
+            arrivals = np.full(len(kept), now, np.int64)
+        else:
+            arrivals = np.maximum(np.maximum.accumulate(column), now)
+        refused.sort(key=lambda refusal: -1 if refusal.index is None else refusal.index)
+        return Resolved(
+            np.array(numbers, np.int32), column, np.array(values, np.float64), arrivals, tuple(refused),
+            int(arrivals[-1]) if len(arrivals) else now,
+        )  # fmt: skip
+
+    def _find(self, id_: str, gateway: str) -> _Known:
+        known = self._known.get(id_)
+        if known is None:
+            raise RefusedError("unknown_sensor", shown(id_))
+        if known.gateway is not None and known.gateway != gateway:
+            raise RefusedError("wrong_gateway", f"{id_} belongs to {known.gateway}, came from {shown(gateway)}")
+        return known
+
+
+def header(gateway: str, numbering: Numbering | None, arrival: int) -> Header | None:
+    """The journal's header of a message, None for one without a number."""
+    if numbering is None:
+        return None
+    return Header(gateway, numbering.boot, numbering.seq, numbering.first, arrival)
+
+
+def dead_letters(topic: str, payload: bytes, refused: Sequence[Refusal], *, arrival: int) -> tuple[DeadLetter, ...]:
+    """What is kept of the refusals of one message: one letter a reason, each with the whole message.
+
+    One letter a reading would make megabytes of every message that is wrong in all its readings. The detail says what
+    is wrong with the first of them and which others there are, by their index from 0.
+    """
+    by_reason: dict[str, list[Refusal]] = {}
+    for refusal in refused:
+        by_reason.setdefault(refusal.reason, []).append(refusal)
+    gateway = gateway_of(topic)
+    return tuple(
+        DeadLetter(arrival, topic, payload, reason, _detail(group), gateway) for reason, group in by_reason.items()
+    )
+
+
+def _detail(group: list[Refusal]) -> str:
+    first, *others = group
+    if first.index is None:
+        return first.detail
+    if not others:
+        return f"reading {first.index}: {first.detail}"
+    named = ", ".join(str(refusal.index) for refusal in others[:INDICES_SHOWN_MAX])
+    more = "" if len(others) <= INDICES_SHOWN_MAX else ", …"
+    return f"reading {first.index}: {first.detail}; and {len(others)} more: {named}{more}"
+
+
+def _known(number: int, sensor: Sensor) -> _Known:
+    quantity = sensor.quantity
+    if sensor.counter:  # the bounds of an increment grow with its span, which is known later; a total has none
+        return _Known(number, sensor.gateway, quantity.unit, -math.inf, math.inf)
+    return _Known(number, sensor.gateway, quantity.unit, quantity.low, quantity.most(sensor.period_ms or 0))
+
+
+def _check_time(t: int, latest: int) -> None:
+    if t < OLDEST_MS:
+        raise RefusedError("too_old", f"t is {shown(t)}, before 2000")
+    if t > latest:
+        raise RefusedError("from_the_future", f"t is {shown(t)}, later than {latest}")
+
+
+def _value(known: _Known, value: float, unit: str | None) -> float:
+    raw = value
+    if unit is not None and unit != known.unit:
+        try:
+            raw = convert(value, unit, known.unit)
+        except UnitError:
+            raise RefusedError("wrong_unit", f"u is {shown(unit)}, expected {known.unit!r}") from None
+    if raw < known.low or raw > known.high or math.isinf(raw):
+        raise RefusedError("out_of_bounds", f"v is {raw!r} {known.unit}, not in {known.low:g} to {known.high:g}")
+    return raw

@@ -1,0 +1,282 @@
+"""MQTT through paho: messages into a bounded inbox, acknowledged by hand once they are on disk; and publishing."""
+
+from __future__ import annotations
+
+import logging
+import socket
+import threading
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from time import monotonic
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from paho.mqtt import client as paho
+from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
+from paho.mqtt.reasoncodes import ReasonCode
+
+from ingest.inbox import Inbox, Message
+
+log = logging.getLogger(__name__)
+
+COLLECTOR_TOPICS: Final = ("canhbao/v1/+/readings", "canhbao/v1/+/readings/+", "canhbao/v1/+/status")
+
+_OK: Final = MQTTErrorCode.MQTT_ERR_SUCCESS
+_START_S: Final = 5.0  # for each step of a start: the TCP connection, then the broker's answers
+_KEEPALIVE_S: Final = 30
+_RECONNECT_S: Final = (1, 16)  # between tries, doubling, for as long as it takes
+# Publishes without PUBACK. Full (a broker that takes and never answers): the next one is refused to its caller.
+_UNCONFIRMED_MOST: Final = 4000
+_PACKET_MOST: Final = 65_536  # what brokers are set to; a larger packet would cost the connection, again and again
+
+
+class MqttError(Exception):
+    """The broker is absent, refuses or does not answer; one line that says which and where."""
+
+
+@dataclass(frozen=True, slots=True)
+class Broker:
+    host: str
+    port: int
+    tls: bool
+
+    @classmethod
+    def of(cls, url: str) -> Broker:
+        """From mqtt://host[:1883] or mqtts://host[:8883]. Raises MqttError."""
+        parts = urlsplit(url)
+        with suppress(ValueError):  # the port
+            if parts.scheme in ("mqtt", "mqtts") and parts.hostname and parts.username is None:
+                tls = parts.scheme == "mqtts"
+                return cls(parts.hostname, parts.port or (8883 if tls else 1883), tls)
+        raise MqttError(f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}: expected mqtt://host:port or mqtts://…")
+
+
+class _Client(paho.Client):
+    """paho, whose thread ends for ever and silently with whatever its loop raises: here it connects anew instead."""
+
+    def loop_forever(self, timeout: float = 1.0, retry_first_connection: bool = False) -> MQTTErrorCode:  # noqa: FBT001, FBT002  # paho's
+        while True:
+            try:
+                return super().loop_forever(timeout, retry_first_connection)
+            except Exception:
+                log.exception("mqtt: the connection's loop failed, connecting anew")
+                self.cut()
+
+    def cut(self) -> None:
+        """End the connection from any thread; the loop sees it and connects anew."""
+        sock = self.socket()
+        if isinstance(sock, socket.socket):
+            with suppress(OSError):  # it has just ended by itself
+                socket.socket.shutdown(sock, socket.SHUT_RDWR)  # not TLS's own: that takes the loop's state away
+
+
+class _Connection:
+    """A connection that comes back by itself, with the state that callbacks (in paho's thread) and callers share."""
+
+    def __init__(self, url: str, username: str, password: str, client_id: str, *, clean_session: bool) -> None:
+        self.broker = Broker.of(url)
+        self._where = f"{self.broker.host}:{self.broker.port}"
+        self._username = username
+        self._state = threading.Condition()
+        self._connected = self._stopping = False
+        self._refusal = ""
+        self._connects = 0
+        self._client = client = _Client(
+            CallbackAPIVersion.VERSION2,
+            client_id,
+            clean_session,
+            protocol=MQTTProtocolVersion.MQTTv311,
+            manual_ack=True,
+        )
+        if username:
+            client.username_pw_set(username, password)
+        if self.broker.tls:
+            client.tls_set()
+        client.connect_timeout = _START_S
+        client.reconnect_delay_set(*_RECONNECT_S)
+        client.max_queued_messages_set(_UNCONFIRMED_MOST)
+        client.on_pre_connect = self._on_pre_connect
+        client.on_connect = self._on_connect
+        client.on_disconnect = self._on_disconnect
+
+    @property
+    def connected(self) -> bool:
+        return self._connected
+
+    def start(self) -> None:
+        """Connect, and stay connected until `stop`. Raises MqttError within some 10 s if that fails now."""
+        try:
+            self._client.connect(self.broker.host, self.broker.port, _KEEPALIVE_S)
+        except (OSError, ValueError) as error:
+            raise MqttError(f"no MQTT broker at {self._where}: {error}") from error
+        self._client.loop_start()
+        with self._state:
+            self._state.wait_for(lambda: self._refusal or self._ready(), _START_S)
+            refusal = self._refusal or ("" if self._ready() else "it does not answer")
+        if refusal:
+            self.stop()
+            raise MqttError(f"MQTT broker at {self._where} does not let {self._username or 'us'} in: {refusal}")
+
+    def stop(self) -> None:
+        """Say goodbye; acknowledgements given before still go out."""
+        self._stopping = True
+        self._client.disconnect()
+        self._client.loop_stop()
+
+    def _ready(self) -> bool:
+        return self._connected
+
+    def _opened(self) -> None:
+        """A connection begins (in paho's thread, `_state` held)."""
+
+    def _ended(self) -> None:
+        """A connection has ended, or a new one is about to be tried (in paho's thread, `_state` held)."""
+
+    def _on_pre_connect(self, _client: paho.Client, _userdata: Any) -> None:
+        with self._state:
+            self._connected = False
+            self._ended()
+
+    def _on_connect(self, _c: paho.Client, _u: Any, _f: paho.ConnectFlags, reason: ReasonCode, _p: Any) -> None:
+        with self._state:
+            self._refusal = str(reason) if reason.is_failure else ""
+            if self._refusal:
+                log.error("mqtt: %s at %s refused: %s", self._username or "anonymous", self._where, reason)
+            else:
+                self._connected = True
+                self._connects += 1
+                self._opened()
+            self._state.notify_all()
+
+    def _on_disconnect(self, _c: paho.Client, _u: Any, _f: paho.DisconnectFlags, reason: ReasonCode, _p: Any) -> None:
+        with self._state:
+            if self._connected and not self._stopping:
+                log.warning("mqtt: connection to %s lost (%s), connecting anew", self._where, reason)
+            self._connected = False
+            self._ended()
+
+
+class MqttSource(_Connection):
+    """The collector's ear: a persistent session at QoS 1 whose messages are acknowledged only by `acknowledge`.
+
+    `refused_topics`: those that the broker does not let us subscribe.
+    """
+
+    def __init__(
+        self, url: str, username: str, password: str, client_id: str, topics: Sequence[str], inbox: Inbox
+    ) -> None:
+        """Raises MqttError for a wrong `url`. `topics` are filters; `client_id` must be the same at every start."""
+        super().__init__(url, username, password, client_id, clean_session=False)
+        self.refused_topics: tuple[str, ...] = ()
+        self._topics, self._inbox = tuple(topics), inbox
+        self._epoch = 0
+        self._subscribed = self._shedding = False
+        self._received = self._acked = self._stale_acks = self._shed = self._lost = self._failed = 0
+        self._client.on_message = self._on_message
+        self._client.on_subscribe = self._on_subscribe
+        inbox.on_room = self._bring_again
+
+    @property
+    def counters(self) -> dict[str, int]:
+        """Since the start. `shed` come again; `lost` (QoS 0 into a full inbox) and `failed` do not."""
+        return {
+            "received": self._received, "acked": self._acked, "stale_acks": self._stale_acks, "shed": self._shed,
+            "lost": self._lost, "failed": self._failed, "reconnects": max(0, self._connects - 1),
+        }  # fmt: skip
+
+    def acknowledge(self, messages: Iterable[Message]) -> None:
+        """The broker may forget these. Only what came over the present connection is acknowledged.
+
+        A number means another message on another connection: acknowledged late it would delete one that nobody
+        stored. The broker sends what it misses again. One lock covers the check and the acknowledgement.
+        """
+        with self._state:
+            for message in messages:
+                if message.qos == 0:
+                    continue
+                if message.epoch == self._epoch and self._client.ack(message.mid, message.qos) == _OK:
+                    self._acked += 1
+                else:
+                    self._stale_acks += 1
+
+    def publish(self, topic: str, payload: bytes, qos: int = 1, *, retain: bool = False) -> bool:
+        """Without waiting, for receipts. False if there is no connection or no room: who misses it asks again."""
+        return self._connected and self._client.publish(topic, payload, qos, retain).rc == _OK
+
+    def _ready(self) -> bool:
+        return self._subscribed
+
+    def _opened(self) -> None:
+        # Also where the broker kept the session: the topics may have changed since.
+        self._client.subscribe([(topic, 1) for topic in self._topics])
+
+    def _ended(self) -> None:
+        self._epoch += 1
+        self._subscribed = self._shedding = False
+
+    def _on_subscribe(self, _c: paho.Client, _u: Any, _mid: int, reasons: list[ReasonCode], _p: Any) -> None:
+        with self._state:
+            granted = zip(self._topics, reasons, strict=False)
+            self.refused_topics = tuple(topic for topic, reason in granted if reason.is_failure)
+            self._subscribed = True
+            self._state.notify_all()
+        if self.refused_topics:
+            log.error("mqtt: %s refuses to %s: %s", self._where, self._username, " ".join(self.refused_topics))
+
+    def _on_message(self, _client: paho.Client, _userdata: Any, message: paho.MQTTMessage) -> None:
+        try:
+            self._take(message)
+        except Exception:
+            self._failed += 1
+            log.exception("mqtt: a message could not be taken")
+
+    def _take(self, message: paho.MQTTMessage) -> None:
+        """Into the inbox, nothing more.
+
+        A full inbox does not stop the reading: paho reads and answers pings on one thread, so the broker would take us
+        for dead. What finds no room is neither kept nor acknowledged, nor is what follows it on this connection; once
+        there is room we connect anew, and the broker sends all of it again.
+        """
+        self._received += 1
+        came = Message(message.topic, bytes(message.payload), message.retain, message.qos, message.mid, self._epoch)
+        if not (self._shedding and came.qos) and self._inbox.put(came):
+            return
+        if came.qos == 0:
+            self._lost += 1
+            return
+        self._shed += 1
+        if not self._shedding:
+            log.warning("mqtt: the inbox is full (%d messages), the broker has to send again", len(self._inbox))
+            self._shedding = True
+
+    def _bring_again(self) -> None:
+        """There is room: if messages were shed, reconnect, yet not before the acknowledgements are on their way."""
+        with self._state:
+            if self._shedding and not self._client.want_write():
+                self._client.cut()
+
+
+class MqttPublisher(_Connection):
+    """The city's voice: a connection and user of its own, so that no warning can stop the listening."""
+
+    def __init__(self, url: str, username: str, password: str, client_id: str = "") -> None:
+        """`client_id` defaults to the user's name, as brokers that tie the two want it. Raises MqttError."""
+        super().__init__(url, username, password, client_id or username, clean_session=True)
+
+    def publish(self, topic: str, payload: bytes, *, retain: bool = False, timeout_s: float = 10.0) -> None:
+        """At QoS 1; the broker has it when this returns. Raises MqttError: then it may still come, once or twice."""
+        size = len(topic.encode()) + len(payload) + 16
+        if size > _PACKET_MOST:
+            raise MqttError(f"{topic}: {size} bytes, brokers take {_PACKET_MOST}")
+        deadline = monotonic() + timeout_s
+        if not self._connected:
+            raise MqttError(f"{topic}: no connection to the MQTT broker at {self._where}")
+        info = self._client.publish(topic, payload, 1, retain)
+        try:
+            info.wait_for_publish(max(0.0, deadline - monotonic()))
+            confirmed = info.is_published()
+        except (RuntimeError, ValueError) as error:
+            raise MqttError(f"{topic}: {error}") from error
+        if not confirmed:
+            raise MqttError(f"{topic}: not confirmed by {self._where} within {timeout_s:g} s")

@@ -1,0 +1,304 @@
+"""The engine: journal entries in, transitions out. A pure fold; what it says depends on the journal's order alone."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import numpy as np
+
+from ingest.entries import TICK_MS, Batch, Configuration, Entry, Start, Tick
+from ingest.readings import Float64, Int64, Readings, UInt8
+from processing import kernels
+from processing.kernels import NEVER, Found, Silence
+from processing.plan import Plan, compile_plan, goes_on
+from processing.transitions import HealthEvent, LateBreach, Status, StepResult, Transition
+from processing.windows import Pool
+
+_FOUND: Final = 4096  # transitions collected before Python takes them; more only costs another round
+_NO_TICK: Final = 2**62
+_STATUSES: Final = tuple(Status)
+_JUDGED: Final = ("level", "hold_since", "clear_since", "evaluated")  # what time has made of a judge's row
+
+
+class NotConfiguredError(RuntimeError):
+    """A journal has to begin with a Configuration."""
+
+
+class Engine:
+    """Windows and levels of all sensors. `step` is the only way in; `to_state` and `from_state` are the recovery."""
+
+    def __init__(self) -> None:
+        self._plan: Plan | None = None
+        self._pool = Pool(0)
+        self._silence = Silence(*(np.empty(0, np.int64),) * 3, np.empty(0, np.uint8), np.array([_NO_TICK], np.int64))
+        self._last_flag: UInt8 = np.empty(0, np.uint8)
+        self._tick = 0  # the last tick that has run
+        self._alive = 0  # the time of the last thing the journal had
+        self._scratch: Float64 = np.empty(64)
+        self._partials: Float64 = np.empty(kernels.PARTIALS)
+        self._found = _room(_FOUND)
+
+    @property
+    def plan(self) -> Plan:
+        if self._plan is None:
+            raise NotConfiguredError("the journal does not begin with a configuration")
+        return self._plan
+
+    @property
+    def alive(self) -> int:
+        """The time of the last thing the journal had, ms UTC; 0 before the first."""
+        return self._alive
+
+    def step(self, entry: Entry) -> StepResult:
+        """What `entry` changes. Raises ConfigError for a Configuration with a wrong text (nothing has changed then)."""
+        out = _Out()
+        match entry:
+            case Configuration():
+                self._configure(entry, out)
+            case Start():
+                self._start(entry.arrival, out)
+            case Tick():
+                self._run_ticks(entry.arrival, out)
+            case Batch():
+                self._judge(entry.readings, out)
+                self._run_ticks(entry.arrival, out)
+        self._alive = max(self._alive, entry.arrival)
+        return out.result()
+
+    # -- readings ------------------------------------------------------------------------------------------------
+
+    def _judge(self, readings: Readings, out: _Out) -> None:
+        if not len(readings):
+            return
+        plan, arrival = self.plan, readings.arrival
+        plan.timetable.cover(int(arrival[0]) - kernels.LATE_BREACH_MS, int(arrival[-1]))
+        i = 0
+        while i < len(readings):
+            i = kernels.step_readings(
+                i, readings.sensor, readings.t, readings.value, readings.flag, readings.span, arrival,
+                self._pool.held, plan.per_sensor, plan.judges, plan.timetable.hours, self._silence, self._found,
+                self._scratch, self._partials,
+            )  # fmt: skip
+            self._collect(readings, out)
+            if i == len(readings):
+                break
+            if arrival[i] >= self._silence.due[0]:
+                self._run_ticks(int(arrival[i]), out)
+            else:
+                self._make_room(int(readings.sensor[i]))
+        newest = readings.t == plan.per_sensor.newest[readings.sensor]
+        self._last_flag[readings.sensor[newest]] = readings.flag[newest]
+
+    def _make_room(self, number: int) -> None:
+        if not kernels.has_room(self._pool.held, number):
+            self._pool.widen(number)
+        if len(self._scratch) <= self._pool.widest:
+            self._scratch = np.empty(2 * self._pool.widest)
+
+    def _collect(self, readings: Readings, out: _Out) -> None:
+        found, plan = self._found, self.plan
+        for c in range(found.used[0]):
+            i = found.reading[c]
+            number, rule = plan.rows[found.judge[c]]
+            at = int(found.at[c])
+            out.transitions.append(Transition(
+                at, self._id(number), rule.name, int(found.before[c]), int(found.after[c]),
+                float(found.value[c]), int(readings.arrival[i]),
+            ))  # fmt: skip
+        for c in range(found.used[1]):
+            number, rule = plan.rows[found.late_judge[c]]
+            arrival = int(readings.arrival[found.late_reading[c]])
+            late = LateBreach(self._id(number), rule.name, int(found.late_t[c]), float(found.late_value[c]), arrival)
+            out.late_breaches.append(late)
+        found.used[:] = 0
+
+    def _id(self, number: int) -> str:
+        return self.plan.configuration.sensor_ids[number]
+
+    # -- time ----------------------------------------------------------------------------------------------------
+
+    def _start(self, at: int, out: _Out) -> None:
+        """The collector was down since the last thing the journal had: that time is no silence of a sensor."""
+        down = at - self._alive
+        for reference in (self._silence.heard, self._silence.usable, self._silence.fresh):
+            np.add(reference, down, out=reference)
+        self._run_closings(at, out)
+        self._tick = max(self._tick, at // TICK_MS * TICK_MS)
+        self._set_due()
+
+    def _run_ticks(self, until: int, out: _Out) -> None:
+        """All ticks up to `until` that have not run. Only those at which something can happen are looked at."""
+        while (due := int(self._silence.due[0])) <= until:
+            self._run_closings(due, out)
+            self._judge_silence(due, out)
+            self._tick = max(self._tick, due)
+            self._set_due()
+        self._tick = max(self._tick, until // TICK_MS * TICK_MS)
+
+    def _set_due(self) -> None:
+        """The next tick that has to look: a closing, or the first moment at which a status can change by itself."""
+        silence, gap = self._silence, self.plan.per_sensor.gap
+        following = self._tick + TICK_MS
+        if (self._status_at(following) != silence.status).any():
+            silence.due[0] = following
+            return
+        watched = gap > 0
+        moments = np.concatenate([r[watched] + gap[watched] for r in (silence.heard, silence.usable, silence.fresh)])
+        moments = moments[moments > self._tick]
+        close, _ = self.plan.timetable.next_close(self._tick)
+        nearest = min(int(moments.min(initial=_NO_TICK)), close)
+        silence.due[0] = -(-nearest // TICK_MS) * TICK_MS
+
+    def _run_closings(self, until: int, out: _Out) -> None:
+        plan = self.plan
+        after = self._tick
+        while True:
+            close, schedules = plan.timetable.next_close(after)
+            tick = -(-close // TICK_MS) * TICK_MS
+            if tick > until:
+                return
+            for j in np.flatnonzero(np.isin(plan.judges.schedule, schedules)):
+                self._to_zero(int(j), tick, out)
+            after = close
+
+    def _to_zero(self, j: int, at: int, out: _Out) -> None:
+        judges, (number, rule) = self.plan.judges, self.plan.rows[j]
+        if judges.level[j]:
+            out.transitions.append(Transition(at, self._id(number), rule.name, int(judges.level[j]), 0, None, at))
+        judges.level[j] = 0
+        judges.hold_since[j] = judges.clear_since[j] = judges.evaluated[j] = NEVER
+
+    def _judge_silence(self, tick: int, out: _Out) -> None:
+        status, was = self._status_at(tick), self._silence.status
+        for number in np.flatnonzero(status != was):
+            from_, to = _STATUSES[was[number]], _STATUSES[status[number]]
+            out.health.append(HealthEvent(tick, self._id(int(number)), from_, to))
+        was[:] = status
+
+    def _status_at(self, tick: int) -> UInt8:
+        """The status of every sensor at `tick` if nothing more arrives; 0 without a known period."""
+        silence, gap = self._silence, self.plan.per_sensor.gap
+        quiet = [tick - reference >= gap for reference in (silence.heard, silence.usable, silence.fresh)]
+        return np.select([gap == 0, *quiet], [0, 1, 2, 3], 0).astype(np.uint8)
+
+    # -- change of rules or registry -----------------------------------------------------------------------------
+
+    def _configure(self, entry: Configuration, out: _Out) -> None:
+        old = self._plan
+        if old is None:
+            self._tick = entry.arrival // TICK_MS * TICK_MS
+        else:
+            self._run_ticks(entry.arrival, out)
+            was = old.configuration
+            if (was.city_toml, was.rules_toml, was.sensor_ids) == (entry.city_toml, entry.rules_toml, entry.sensor_ids):
+                return
+        new = compile_plan(entry)
+        self._grow(len(new.sensors), entry.arrival)
+        kept = [goes_on(old, new, number) for number in range(len(new.sensors))]
+        if old is not None:
+            self._carry_over(old, new, kept, entry.arrival, out)
+        for number in np.flatnonzero(~np.array(kept, bool)):
+            self._pool.clear(int(number))
+            for reference in (self._silence.heard, self._silence.usable, self._silence.fresh):
+                reference[number] = entry.arrival
+            self._silence.status[number] = 0
+        self._plan = new
+        self._set_due()
+
+    def _grow(self, sensors: int, arrival: int) -> None:
+        self._pool.resize(sensors)
+        silence, more = self._silence, sensors - len(self._silence.status)
+        begun = np.full(more, arrival, np.int64)
+        self._silence = Silence(
+            np.append(silence.heard, begun), np.append(silence.usable, begun), np.append(silence.fresh, begun),
+            np.append(silence.status, np.zeros(more, np.uint8)), silence.due,
+        )  # fmt: skip
+        self._last_flag = np.append(self._last_flag, np.zeros(more, np.uint8))
+
+    def _carry_over(self, old: Plan, new: Plan, kept: list[bool], at: int, out: _Out) -> None:
+        """Levels, timers and T of what goes on; level 0 for what ends (CONTRACTS section 4, a changed rule)."""
+        for number in range(len(old.sensors)):
+            if kept[number]:
+                new.per_sensor.newest[number] = old.per_sensor.newest[number]
+        rows = {(number, rule.name): j for j, (number, rule) in enumerate(new.rows)}
+        for j, (number, rule) in enumerate(old.rows):
+            to = rows.get((number, rule.name)) if kept[number] else None
+            if to is None:
+                self._to_zero(j, at, out)
+                continue
+            same = new.rows[to][1].written == rule.written
+            for name in _JUDGED if same else ("level",):
+                getattr(new.judges, name)[to] = getattr(old.judges, name)[j]
+
+    # -- what others see ---------------------------------------------------------------------------------------
+
+    def latest(self) -> tuple[Int64, Float64, UInt8, Int64, UInt8, tuple[Status, ...]]:
+        """Per sensor, shape (n,): T (0: none), the value at T (NaN), its flag, last arrival, highest level, status."""
+        held, n = self._pool.held, self._pool.rows
+        some = held.size > 0
+        last = (held.offset + held.head + held.size - 1)[some]
+        t, value, level = np.zeros(n, np.int64), np.full(n, np.nan), np.zeros(n, np.uint8)
+        t[some], value[some] = held.t[last], held.value[last]
+        np.maximum.at(level, [number for number, _ in self.plan.rows], self.plan.judges.level)
+        status = tuple(_STATUSES[code] for code in self._silence.status)
+        return t, value, self._last_flag.copy(), self._silence.heard.copy(), level, status
+
+    # -- snapshots ---------------------------------------------------------------------------------------------
+
+    def to_state(self) -> dict[str, Any]:
+        """All that the future depends on, in types that msgpack knows."""
+        plan, silence = self.plan, self._silence
+        was = plan.configuration
+        return {
+            "configuration": [was.arrival, was.city_toml, was.rules_toml, list(was.sensor_ids), was.clock, was.schema],
+            "pool": self._pool.to_state(),
+            "newest": plan.per_sensor.newest.tobytes(),
+            "judges": {name: getattr(plan.judges, name).tobytes() for name in _JUDGED},
+            "silence": {name: getattr(silence, name).tobytes() for name in silence._fields},
+            "last_flag": self._last_flag.tobytes(),
+            "tick": self._tick,
+            "alive": self._alive,
+        }
+
+    @classmethod
+    def from_state(cls, state: dict[str, Any]) -> Engine:
+        arrival, city_toml, rules_toml, ids, clock, schema = state["configuration"]
+        engine = cls()
+        plan = compile_plan(Configuration(arrival, city_toml, rules_toml, tuple(ids), clock, schema))
+        plan.per_sensor.newest[:] = np.frombuffer(state["newest"], np.int64)
+        for name in _JUDGED:
+            column = getattr(plan.judges, name)
+            column[:] = np.frombuffer(state["judges"][name], column.dtype).reshape(column.shape)
+        engine._plan, engine._pool = plan, Pool.from_state(state["pool"])
+        heard, usable, fresh, due = (
+            np.frombuffer(state["silence"][name], np.int64).copy() for name in ("heard", "usable", "fresh", "due")
+        )
+        status = np.frombuffer(state["silence"]["status"], np.uint8).copy()
+        engine._silence = Silence(heard, usable, fresh, status, due)
+        engine._last_flag = np.frombuffer(state["last_flag"], np.uint8).copy()
+        engine._tick, engine._alive = state["tick"], state["alive"]
+        engine._make_room_for_all()
+        return engine
+
+    def _make_room_for_all(self) -> None:
+        self._scratch = np.empty(max(64, 2 * self._pool.widest))
+
+
+class _Out:
+    """What one step found, in order."""
+
+    def __init__(self) -> None:
+        self.transitions: list[Transition] = []
+        self.health: list[HealthEvent] = []
+        self.late_breaches: list[LateBreach] = []
+
+    def result(self) -> StepResult:
+        return StepResult(tuple(self.transitions), tuple(self.health), tuple(self.late_breaches))
+
+
+def _room(size: int) -> Found:
+    return Found(
+        np.zeros(2, np.int64), np.empty(size, np.int64), np.empty(size, np.int64), np.empty(size, np.int64),
+        np.empty(size, np.uint8), np.empty(size, np.uint8), np.empty(size), np.empty(size, np.int64),
+        np.empty(size, np.int64), np.empty(size, np.int64), np.empty(size),
+    )  # fmt: skip

@@ -1,0 +1,558 @@
+"""Every @njit function and nothing else: arrays and numbers in, arrays and numbers out.
+
+A batch is worked through in the order of its readings. Each kernel returns the index of the reading at which it
+stopped: len(batch) when done, earlier when Python has to make room or to run a tick first; calling again from that
+index goes on as if nothing had happened.
+"""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+import numpy as np
+from numba import njit
+
+from ingest.readings import Float64, Int32, Int64, UInt8
+
+# Codes of Statistic, in the order of the enum.
+LAST: Final = 0
+SUM: Final = 1
+MEAN: Final = 2
+MAX: Final = 3
+MIN: Final = 4
+RISE: Final = 5
+COUNT: Final = 6
+
+NEVER: Final = -(2**62)  # a moment before every other: "unset" for timers, T and bases
+
+FAIL: Final = 4
+MISSING: Final = 9
+NOT_EVALUATED: Final = 2
+
+ACCEPTED: Final = 0
+DUPLICATE: Final = 1
+CONFLICT: Final = 2
+
+FRESH_MS: Final = 900_000  # with twice the period the bound of freshness (CONTRACTS section 4, Evaluation)
+LATE_BREACH_MS: Final = 6 * 3_600_000
+DANGER: Final = 3
+PARTIALS: Final = (
+    80  # a double's exponents span 2098 bits: at most 40 non-overlapping partials of 53, twice that is safe
+)
+
+
+class Held(NamedTuple):
+    """What sensors hold, sorted by t: row n is t[offset[n] + head[n]] … with size[n] items in capacity[n] places."""
+
+    t: Int64
+    value: Float64
+    span: Int64
+    offset: Int64
+    capacity: Int64
+    head: Int64
+    size: Int64
+
+
+class Sensors(NamedTuple):
+    """Per sensor number. `gap` is G in ms, 0 without a known period; `longest` is L; `newest` is T (NEVER at first)."""
+
+    gap: Int64
+    fresh: Int64
+    longest: Int64
+    newest: Int64
+
+
+class Judges(NamedTuple):
+    """Rows (sensor, rule), sensor n's from first[n] to first[n + 1] in the order of the rules; levels 1-4 on axis 1."""
+
+    first: Int64
+    statistic: UInt8
+    window: Int64
+    above: UInt8
+    threshold: Float64
+    clear: Float64
+    hold: Int64
+    hold_clear: Int64
+    min_readings: Int64
+    schedule: Int32  # -1: always
+    level: UInt8
+    hold_since: Int64
+    clear_since: Int64
+    evaluated: Int64  # T of the last evaluation with a defined statistic
+
+
+class Hours(NamedTuple):
+    """Opening hours of schedule s as [open, close) ms UTC, rows first[s] to first[s + 1], sorted."""
+
+    first: Int64
+    open: Int64
+    close: Int64
+
+
+class Totals(NamedTuple):
+    """Counters per sensor: wrap NaN where unknown, the base (NEVER at first), and what an increment can be at most.
+
+    The bound of sensor n over a span is linear between the points bound_first[n] to bound_first[n + 1].
+    """
+
+    counter: UInt8
+    wrap: Float64
+    base_t: Int64
+    base: Float64
+    bound_first: Int64
+    bound_span: Int64
+    bound_most: Float64
+
+
+class Accepted(NamedTuple):
+    """What acceptance says of each reading of a batch."""
+
+    kind: UInt8  # ACCEPTED, DUPLICATE or CONFLICT; the others are set where it is ACCEPTED
+    value: Float64
+    flag: UInt8
+    span: Int64
+    late: UInt8
+
+
+class Silence(NamedTuple):
+    """References of the silence rules per sensor, ms; `status` 0 ok; `due[0]` the next tick that has to look."""
+
+    heard: Int64
+    usable: Int64
+    fresh: Int64
+    status: UInt8
+    due: Int64
+
+
+class Found(NamedTuple):
+    """Room for what a step finds; used[0] transitions, used[1] late breaches so far."""
+
+    used: Int64
+    reading: Int64
+    judge: Int64
+    at: Int64
+    before: UInt8
+    after: UInt8
+    value: Float64
+    late_reading: Int64
+    late_judge: Int64
+    late_t: Int64
+    late_value: Float64
+
+
+@njit(cache=True)
+def fsum(values: Float64, partials: Float64) -> float:
+    """The correctly rounded sum of `values` (Shewchuk 1997), equal to Python's math.fsum. `partials`: scratch."""
+    n = 0
+    for start in values:
+        x = start
+        i = 0
+        for j in range(n):
+            y = partials[j]
+            if abs(x) < abs(y):
+                x, y = y, x
+            high = x + y
+            low = y - (high - x)
+            if low != 0.0:
+                partials[i] = low
+                i += 1
+            x = high
+        n = i
+        if x != 0.0:
+            partials[n] = x
+            n += 1
+    if n == 0:
+        return 0.0
+    n -= 1
+    high = partials[n]
+    low = 0.0
+    while n > 0:
+        x = high
+        n -= 1
+        y = partials[n]
+        high = x + y
+        low = y - (high - x)
+        if low != 0.0:
+            break
+    if n > 0 and ((low < 0.0 and partials[n - 1] < 0.0) or (low > 0.0 and partials[n - 1] > 0.0)):
+        y = low * 2.0
+        x = high + y
+        if y == x - high:
+            high = x
+    return high
+
+
+@njit(cache=True)
+def position_of(held: Held, n: int, t: int) -> int:
+    """How many items of row n have a time <= t."""
+    base = held.offset[n] + held.head[n]
+    low, high = 0, held.size[n]
+    if high > 0 and held.t[base + high - 1] <= t:
+        return high
+    while low < high:
+        middle = (low + high) // 2
+        if held.t[base + middle] <= t:
+            low = middle + 1
+        else:
+            high = middle
+    return low
+
+
+@njit(cache=True)
+def has_room(held: Held, n: int) -> bool:
+    """Whether row n takes one more item, after moving it to the front of its places if that is needed."""
+    if held.head[n] + held.size[n] < held.capacity[n]:
+        return True
+    if held.head[n] == 0 or held.head[n] < held.capacity[n] // 4:
+        return False  # growing is cheaper than moving everything for a few places
+    base = held.offset[n]
+    for i in range(held.size[n]):
+        held.t[base + i] = held.t[base + held.head[n] + i]
+        held.value[base + i] = held.value[base + held.head[n] + i]
+        held.span[base + i] = held.span[base + held.head[n] + i]
+    held.head[n] = 0
+    return True
+
+
+@njit(cache=True)
+def insert(held: Held, n: int, at: int, t: int, value: float, span: int) -> None:
+    """Put an item at place `at` of row n, which has room."""
+    base = held.offset[n] + held.head[n]
+    i = base + held.size[n]
+    while i > base + at:
+        held.t[i] = held.t[i - 1]
+        held.value[i] = held.value[i - 1]
+        held.span[i] = held.span[i - 1]
+        i -= 1
+    held.t[i] = t
+    held.value[i] = value
+    held.span[i] = span
+    held.size[n] += 1
+
+
+@njit(cache=True)
+def forget(held: Held, n: int, count: int) -> None:
+    held.head[n] += count
+    held.size[n] -= count
+    if held.size[n] == 0:
+        held.head[n] = 0
+
+
+@njit(cache=True)
+def statistic_of(
+    held: Held, n: int, code: int, lo: int, window: int, least: int, scratch: Float64, partials: Float64
+) -> float:
+    """The statistic of row n over its items with lo < t, the last at T; NaN where undefined (CONTRACTS section 4)."""
+    base = held.offset[n] + held.head[n]
+    size = held.size[n]
+    newest = held.t[base + size - 1]
+    if code == LAST:
+        return held.value[base + size - 1] if least <= 1 else np.nan
+    start = base + position_of(held, n, lo)
+    stop = base + size
+    count = stop - start
+    if code == SUM:
+        count = 0
+        for i in range(start, stop):
+            if held.span[i] <= window:
+                scratch[count] = held.value[i]
+                count += 1
+        if count == 0 or count < least:
+            return np.nan
+        return fsum(scratch[:count], partials)
+    if count == 0 or count < least:
+        return np.nan
+    values = held.value[start:stop]
+    if code == MEAN:
+        return fsum(values, partials) / count
+    if code == MAX:
+        return values.max()
+    if code == MIN:
+        return values.min()
+    if code == COUNT:
+        return float(count)
+    if count < 3 or 2 * (newest - held.t[start]) < window:
+        return np.nan
+    for i in range(count):
+        scratch[i] = float(held.t[start + i] - newest)
+    mean_x = fsum(scratch[:count], partials) / count
+    mean_v = fsum(values, partials) / count
+    for i in range(count):
+        x = float(held.t[start + i] - newest) - mean_x
+        scratch[i] = x * (values[i] - mean_v)
+    above = fsum(scratch[:count], partials)
+    for i in range(count):
+        x = float(held.t[start + i] - newest) - mean_x
+        scratch[i] = x * x
+    return above / fsum(scratch[:count], partials) * 3_600_000
+
+
+@njit(cache=True)
+def gaps_within(held: Held, n: int, lo: int, gap: int) -> int:
+    """Milliseconds of (lo, T] that lie in gaps longer than `gap`; everything before the first reading is one."""
+    base = held.offset[n] + held.head[n]
+    start = position_of(held, n, lo)
+    total = 0
+    if start == 0:
+        total += max(0, held.t[base] - lo)
+        start = 1
+    for i in range(start, held.size[n]):
+        before, after = held.t[base + i - 1], held.t[base + i]
+        if after - before > gap:
+            total += after - max(before, lo)
+    return total
+
+
+@njit(cache=True)
+def reaches(s: float, x: float, above: int) -> bool:
+    """Whether s reaches x, with the tolerance of CONTRACTS section 4."""
+    tolerance = 1e-9 * max(1.0, abs(x))
+    return s >= x - tolerance if above else s <= x + tolerance
+
+
+@njit(cache=True)
+def breached(judges: Judges, j: int, s: float) -> int:
+    """The highest level whose threshold s reaches."""
+    for k in range(4, 0, -1):
+        x = judges.threshold[j, k - 1]
+        if not np.isnan(x) and reaches(s, x, judges.above[j]):
+            return k
+    return 0
+
+
+@njit(cache=True)
+def opening_of(judges: Judges, hours: Hours, j: int, t: int, tick: int) -> int:
+    """The opening of the hours t lies in; NEVER + 1 without a schedule; NEVER outside, or once they have closed."""
+    schedule = judges.schedule[j]
+    if schedule < 0:
+        return NEVER + 1
+    low, high = hours.first[schedule], hours.first[schedule + 1]
+    start = low
+    while low < high:
+        middle = (low + high) // 2
+        if hours.open[middle] <= t:
+            low = middle + 1
+        else:
+            high = middle
+    if low == start or t >= hours.close[low - 1] or hours.close[low - 1] <= tick:
+        return NEVER
+    return hours.open[low - 1]
+
+
+@njit(cache=True)
+def next_level(judges: Judges, j: int, t: int, s: float, gap: int, filled: bool) -> int:
+    """The level of row j after an evaluation at t with statistic s; moves its timers. `filled`: gaps forbid easing."""
+    if gap > 0 and judges.evaluated[j] != NEVER and t - judges.evaluated[j] > gap:
+        judges.hold_since[j, :] = NEVER
+        judges.clear_since[j, :] = NEVER
+    judges.evaluated[j] = t
+    b = breached(judges, j, s)
+    for k in range(4):
+        if np.isnan(judges.threshold[j, k]):
+            continue
+        if b < k + 1:
+            judges.hold_since[j, k] = NEVER
+        elif judges.hold_since[j, k] == NEVER:
+            judges.hold_since[j, k] = t
+        if reaches(s, judges.clear[j, k], judges.above[j]):
+            judges.clear_since[j, k] = NEVER
+        elif judges.clear_since[j, k] == NEVER:
+            judges.clear_since[j, k] = t
+    current = judges.level[j]
+    if b > current:
+        for k in range(b, current, -1):
+            since = judges.hold_since[j, k - 1]
+            if since != NEVER and t - since >= judges.hold[j]:
+                return k
+        return current
+    if filled:
+        return current
+    for k in range(current, 0, -1):
+        if np.isnan(judges.threshold[j, k - 1]):
+            continue
+        since = judges.clear_since[j, k - 1]
+        if since == NEVER or t - since < judges.hold_clear[j]:
+            return k
+    return 0
+
+
+@njit(cache=True)
+def _late_breach(found: Found, i: int, j: int, t: int, s: float) -> None:
+    c = found.used[1]
+    found.late_reading[c] = i
+    found.late_judge[c] = j
+    found.late_t[c] = t
+    found.late_value[c] = s
+    found.used[1] = c + 1
+
+
+@njit(cache=True, nogil=True)
+def step_readings(
+    start: int, sensor: Int32, t: Int64, value: Float64, flag: UInt8, span: Int64, arrival: Int64,
+    held: Held, sensors: Sensors, judges: Judges, hours: Hours, silence: Silence, found: Found,
+    scratch: Float64, partials: Float64,
+) -> int:  # fmt: skip
+    """Judge readings start … of a batch; stops before a reading that needs room or that a due tick precedes."""
+    for i in range(start, len(sensor)):
+        n = sensor[i]
+        first, last = judges.first[n], judges.first[n + 1]
+        tick = arrival[i] // 10_000 * 10_000
+        if arrival[i] >= silence.due[0]:
+            return i
+        if found.used[0] + last - first > len(found.reading) or found.used[1] + last - first > len(found.late_reading):
+            return i
+        if held.size[n] + 1 > len(scratch) or not has_room(held, n):
+            return i
+        silence.heard[n] = arrival[i]
+        if silence.status[n] != 0:
+            silence.due[0] = min(silence.due[0], tick + 10_000)
+        if flag[i] == FAIL or flag[i] == MISSING:
+            continue
+        silence.usable[n] = arrival[i]
+        if arrival[i] - t[i] <= sensors.fresh[n]:
+            silence.fresh[n] = arrival[i]
+        recent = arrival[i] - t[i] <= LATE_BREACH_MS
+        if sensors.newest[n] != NEVER and t[i] < sensors.newest[n] - sensors.longest[n]:
+            if recent:
+                for j in range(first, last):
+                    if judges.statistic[j] != LAST or judges.min_readings[j] > 1:
+                        continue
+                    if opening_of(judges, hours, j, t[i], tick) != NEVER and breached(judges, j, value[i]) >= DANGER:
+                        _late_breach(found, i, j, t[i], value[i])
+            continue
+        insert(held, n, position_of(held, n, t[i]), t[i], value[i], span[i])
+        if t[i] > sensors.newest[n]:
+            sensors.newest[n] = t[i]
+            # the newest one at or before T - L stays: it bounds the gap before the window
+            forget(held, n, max(0, position_of(held, n, t[i] - sensors.longest[n]) - 1))
+        now = sensors.newest[n]
+        is_fresh = arrival[i] - now <= sensors.fresh[n]
+        if not is_fresh and not recent:
+            continue
+        for j in range(first, last):
+            opening = opening_of(judges, hours, j, now, tick)
+            if opening == NEVER:
+                continue
+            lo = max(now - judges.window[j], opening - 1)
+            s = statistic_of(
+                held, n, judges.statistic[j], lo, judges.window[j], judges.min_readings[j], scratch, partials
+            )
+            if np.isnan(s):
+                continue
+            if not is_fresh:
+                if breached(judges, j, s) >= DANGER:
+                    _late_breach(found, i, j, now, s)
+                continue
+            filled = False
+            if judges.level[j] > 0 and judges.statistic[j] != LAST and sensors.gap[n] > 0:
+                filled = 10 * gaps_within(held, n, lo, sensors.gap[n]) > judges.window[j]
+            level = next_level(judges, j, now, s, sensors.gap[n], filled)
+            if level != judges.level[j]:
+                c = found.used[0]
+                found.reading[c] = i
+                found.judge[c] = j
+                found.at[c] = now
+                found.before[c] = judges.level[j]
+                found.after[c] = level
+                found.value[c] = s
+                found.used[0] = c + 1
+                judges.level[j] = level
+    return len(sensor)
+
+
+@njit(cache=True)
+def most_over(totals: Totals, n: int, span: int) -> float:
+    """The greatest increment sensor n can have over `span` ms; beyond the last point in proportion to it."""
+    first, stop = totals.bound_first[n], totals.bound_first[n + 1]
+    left_span, left = 0, 0.0
+    for i in range(first, stop):
+        if span <= totals.bound_span[i]:
+            return left + (totals.bound_most[i] - left) * (span - left_span) / (totals.bound_span[i] - left_span)
+        left_span, left = totals.bound_span[i], totals.bound_most[i]
+    return left * span / left_span if left_span > 0 else np.inf
+
+
+@njit(cache=True)
+def book(totals: Totals, n: int, t: int, total: float) -> tuple[float, int, int]:
+    """A finite total as (increment, flag, span ms); NaN and MISSING where it books nothing (CONTRACTS, Counters)."""
+    base_t, base = totals.base_t[n], totals.base[n]
+    if base_t != NEVER and t < base_t:
+        return np.nan, MISSING, 0
+    totals.base_t[n] = t
+    totals.base[n] = total
+    if base_t == NEVER:
+        return np.nan, MISSING, 0
+    span = t - base_t
+    increment = total - base
+    most = most_over(totals, n, span)
+    if increment < 0.0:
+        increment += totals.wrap[n]
+        if not 0.0 <= increment <= most:
+            return np.nan, MISSING, 0  # a reset (also where no wrap is known: NaN compares false)
+    return increment, FAIL if increment > most else NOT_EVALUATED, span
+
+
+@njit(cache=True)
+def _advance(identities: Held, newest: Int64, horizon: Int64, n: int, t: int) -> None:
+    if t > newest[n]:
+        newest[n] = t
+        forget(identities, n, position_of(identities, n, t - horizon[n] - 1))
+
+
+@njit(cache=True, nogil=True)
+def accept_readings(
+    start: int, sensor: Int32, t: Int64, raw: Float64, graded: UInt8,
+    identities: Held, newest: Int64, longest: Int64, horizon: Int64, period: Int64, totals: Totals, out: Accepted,
+) -> int:  # fmt: skip
+    """Identity, counters and flags of readings start … of a batch; stops before one that needs room.
+
+    `graded`: the flag that quality tests gave each value; NOT_EVALUATED where none has run.
+    """
+    for i in range(start, len(sensor)):
+        n = sensor[i]
+        known = newest[n] != NEVER
+        if not known or t[i] >= newest[n] - horizon[n]:
+            at = position_of(identities, n, t[i])
+            before = identities.offset[n] + identities.head[n] + at - 1
+            if at > 0 and identities.t[before] == t[i]:
+                first = identities.value[before]
+                same = first == raw[i] or (np.isnan(first) and np.isnan(raw[i]))
+                out.kind[i] = DUPLICATE if same else CONFLICT
+                continue
+            if not has_room(identities, n):
+                return i
+            insert(identities, n, at, t[i], raw[i], 0)
+        out.kind[i] = ACCEPTED
+        out.late[i] = known and t[i] < newest[n] - longest[n]
+        out.span[i] = period[n]
+        if np.isnan(raw[i]):
+            out.value[i], out.flag[i] = np.nan, MISSING
+        elif totals.counter[n]:
+            out.value[i], out.flag[i], out.span[i] = book(totals, n, t[i], raw[i])
+            if out.flag[i] == NOT_EVALUATED:
+                out.flag[i] = graded[i]
+        else:
+            out.value[i], out.flag[i] = raw[i], graded[i]
+        if out.flag[i] != FAIL and out.flag[i] != MISSING and not out.late[i]:
+            _advance(identities, newest, horizon, n, t[i])
+    return len(sensor)
+
+
+@njit(cache=True, nogil=True)
+def recall_readings(
+    start: int, sensor: Int32, t: Int64, raw: Float64, flag: UInt8, late: UInt8,
+    identities: Held, newest: Int64, horizon: Int64, totals: Totals,
+) -> int:  # fmt: skip
+    """The state after readings that the journal holds already: what accept_readings left behind for them."""
+    for i in range(start, len(sensor)):
+        n = sensor[i]
+        if newest[n] == NEVER or t[i] >= newest[n] - horizon[n]:
+            if not has_room(identities, n):
+                return i
+            insert(identities, n, position_of(identities, n, t[i]), t[i], raw[i], 0)
+        if totals.counter[n] and not np.isnan(raw[i]) and t[i] > totals.base_t[n]:
+            totals.base_t[n] = t[i]
+            totals.base[n] = raw[i]
+        if flag[i] != FAIL and flag[i] != MISSING and not late[i]:
+            _advance(identities, newest, horizon, n, t[i])
+    return len(sensor)

@@ -1,0 +1,172 @@
+"""The stream of events over real sockets: nothing missed, nothing twice, nobody held up by another."""
+
+import re
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from faces import Town, notice, serving, storm, town_city, town_view
+from listening import listening, wait_until
+
+from alerts.incidents.incident import Notice, Reason
+from alerts.ledger.store import LedgerError
+from alerts.web import events as events_module
+from alerts.web.app import create_app
+
+
+@pytest.fixture
+def town(tmp_path: Path) -> Iterator[Town]:
+    made = Town(tmp_path, town_view(town_city()))
+    yield made
+    made.ledger.close()
+
+
+@pytest.fixture
+def stormy(town: Town) -> Town:
+    town.tell(*storm())
+    return town
+
+
+def many(count: int, start: int = 1) -> list[Notice]:
+    return [notice("20242", 1 + n % 4, version=n, reason=Reason.WORSE) for n in range(start, start + count)]
+
+
+def test_a_warning_and_its_areas_sentence_reach_every_listener(town: Town) -> None:
+    with serving(town) as url, listening(url) as one, listening(url) as other:
+        town.tell(notice("20242", 3))
+        for heard in (one, other):
+            told = heard.until("alert")
+            assert (told.id, told.data["seq"], told.data["level_name"], told.data["area"]) == (
+                "1",
+                1,
+                "danger",
+                "20242",
+            )
+            assert told.data["because"]["place"] == "Nguyễn Văn Linh"
+            situations = [heard.until("situation").data for _ in range(2)]
+            assert [row["area"] for row in situations] == ["20242", "city"]
+            assert situations[0]["sentence"]["vi"] == "Hải Châu: Nguy hiểm – ngập lụt."
+
+
+def test_a_new_listener_hears_only_what_is_new(stormy: Town) -> None:
+    with serving(stormy) as url, listening(url) as heard:
+        stormy.tell(notice("20260", 2, hazard="rain"))
+        assert heard.alerts(1) == [7]
+
+
+def test_who_comes_back_hears_everything_since_in_order_and_once(town: Town) -> None:
+    """Many pages of them, while more are being written."""
+    town.tell(*many(350))
+    with serving(town) as url, listening(url, last=20) as heard:
+        town.tell(*many(100, start=351))
+        town.tell(*many(50, start=451))
+        assert heard.alerts(480) == list(range(21, 501))
+
+
+@pytest.mark.parametrize("last", ["99999999", "-1", "abc", "9" * 40, "٣"])
+def test_an_id_that_was_never_ours_means_from_now_on(stormy: Town, last: str) -> None:
+    with serving(stormy) as url, listening(url, last) as heard:
+        stormy.tell(notice("20260", 2, hazard="rain"))
+        assert heard.alerts(1) == [7]
+
+
+def test_a_warning_is_told_even_if_the_wake_was_lost(town: Town) -> None:
+    with serving(town) as url, listening(url) as heard:
+        town.loop = None  # nobody is woken
+        town.tell(notice())
+        assert heard.alerts(1) == [1]
+
+
+def test_a_ledger_that_fails_for_a_moment_silences_nobody(town: Town) -> None:
+    class Flaky:
+        failures = 3
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(town.ledger, name)
+
+        def notices(self, after_seq: int, limit: int) -> Any:
+            if after_seq == 0 and self.failures:
+                self.failures -= 1
+                raise LedgerError("busy")
+            return town.ledger.notices(after_seq, limit)
+
+    app = create_app(replace(town.sources(), ledger=Flaky()))
+    with pytest.MonkeyPatch.context() as patch, serving(town, app) as url, listening(url) as heard:
+        patch.setattr(events_module, "WAKE_S_MAX", 0.05)
+        town.tell(notice())
+        assert heard.alerts(1) == [1]
+        assert app.state.fan_out.errors == 3
+
+
+def test_a_notice_that_cannot_be_worded_holds_up_none_behind_it(town: Town) -> None:
+    app = create_app(town.sources())
+    with serving(town, app) as url, listening(url) as heard:
+        town.tell(notice("20242", 9), notice("20260", 2))
+        assert heard.alerts(1) == [2]
+        assert app.state.fan_out.errors == 1
+
+
+def test_a_listener_who_reads_nothing_is_cut_and_slows_nobody(town: Town) -> None:
+    app = create_app(town.sources())
+    app.state.fan_out._bytes_max = 20_000
+    with serving(town, app, send_buffer=8192) as url, socket.socket() as asleep:
+        asleep.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        asleep.settimeout(5)
+        asleep.connect(("127.0.0.1", int(url.rsplit(":", 1)[1])))
+        asleep.sendall(b"GET /api/v1/events HTTP/1.1\r\nHost: x\r\n\r\n")
+        wait_until(lambda: app.state.fan_out.streams == 1)
+        time.sleep(0.05)
+        with listening(url) as awake:
+            heard: list[int] = []
+            for start in range(1, 1500, 10):
+                town.tell(*many(10, start))
+                heard += awake.alerts(10)
+                if app.state.fan_out.dropped:
+                    break
+            assert heard == list(range(1, start + 10))
+            assert app.state.fan_out.dropped == 1
+            wait_until(lambda: app.state.fan_out.streams == 1)
+        got = b""
+        while chunk := asleep.recv(65536):
+            got += chunk
+        last = int(re.findall(rb"\nid: (\d+)\ndata: .*\n\n", got)[-1])
+        with listening(url, last) as back:
+            assert back.alerts(start + 9 - last) == list(range(last + 1, start + 10)), "it resumes without a hole"
+
+
+def test_an_idle_line_is_kept_alive(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(events_module, "HEARTBEAT_S", 0.1)
+    with serving(town) as url, httpx.stream("GET", f"{url}/api/v1/events", timeout=2) as answer:
+        lines = answer.iter_lines()
+        assert [next(lines) for _ in range(5)][2:] == [":", "", ":"]
+
+
+def test_the_listener_too_many_is_told_when_to_come_back(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(events_module, "LISTENERS_MAX", 1)
+    with serving(town) as url, listening(url):
+        answer = httpx.get(f"{url}/api/v1/events")
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "30")
+    assert answer.headers["content-type"] == "application/problem+json"
+
+
+def test_the_end_of_the_service_ends_every_stream(town: Town) -> None:
+    with ExitStack() as line:
+        with serving(town) as url:
+            heard = line.enter_context(listening(url))
+        assert list(heard) == []
+
+
+def test_the_stream_says_nothing_of_a_sensor_that_is_not_public(town: Town) -> None:
+    with serving(town) as url, listening(url) as heard:
+        town.tell(notice("20305", 3, hazard="school", value=2713.0))
+        told = heard.until("alert")
+
+    assert (told.data["hazard"], told.data["area_name"], told.data["because"]) == ("school", "An Khê", None)
+    assert "Secret" not in told.raw
+    assert "2713" not in told.raw

@@ -1,0 +1,199 @@
+"""Settings are checked as a whole before anything starts, and an error points at the one thing to change."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeAlias
+
+import pytest
+
+from alerts.settings import EMBEDDED_MQTT_PORT, Secret, load
+from ingest.city import DEFAULT_CITY_FILE, ConfigError
+from processing.rules import DEFAULT_RULES_FILE
+
+Write: TypeAlias = Callable[[str], Path]
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Write:
+    def write(text: str) -> Path:
+        path = tmp_path / "canhbao.toml"
+        path.write_text(text, "utf-8")
+        return path
+
+    return write
+
+
+def test_without_a_file_everything_is_embedded() -> None:
+    settings = load(None, {"PATH": "/bin", "HOME": "/root"})
+
+    assert settings.data_path == Path("data")
+    assert (settings.city_file, settings.rules_file) == (DEFAULT_CITY_FILE, DEFAULT_RULES_FILE)
+    assert settings.clock == "wall"
+    assert settings.mqtt.embedded_port == EMBEDDED_MQTT_PORT
+    assert settings.mqtt.username == "collector"
+    assert settings.mqtt.password is None
+    assert (settings.http_host, settings.http_port) == ("127.0.0.1", 8000)
+    assert settings.history_url == "duckdb"
+
+
+def test_every_section_of_the_file_is_heard(write: Write) -> None:
+    path = write(
+        """
+        [data]
+        path = "/srv/canhbao"
+        [clock]
+        arrival = "data"
+        [mqtt]
+        url = "mqtts://broker.example:8884"
+        username = "reader"
+        client_id = "reader"
+        backfill_username = "reader-old"
+        out_username = "speaker"
+        [http]
+        listen = "[::1]:9000"
+        [history]
+        url = "influx+http://db.example:8086?org=city&bucket=readings"
+        """
+    )
+
+    settings = load(path, {})
+
+    assert settings.data_path == Path("/srv/canhbao")
+    assert settings.clock == "data"
+    assert settings.mqtt.url == "mqtts://broker.example:8884"
+    assert settings.mqtt.embedded_port is None
+    mqtt = settings.mqtt
+    assert (mqtt.username, mqtt.client_id) == ("reader", "reader")
+    assert (mqtt.backfill_username, mqtt.out_username) == ("reader-old", "speaker")
+    assert (settings.http_host, settings.http_port) == ("::1", 9000)
+    assert settings.history_url.startswith("influx+http://")
+
+
+def test_the_environment_wins_over_the_file(write: Write) -> None:
+    path = write('[http]\nlisten = "127.0.0.1:9000"\n[clock]\narrival = "data"\n')
+
+    settings = load(path, {"CANHBAO_HTTP__LISTEN": "0.0.0.0:80"})
+
+    assert (settings.http_host, settings.http_port) == ("0.0.0.0", 80)
+    assert settings.clock == "data"
+
+
+def test_relative_paths_start_at_the_file_and_those_of_the_environment_where_we_stand(
+    write: Write, tmp_path: Path
+) -> None:
+    path = write('[data]\npath = "./data"\n[city]\nfile = "town.toml"\n')
+    (tmp_path / "town.toml").touch()
+
+    assert load(path, {}).data_path == tmp_path / "data"
+    assert load(path, {}).city_file == tmp_path / "town.toml"
+    assert load(path, {"CANHBAO_DATA__PATH": "elsewhere"}).data_path == Path("elsewhere")
+
+
+def test_a_registry_beside_the_settings_is_taken_without_being_named(write: Write, tmp_path: Path) -> None:
+    path = write("")
+    (tmp_path / "city.toml").touch()
+
+    assert load(path, {}).city_file == tmp_path / "city.toml"
+    assert load(path, {}).rules_file == DEFAULT_RULES_FILE
+
+
+@pytest.mark.parametrize(("url", "port"), [("embedded", 1883), ("embedded:0", 0), ("embedded:2883", 2883)])
+def test_the_bundled_broker_may_be_given_a_port(url: str, port: int) -> None:
+    assert load(None, {"CANHBAO_MQTT__URL": url}).mqtt.embedded_port == port
+
+
+@pytest.mark.parametrize(
+    ("text", "key", "hint"),
+    [
+        ("[mqt]\n", "[mqt]", "[mqtt]"),
+        ('[http]\nlissen = "x:1"\n', "http.lissen", "http.listen"),
+        ('[clock]\nzzz = "x"\n', "clock.zzz", "one of clock.arrival"),
+        ("[http]\nlisten = 8000\n", "http.listen", "text in quotes"),
+        ('http = "x"\n', "http", "[http]"),
+        ('[http]\nlisten = "8000"\n', "http.listen", "host:port"),
+        ('[http]\nlisten = "127.0.0.1:80000"\n', "http.listen", "65535"),
+        ('[http]\nlisten = "127.0.0.1:²"\n', "http.listen", "65535"),
+        ('[clock]\narrival = "moon"\n', "clock.arrival", '"wall" or "data"'),
+        ('[mqtt]\nurl = "http://x"\n', "mqtt.url", "mqtts://"),
+        ('[mqtt]\nurl = "embedded:x"\n', "mqtt.url", "port"),
+        ('[mqtt]\nurl = "mqtt://x:99999"\n', "mqtt.url", "mqtt://"),
+        ('[mqtt]\nusername = ""\n', "mqtt.username", "a name"),
+        ('[city]\nfile = "nowhere.toml"\n', "city.file", "there is none"),
+        ('[history]\nurl = "influx+http://db:8086?org=a"\n', "history.url", "bucket"),
+        ('[mqtt]\npassword_file = "nowhere"\n', "mqtt.password_file", "can be read"),
+        ('[mqtt]\npassword = "x"\n', "mqtt.password", "CANHBAO_MQTT__PASSWORD"),
+        ("[http\n", "line", "TOML"),
+    ],
+)
+def test_what_is_wrong_is_named_with_what_was_meant(write: Write, text: str, key: str, hint: str) -> None:
+    path = write(text)
+
+    with pytest.raises(ConfigError) as caught:
+        load(path, {})
+
+    assert caught.value.key == key
+    assert caught.value.file == str(path)
+    assert hint in caught.value.expected
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("CANHBAO_MQTT_URL", "CANHBAO_MQTT__URL"),
+        ("CANHBAO_MQTT__PASWORD", "CANHBAO_MQTT__PASSWORD"),
+        ("CANHBAO_HTTP__LISTEN", "host:port"),
+    ],
+)
+def test_a_wrong_variable_is_named_too(name: str, hint: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load(None, {name: "hush"})
+
+    assert caught.value.key == name
+    assert hint in caught.value.expected
+
+
+def test_an_absent_settings_file_is_said_and_not_passed_over(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"canhbao\.toml.*can be read"):
+        load(tmp_path / "canhbao.toml", {})
+
+
+def test_a_secret_comes_from_the_environment_or_from_a_file_of_its_own(write: Write, tmp_path: Path) -> None:
+    (tmp_path / "broker.secret").write_text("from file\n", "utf-8")
+    path = write('[mqtt]\npassword_file = "broker.secret"\n')
+
+    from_file = load(path, {}).mqtt.password
+    from_environment = load(path, {"CANHBAO_MQTT__PASSWORD": "from environment"}).mqtt.password
+
+    assert from_file == Secret("from file")
+    assert from_environment == Secret("from environment")
+    assert load(None, {"CANHBAO_HISTORY__TOKEN": "t"}).history_token == Secret("t")
+
+
+def test_no_secret_shows_in_a_setting_that_is_printed() -> None:
+    names = ("MQTT__PASSWORD", "MQTT__BACKFILL_PASSWORD", "MQTT__OUT_PASSWORD", "HISTORY__TOKEN")
+    settings = load(None, {f"CANHBAO_{name}": "hush-hush" for name in names})
+
+    for shown in (repr(settings), str(settings), f"{settings.mqtt.password}", f"{settings.mqtt.out_password!s:>5}"):
+        assert "hush-hush" not in shown
+    assert settings.mqtt.password is not None
+    assert settings.mqtt.password.reveal() == "hush-hush"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '[mqtt]\npassword = "hush-hush"\n',
+        '[history]\ntoken = "hush-hush"\n',
+        '[mqtt]\nurl = "mqtt://collector:hush-hush@broker"\n',
+        '[mqtt]\nurl = "http://collector:hush-hush@broker"\n',
+        '[mqtt]\nurl = "mqtt://collector:hush-hush@broker:port"\n',
+        '[history]\nurl = "influx+http://db:8086?org=a&bucket=b&token=hush-hush"\n',
+    ],
+)
+def test_a_secret_in_the_settings_file_is_refused_without_being_repeated(write: Write, text: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load(write(text), {})
+
+    assert "hush-hush" not in str(caught.value)
