@@ -154,7 +154,7 @@ class ReferenceGateway:
         for _ in range(self.link.receipts.qsize()):
             told = _document(self.link.receipts.get_nowait())
             self._spool.settle(self.id, self.window.receipt(told, now_ms))
-        if True:
+        if self.link.ready:
             self._send(now_ms)
 
     def _send(self, now_ms: int) -> None:

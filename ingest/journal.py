@@ -73,8 +73,8 @@ class Journal:
     def append(self, entry: Entry) -> Position:
         """Where `entry` stands; it is on disk when this returns.
 
-        Raises JournalError if it arrived before the newest entry, if it is the first ever and no Configuration, or if
-        the disk refuses: then nothing of it is kept, and it may be appended again.
+        Raises JournalError if it arrived before the newest entry, if it is the first ever and no Configuration, if it
+        cannot be encoded, or if the disk refuses: then nothing of it is kept, and it may be appended again.
         """
         return self.append_many([entry])
 
@@ -88,7 +88,7 @@ class Journal:
             todays = list(group)
             try:
                 self._commit(day, todays)
-            except (sqlite3.Error, OSError) as error:
+            except Exception as error:  # whatever it was, no transaction stays open, and the journal stays usable
                 self._give_up(day)
                 raise JournalError(f"{self._path(day)}: {error}", done) from error
             done += len(todays)

@@ -106,6 +106,7 @@ class _Connection:
 
     def start(self) -> None:
         """Connect, and stay connected until `stop`. Raises MqttError within some 10 s if that fails now."""
+        self._stopping, self._refusal = False, ""
         try:
             self._client.connect(self.broker.host, self.broker.port, _KEEPALIVE_S)
         except (OSError, ValueError) as error:

@@ -370,6 +370,20 @@ def test_of_many_entries_of_one_day_all_are_kept_or_none(journal: Journal) -> No
     assert journal.append_many(many) == 102
 
 
+def test_an_entry_that_cannot_be_written_spoils_nothing_for_the_next(journal: Journal) -> None:
+    journal.append(Start(NOON))
+    torn = DeadLetter(NOON + 1, "t", b"", "not_json", "half a character: \ud800")
+    for unwritable in (
+        Batch(Readings.empty(), (), (torn,)),
+        Batch(Readings.empty(), (Header("g", "00", 1 << 70, 1, NOON),)),
+    ):
+        with pytest.raises(JournalError, match=r"2022-10-14.sqlite: "):
+            journal.append_many([Start(NOON), unwritable])
+
+    assert journal.append(Tick(NOON + 10_000)) == 3
+    assert [entry for _, entry in everything(journal.folder)] == [CONFIGURATION, Start(NOON), Tick(NOON + 10_000)]
+
+
 def test_of_many_days_the_error_says_how_many_entries_are_kept(journal: Journal) -> None:
     (journal.folder / "2022-10-15.sqlite").mkdir()  # nothing can be written there
     many = [Start(NOON), Tick(NOON + 10_000), Start(NOON + DAY_MS)]

@@ -103,6 +103,20 @@ def test_what_a_gateway_heard_acknowledged_survives_the_kill(broker: NatsBroker)
     assert sorted(stored) == [b"%02d" % n for n in range(11)]
 
 
+@pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not installed")
+def test_a_message_is_on_disk_before_it_is_acknowledged(broker: NatsBroker, tmp_path: Path) -> None:
+    source_of(broker, Inbox()).stop()  # a session that waits for it: else nobody need keep it
+    trace = tmp_path / "trace"
+    command = ["strace", "-f", "-y", "-e", "trace=fsync,fdatasync", "-o", str(trace), "-p", str(pid_of(broker))]
+    with client(broker) as gateway, subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as watcher:
+        assert watcher.stderr is not None
+        watcher.stderr.readline()  # it is attached
+        for n in range(1, 11):
+            gateway.publish(READINGS, b"%d" % n)
+        watcher.send_signal(signal.SIGINT)
+    assert trace.read_text().count("MQTT_msgs/msgs/") >= 10
+
+
 def _port_answers(broker: NatsBroker) -> bool:
     with socket.socket() as probe:
         return probe.connect_ex(broker.address) == 0

@@ -5,7 +5,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-
 from twin import Twin, high
 from twin_rules import days_of, judge_of
 from world_rules import city_toml, rules_toml

@@ -1,0 +1,341 @@
+"""The spine on a clock that is moved by hand: the 15 minutes, silence, ticks, and what a crash leaves behind."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pytest
+from conftest import Tally
+from sqlalchemy import select
+
+from alerts.folds import RecoveryError
+from alerts.ledger import schema
+from alerts.ledger.ledger import Ledger
+from alerts.snapshots import Snapshots
+from alerts.spine import Clock, Spine, StoppedError, Stores, Texts
+from ingest.entries import ORIGIN, Batch, Configuration, Entry, Position, Start, Tick
+from ingest.inbox import Message
+from ingest.journal import Journal, JournalError
+from processing.replay import Tally as Counts
+from processing.replay import replay_journal
+
+NOON = 1_665_723_600_000  # 14 Oct 2022, 12:00 in Da Nang
+MINUTE = 60_000
+CITY = """
+[city]
+name = "Đà Nẵng"
+timezone = "Asia/Ho_Chi_Minh"
+[[area]]
+code = "20242"
+name = "Hải Châu"
+[[gateway]]
+id = "gw-1"
+[[sensor]]
+id = "river"
+quantity = "water_level"
+area = "20242"
+gateway = "gw-1"
+period = "60s"
+[[sensor]]
+id = "street"
+quantity = "street_depth"
+area = "20242"
+gateway = "gw-1"
+"""
+RULES = """
+[[rule]]
+name = "river"
+hazard = "flood"
+quantity = "water_level"
+statistic = "last"
+levels = { advisory = 1.0, danger = 2.5 }
+[[rule]]
+name = "street"
+hazard = "flood"
+quantity = "street_depth"
+statistic = "max"
+window = "10m"
+levels = { warning = 0.2 }
+"""
+
+
+class CrashError(Exception):
+    """The process dies here."""
+
+
+@dataclass
+class World:
+    """One data folder, a wall's clock moved by hand, and a broker that repeats what was not acknowledged."""
+
+    folder: Path
+    rules: str = RULES
+    now: int = NOON
+    seq: int = 0
+    waiting: list[Message] = field(default_factory=list)
+    acknowledged: list[Message] = field(default_factory=list)
+    published: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+    crash: Callable[[str], None] = lambda _: None
+    stores: Stores | None = None
+
+    def start(self, journal: Callable[[Journal], Journal] = lambda j: j) -> Spine:
+        self.end()
+        self.stores = Stores(journal(Journal.open(self.folder / "journal")), Ledger.open(self.folder / "ledger.sqlite"),
+                             Snapshots(self.folder / "snapshots"))  # fmt: skip
+        clock = Clock("wall", lambda: self.now, lambda: self.now / 1000, lambda _: False)
+        spine = Spine(self.drain, self, self.stores, Texts(CITY, self.rules), clock, lambda _: None)
+        spine.begin()
+        return spine
+
+    def end(self) -> None:
+        if self.stores is not None:
+            self.stores.journal.close()
+            self.stores.ledger.close()
+
+    def send(self, sensor: str, t: int, value: float | None) -> None:
+        self.seq += 1
+        payload = {"boot": "9f0c31d2a7b84e65", "seq": self.seq, "first": 1,
+                   "readings": [{"sensor": sensor, "t": t, "v": value}]}  # fmt: skip
+        self.waiting.append(Message("canhbao/v1/gw-1/readings", json.dumps(payload).encode(), False, 1, self.seq, 1))
+
+    def drain(self, _wait_s: float) -> Sequence[Message]:
+        return list(self.waiting)
+
+    def acknowledge(self, messages: Sequence[Message]) -> None:
+        self.crash("acknowledge")
+        self.waiting = [message for message in self.waiting if message not in messages]
+        self.acknowledged += messages
+
+    def publish(self, topic: str, payload: bytes) -> bool:
+        self.crash("publish")
+        self.published.append((topic, json.loads(payload)))
+        return True
+
+    def entries(self) -> list[Entry]:
+        return [entry for _, entry in Journal.open(self.folder / "journal", read_only=True).read(ORIGIN)]
+
+    def told(self) -> list[str]:
+        assert self.stores is not None
+        return [one.to_json() for _, one in self.stores.ledger.transitions(limit=10**6)]
+
+    def rows(self, table: Any) -> list[Any]:
+        assert self.stores is not None
+        with self.stores.ledger.store.reading() as db:
+            return list(db.execute(select(table)))
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    return World(tmp_path)
+
+
+def test_a_reading_is_receipted_and_acknowledged_only_when_it_is_on_disk(world: World) -> None:
+    spine = world.start()
+    on_disk = []
+    world.crash = lambda what: on_disk.append((what, sum(isinstance(entry, Batch) for entry in world.entries())))
+    world.send("river", NOON, 0.4)
+    spine.turn()
+
+    assert on_disk == [("publish", 1), ("acknowledge", 1)]
+    assert world.published == [("canhbao/v1/gw-1/receipt", {"boot": "9f0c31d2a7b84e65", "seq": 1})]
+
+
+def test_while_the_disk_refuses_nothing_is_acknowledged_and_nothing_is_lost(world: World) -> None:
+    class Refusing(Journal):
+        refusals = 3
+
+        def append(self, entry: Entry) -> Position:
+            if isinstance(entry, Batch) and self.refusals:
+                self.refusals -= 1
+                assert not world.acknowledged
+                assert not world.published
+                raise JournalError("database or disk is full")
+            return super().append(entry)
+
+    def refusing(journal: Journal) -> Journal:
+        journal.close()
+        made = Refusing.open(world.folder / "journal")
+        assert isinstance(made, Refusing)
+        return made
+
+    spine = world.start(refusing)
+    world.send("river", NOON, 3.0)
+    spine.turn()
+
+    assert len(world.acknowledged) == 1
+    assert len(world.told()) == 1
+    assert not spine.fault
+    assert spine.counters['canhbao_errors_total{loop="spine"}'] == 3
+
+
+def test_a_service_that_ends_while_the_disk_refuses_acknowledges_nothing(world: World) -> None:
+    spine = world.start()
+    assert world.stores is not None
+    world.stores.journal.append = _full  # type: ignore[method-assign]
+    object.__setattr__(spine._clock, "pause", lambda _: True)
+    world.send("river", NOON, 3.0)
+
+    with pytest.raises(StoppedError):
+        spine.turn()
+    assert not world.acknowledged
+    assert not world.published
+
+
+def _full(_entry: Entry) -> Position:
+    raise JournalError("database or disk is full")
+
+
+@pytest.mark.parametrize(("age", "judged"), [(15 * MINUTE, True), (15 * MINUTE + 1, False)])
+def test_a_reading_is_judged_up_to_fifteen_minutes_after_it_was_measured(world: World, age: int, judged: bool) -> None:
+    spine = world.start()
+    world.send("river", NOON - age, 3.0)
+    spine.turn()
+
+    assert len(world.told()) == int(judged)
+    assert len(world.rows(schema.late_breach)) == int(not judged)
+
+
+def test_a_reading_that_is_not_fresh_fills_the_windows_of_the_next_fresh_one(world: World) -> None:
+    spine = world.start()
+    world.send("street", NOON - 20 * MINUTE, 0.5)
+    spine.turn()
+    assert world.told() == []
+
+    world.now += MINUTE
+    world.send("street", NOON - 11 * MINUTE, 0.05)
+    spine.turn()
+    assert ['"value":0.5' in line for line in world.told()] == [True]
+
+
+def test_a_tick_is_written_every_ten_seconds_while_nothing_arrives_and_only_then(world: World) -> None:
+    spine = world.start()
+    for _ in range(70):
+        world.now += 500
+        spine.turn()
+    assert [entry for entry in world.entries() if isinstance(entry, Tick)] == [
+        Tick(NOON + n * 10_000) for n in (1, 2, 3)
+    ]
+
+    world.now += 6_000
+    world.send("river", world.now, 0.1)
+    spine.turn()
+    world.waiting.clear()
+    spine.turn()
+    assert sum(isinstance(entry, Tick) for entry in world.entries()) == 3  # the reading implies the fourth
+
+
+def test_a_sensor_is_silent_after_three_minutes_and_heard_again_at_the_next_tick(world: World) -> None:
+    spine = world.start()
+    world.send("river", NOON, 3.0)
+    for _ in range(20):
+        spine.turn()
+        world.now += 10_000
+    assert [(row.at, row.sensor, row.from_status, row.to_status) for row in world.rows(schema.health)] == [
+        (NOON + 180_000, "river", "ok", "silent")
+    ]
+    assert spine.view is not None
+    assert spine.view.level.tolist() == [3, 0]  # silence freezes a level, it ends nothing
+
+    world.send("river", world.now, None)
+    spine.turn()
+    world.now += 10_000
+    spine.turn()
+    assert [row.to_status for row in world.rows(schema.health)] == ["silent", "no_data"]
+
+
+def test_time_in_which_the_collector_was_down_is_no_silence(world: World) -> None:
+    spine = world.start()
+    world.send("river", NOON, 0.1)
+    spine.turn()
+    world.now += 3 * 3_600_000
+    spine = world.start()
+    for _ in range(17):
+        world.now += 10_000
+        spine.turn()
+    assert world.rows(schema.health) == []
+    world.now += 20_000
+    spine.turn()
+    assert [row.to_status for row in world.rows(schema.health)] == ["silent"]
+
+
+def test_changed_rules_are_written_down_and_judge_from_the_next_reading(world: World) -> None:
+    spine = world.start()
+    world.send("river", NOON, 0.9)
+    spine.turn()
+    world.rules = RULES.replace("advisory = 1.0", "advisory = 0.8")
+    spine = world.start()
+    assert sum(isinstance(entry, Configuration) for entry in world.entries()) == 2
+    assert world.told() == []
+
+    world.now += MINUTE
+    world.send("river", world.now, 0.9)
+    spine.turn()
+    assert len(world.told()) == 1
+
+
+def test_a_journal_that_is_older_than_the_ledger_is_not_started_on(world: World) -> None:
+    spine = world.start()
+    world.send("river", NOON, 3.0)
+    spine.turn()
+    world.end()
+    for file in (world.folder / "journal").iterdir():
+        file.unlink()
+
+    with pytest.raises(RecoveryError, match="the journal ends at 0"):
+        world.start()
+
+
+def test_a_start_after_a_clean_end_replays_nothing_and_says_the_same(world: World) -> None:
+    spine = world.start()
+    world.send("river", NOON, 3.0)
+    spine.turn()
+    before = world.told()
+    world.send("river", NOON + 1, 0.1)
+    spine.turn()
+    spine.end()
+    spine = world.start()
+
+    assert sum(isinstance(entry, Start) for entry in world.entries()) == 2
+    assert world.told()[: len(before)] == before
+    assert [(row.from_level, row.to_level) for row in world.rows(schema.transition)] == [(0, 3), (3, 0)]
+
+
+def test_crashes_at_any_moment_lose_nothing_and_tell_nothing_twice(tally: Tally, tmp_path: Path) -> None:
+    for seed in tally.seeds(15, 1_000):
+        with tally.trial():
+            _crash_story(World(tmp_path / str(seed)), Random(seed))
+
+
+def _crash_story(world: World, r: Random) -> None:
+    def crash(_what: str) -> None:
+        if r.random() < 0.15:
+            raise CrashError
+
+    world.crash = crash
+    values = [r.choice([0.1, 0.9, 1.1, 2.6, None]) for _ in range(40)]
+    for n, value in enumerate(values):
+        world.send("river", NOON + n * 20_000, value)
+    offered = {json.loads(message.payload)["readings"][0]["t"] for message in world.waiting}
+    world.now += 41 * 20_000
+    queue, world.waiting = world.waiting, []
+    while queue or world.waiting:
+        try:
+            spine = world.start()
+            while queue or world.waiting:
+                if not world.waiting:
+                    cut = r.randint(1, 5)
+                    world.waiting, queue = queue[:cut], queue[cut:]
+                spine.turn()
+                crash("after a turn")
+        except CrashError:
+            world.now += r.choice([0, 1_000, 20_000])
+    batches = [entry for entry in world.entries() if isinstance(entry, Batch)]
+    stored = [t for batch in batches for t in batch.readings.t.tolist()]
+    assert sorted(stored) == sorted(offered)
+    assert world.told() == [one.to_json() for one in replay_journal(world.entries(), Counts())]
+    assert world.told()
+    world.end()
