@@ -69,6 +69,54 @@ def test_who_comes_back_hears_everything_since_in_order_and_once(town: Town) -> 
         assert heard.alerts(480) == list(range(21, 501))
 
 
+def test_what_is_written_while_somebody_catches_up_reaches_him_in_order_and_once(town: Town) -> None:
+    class Busy:
+        """More is written, and told to the others, between the listener's reading and his getting it."""
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(town.ledger, name)
+
+        def notices(self, after_seq: int, limit: int) -> Any:
+            found = town.ledger.notices(after_seq, limit)
+            if after_seq == 3:
+                town.tell(*many(5, start=11))
+                wait_until(lambda: app.state.fan_out.last_seq == 15)
+            return found
+
+    town.tell(*many(10))
+    app = create_app(replace(town.sources(), ledger=Busy()))
+    with serving(town, app) as url, listening(url, last=3) as heard:
+        assert heard.alerts(12) == list(range(4, 16))
+        town.tell(*many(1, start=16))
+        assert heard.alerts(1) == [16]
+
+
+def test_a_burst_larger_than_one_read_is_told_without_another_wake(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(events_module, "WAKE_S_MAX", 60.0)
+    with serving(town) as url, listening(url) as heard:
+        town.tell(*many(250))
+        assert heard.alerts(250) == list(range(1, 251))
+
+
+def test_a_quiet_service_reads_its_ledger_about_once_a_second(town: Town) -> None:
+    class Counted:
+        reads = 0
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(town.ledger, name)
+
+        def notices(self, after_seq: int, limit: int) -> Any:
+            self.reads += 1
+            return town.ledger.notices(after_seq, limit)
+
+    ledger = Counted()
+    with serving(town, create_app(replace(town.sources(), ledger=ledger))) as url, listening(url) as heard:
+        town.tell(notice())
+        heard.alerts(1)
+        time.sleep(0.5)
+    assert ledger.reads <= 4
+
+
 @pytest.mark.parametrize("last", ["99999999", "-1", "abc", "9" * 40, "٣"])
 def test_an_id_that_was_never_ours_means_from_now_on(stormy: Town, last: str) -> None:
     with serving(stormy) as url, listening(url, last) as heard:

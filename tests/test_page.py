@@ -12,6 +12,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, ViewportSize, exp
 from servers import SERVERS
 
 from alerts.incidents.incident import Reason
+from alerts.web.app import create_app
 
 pytestmark = pytest.mark.server("chromium")
 
@@ -57,7 +58,7 @@ def page(context: BrowserContext) -> Iterator[Page]:
     opened.on("pageerror", lambda error: complaints.append(str(error)))
     opened.on("console", lambda said: complaints.append(said.text) if said.type == "error" else None)
     yield opened
-    network = re.compile("ERR_|Failed to fetch")  # a test that ends the service hears of it here
+    network = re.compile("ERR_|Failed to (fetch|load)")  # a test that ends the service hears of it here
     assert [text for text in complaints if not network.search(text)] == []
 
 
@@ -71,6 +72,7 @@ def open_live(page: Page, address: str) -> None:
 def test_a_warning_appears_by_itself_in_the_ward_that_it_concerns(page: Page, town: Town, url: str) -> None:
     open_live(page, f"{url}/?area=20275")
     expect(page.locator("#sentence")).to_have_text("Sơn Trà: Chú ý – ngập lụt.")
+    page.evaluate("document.getElementById('sentence').mine = true")
 
     town.tell(notice("20275", 3, version=2, reason=Reason.WORSE, previous=1, value=0.41))
 
@@ -82,6 +84,7 @@ def test_a_warning_appears_by_itself_in_the_ward_that_it_concerns(page: Page, to
     expect(card).to_contain_text("ngập đường 0,41 m (3 phút), 18:15")
     expect(card.locator("svg use")).to_have_attribute("href", "#l3")
     expect(page.locator("#now")).to_have_class(re.compile("level3"))
+    assert page.evaluate("document.getElementById('sentence').mine"), "a new element would not be read out"
 
 
 def test_the_end_of_a_warning_clears_the_page(page: Page, town: Town, url: str) -> None:
@@ -95,9 +98,11 @@ def test_the_end_of_a_warning_clears_the_page(page: Page, town: Town, url: str) 
 
 
 def test_many_warnings_in_a_row_never_put_off_showing_the_first(page: Page, town: Town, url: str) -> None:
+    page.add_init_script("Math.random = () => 0.5")  # it asks 0.75 s after an event
     open_live(page, f"{url}/?area=20275")
+    page.wait_for_timeout(1_000)
 
-    for n in range(40):  # six seconds of them, none further apart than the page waits
+    for n in range(20):  # three seconds of them, and no pause
         town.tell(notice("20275", 2 + n % 2, version=2 + n, reason=Reason.WORSE, value=0.5 + n / 100))
         page.wait_for_timeout(150)
         if "0,5" in page.locator("#warnings").inner_text():
@@ -122,6 +127,21 @@ def test_it_says_that_it_has_no_connection_and_takes_it_back(
     with serving(town, port=port):
         expect(page.locator("#offline")).to_be_hidden(timeout=10_000)
         expect(page.locator("#badge")).to_have_text("Khẩn cấp")
+
+
+def test_a_stream_that_is_refused_shows_and_is_asked_for_again(page: Page, town: Town) -> None:
+    page.add_init_script("Math.random = () => 0")
+    app = create_app(town.sources())
+    with serving(town, app) as url:
+        open_live(page, f"{url}/?area=20242")
+        fan_out = app.state.fan_out
+        assert town.loop is not None
+        fan_out._stopped = True
+        for listener in fan_out._open:
+            town.loop.call_soon_threadsafe(listener.slow.set)
+        expect(page.locator("#offline")).to_contain_text("Mất kết nối")
+        fan_out._stopped = False
+        expect(page.locator("#offline")).to_be_hidden(timeout=8_000)
 
 
 def test_the_ward_is_remembered_and_can_be_forgotten(page: Page, url: str) -> None:

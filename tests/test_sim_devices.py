@@ -115,6 +115,10 @@ def test_a_failing_transformer_gasps_late_and_is_back_after_its_outage(battery: 
     assert power.t[power.value == 1][1] == outage.end_ms
     assert ((voltage.value > 200) == (power.value == 1)).all()
     assert (np.diff(power.sent) >= 0).all()
+    cut = outage.begin_ms + 20_000  # between the gasp and its arrival
+    parts = [node.series(NOON_MS, cut)[1], node.series(cut, NOON_MS + 2 * HOUR_MS)[1]]
+    assert (np.concatenate([part.sent for part in parts]) == power.sent).all()
+    assert parts[0].value.min() == 1
 
 
 def test_a_full_room_with_shut_windows_gets_stuffy_and_recovers():

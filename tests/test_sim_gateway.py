@@ -73,6 +73,27 @@ def test_everything_offered_is_received_and_receipted(kind: str, tmp_path: Path,
         assert collector.readings() == {("rain-1", T0 + n * 60_000, n / 10) for n in range(200)}
         assert [m.seq for m in collector.heard] == list(range(1, 201))
     assert collector.statuses["gw-a"] == ["online", "offline"]
+    with closing(Spool(tmp_path / "spool.sqlite")) as spool:
+        assert spool.open(["gw-a"])["gw-a"].seqs == ()
+
+
+def test_hours_without_a_broker_park_nothing_and_a_full_spool_says_what_it_dropped(
+    tmp_path: Path, free_port: Callable[[], int]
+):
+    port = free_port()
+    with closing(Spool(tmp_path / "s", messages_max=40)) as spool:
+        gateways = Gateways(["gw-a"], spool, Broker.at(f"mqtt://127.0.0.1:{port}"))
+        gateways.start()
+        for hour in range(50):
+            gateways.offer([("gw-a", _message(hour))])
+            gateways.step(hour * 3_600_000)
+        with broker("nats", tmp_path, port) as url, _collector(url) as collector:
+            _step_until(gateways, lambda: gateways.unreceipted() == 0, "all receipted", 50 * 3_600_000)
+            gateways.stop()
+
+            assert [(m.seq, m.values) for m in collector.heard] == [(n + 1, [n / 10]) for n in range(10, 50)]
+            assert collector.heard[0].first == 11
+        assert (spool.dropped, spool.parked()) == (10, [])
 
 
 def test_without_receipts_32_messages_are_sent_and_no_more_until_one_comes(url: str, tmp_path: Path):
@@ -253,6 +274,17 @@ def test_messages_are_cut_to_16000_bytes_and_keep_their_order():
     assert [s for f in found for s in f.sensors] == sensors
     assert [at for f in found for at in f.t] == t
     assert [v for f in found for v in f.values] == values
+
+
+@pytest.mark.parametrize("padding", range(0, 400, 10))
+def test_a_message_near_the_limit_keeps_to_it_with_the_longest_numbers(padding: int):
+    n = 380
+    sensors = ["s" * (1 + padding), *["s"] * (n - 1)]
+
+    parts = unnumbered(sensors, [T0] * n, [0.5] * n)
+
+    assert sum(len(part) for part in parts) > 15_000
+    assert all(len(numbered(part, boot="f" * 16, seq=2**53 - 1, first=2**53 - 1)) <= 16_000 for part in parts)
 
 
 def test_an_empty_message_is_a_seq_without_readings():

@@ -162,7 +162,7 @@ def test_a_new_version_is_in_the_next_answer_although_answers_are_kept(client: h
         client.get(path)  # now it is kept
 
     stormy.tell(notice("20275", 4, version=2, reason=Reason.WORSE, previous=1, value=1.3))
-    wait_until(lambda: "Khẩn cấp" in client.get("/?area=20275").text)
+    wait_until(lambda: "Sơn Trà: Khẩn cấp" in client.get("/?area=20275").text)
 
     assert get(client, "/api/v1/situation/20275")["level"] == 4
     assert {row["id"]: row["level"] for row in get(client, "/api/v1/alerts")["alerts"]}["flood-20275"] == 4
