@@ -158,7 +158,10 @@ def serving(town: Town, app: FastAPI | None = None, *, port: int = 0, send_buffe
     if app is None:
         town.changed = asyncio.Event()  # one belongs to one loop
         app = create_app(town.sources())
-    listening = socket.create_server(("127.0.0.1", port))
+    # With the protocol named: asyncio leaves Nagle's algorithm on where it is not, and each answer takes 40 ms more.
+    listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listening.bind(("127.0.0.1", port))
     if send_buffer:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, send_buffer)
     server = uvicorn.Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=1))

@@ -155,7 +155,7 @@ def test_a_ledger_that_fails_for_a_moment_silences_nobody(town: Town) -> None:
 def test_a_notice_that_cannot_be_worded_holds_up_none_behind_it(town: Town) -> None:
     app = create_app(town.sources())
     with serving(town, app) as url, listening(url) as heard:
-        town.tell(notice("20242", 9), notice("20260", 2))
+        town.tell(notice("20242", 3, reason=Reason.WORSE, previous=9), notice("20260", 2))
         assert heard.alerts(1) == [2]
         assert app.state.fan_out.errors == 1
 

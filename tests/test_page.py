@@ -137,8 +137,7 @@ def test_a_stream_that_is_refused_shows_and_is_asked_for_again(page: Page, town:
         fan_out = app.state.fan_out
         assert town.loop is not None
         fan_out._stopped = True
-        for listener in fan_out._open:
-            town.loop.call_soon_threadsafe(listener.slow.set)
+        town.loop.call_soon_threadsafe(lambda: [listener.slow.set() for listener in fan_out._open])
         expect(page.locator("#offline")).to_contain_text("Mất kết nối")
         fan_out._stopped = False
         expect(page.locator("#offline")).to_be_hidden(timeout=8_000)

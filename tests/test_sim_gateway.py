@@ -66,13 +66,14 @@ def _step_until(gateways: Gateways, true: Callable[[], bool], what: str, now_ms:
 
 @pytest.mark.parametrize("kind", BROKERS)
 def test_everything_offered_is_received_and_receipted(kind: str, tmp_path: Path, free_port: Callable[[], int]):
-    with broker(kind, tmp_path, free_port()) as url, _collector(url) as collector, _gateways(url, tmp_path) as gateways:
-        gateways.offer([("gw-a", _message(n)) for n in range(200)])
-        _step_until(gateways, lambda: gateways.unreceipted() == 0, "all receipted")
+    with broker(kind, tmp_path, free_port()) as url, _collector(url) as collector:
+        with _gateways(url, tmp_path) as gateways:
+            gateways.offer([("gw-a", _message(n)) for n in range(200)])
+            _step_until(gateways, lambda: gateways.unreceipted() == 0, "all receipted")
 
         assert collector.readings() == {("rain-1", T0 + n * 60_000, n / 10) for n in range(200)}
         assert [m.seq for m in collector.heard] == list(range(1, 201))
-    assert collector.statuses["gw-a"] == ["online", "offline"]
+        until(lambda: collector.statuses["gw-a"] == ["online", "offline"], "online and then offline")
     with closing(Spool(tmp_path / "spool.sqlite")) as spool:
         assert spool.open(["gw-a"])["gw-a"].seqs == ()
 
