@@ -146,7 +146,15 @@ class Service:
         if until_s is not None:
             loop.call_later(until_s, ended.set)
         app = create_app(Sources(self._view, self._ledger, self._changed, self._health, self._service_ms))
-        server = _Server(uvicorn.Config(app, log_config=None, access_log=False, lifespan="on"))
+        server = _Server(
+            uvicorn.Config(
+                app,
+                log_config=None,
+                access_log=False,
+                lifespan="on",
+                timeout_graceful_shutdown=int(END_S),
+            )
+        )
         spine = asyncio.create_task(asyncio.to_thread(self._turn_for_ever))
         spine.add_done_callback(lambda _: ended.set())
         serving = asyncio.create_task(server.serve(sockets=[self._socket]))
@@ -252,7 +260,9 @@ def _wall_ms() -> int:
 def _listen(host: str, port: int) -> socket.socket:
     """A listening socket, bound before anything else is started. Raises ServiceError."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    sock = socket.socket(family, socket.SOCK_STREAM)
+    sock = socket.socket(
+        family, socket.SOCK_STREAM, socket.IPPROTO_TCP
+    )  # named, so that asyncio turns Nagle's wait off
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         sock.bind((host, port))

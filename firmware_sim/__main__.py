@@ -23,7 +23,7 @@ from firmware_sim.gateway import Broker, Gateways
 from firmware_sim.play import BrokerError, Played, Player, Portion, storm_portions, tidy_portions
 from firmware_sim.spool import Spool, SpoolError
 from firmware_sim.storm import HOUR_MS, MINUTE_MS, NOON_MS
-from firmware_sim.tidy import read_tidy, tidy_city
+from firmware_sim.tidy import read, tidy_city
 from firmware_sim.window import ON_WIRE_MAX
 from ingest.city import DEFAULT_CITY_FILE, ConfigError, parse_city
 
@@ -75,6 +75,8 @@ def _options(argv: Sequence[str] | None) -> argparse.Namespace:
                         help="send nothing more after so long")  # fmt: skip
     parser.add_argument("--seed", type=int, default=1, help="of the storm's devices (default 1)")
     parser.add_argument("--speed", type=_positive, default=720.0, help="simulated seconds a second (default 720)")
+    parser.add_argument("--skip", type=int, choices=range(720), default=0, metavar="MINUTES",
+                        help="begin so long after 12:00 (default 0, at most 719)")  # fmt: skip
     parser.add_argument("--clock", choices=("data", "wall"), default="data",
                         help="wall: the storm as if it began now, at speed 1")  # fmt: skip
     parser.add_argument("--gateway", default="csv", metavar="ID", help="the gateway that sends the files (default csv)")
@@ -111,12 +113,13 @@ def _storm(options: argparse.Namespace) -> int:
     if _only_writes(options, city_toml(made, base)):
         return 0
     wall = options.clock == "wall"
-    shift_ms = int(time.time() * 1000) - NOON_MS - MINUTE_MS if wall else 0  # a minute goes out when it is over
+    begin_ms = NOON_MS + options.skip * MINUTE_MS
+    shift_ms = int(time.time() * 1000) - begin_ms - MINUTE_MS if wall else 0  # a minute goes out when it is over
     played = _play(
         options,
         made.gateways,
-        storm_portions(made, NOON_MS, NOON_MS + STORM_MS, shift_ms),
-        portions_total=STORM_MS // MINUTE_MS,
+        storm_portions(made, begin_ms, NOON_MS + STORM_MS, shift_ms),
+        portions_total=(NOON_MS + STORM_MS - begin_ms) // MINUTE_MS,
         every_s=60.0 / (1.0 if wall else options.speed),
         behind_max=AHEAD_MINUTES_MAX,
     )
@@ -124,13 +127,8 @@ def _storm(options: argparse.Namespace) -> int:
 
 
 def _files(options: argparse.Namespace) -> int:
-    try:
-        tidy = read_tidy(options.files)
-    except FileNotFoundError as error:
-        raise ConfigError("FILE", error.filename, "a file") from None
+    tidy = read(options.files)
     text = tidy_city(tidy, options.gateway, periods=options.period == "auto", file=", ".join(map(str, options.files)))
-    if tidy.skipped:
-        print(f"firmware_sim: {tidy.skipped} rows without a time are left out", file=sys.stderr)
     if _only_writes(options, text):
         return 0
     portions = list(tidy_portions(tidy, options.gateway))

@@ -6,15 +6,16 @@ import csv
 import gzip
 import math
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from pathlib import Path
 from typing import Final, NamedTuple, TextIO
 
 from ingest.city import ConfigError
+from ingest.formats.native import parse_time
 
 COLUMNS: Final = ("sensor_id", "time_utc", "quantity", "value", "unit")
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_MS: Final = timedelta(milliseconds=1)
+
+_time_ms = lru_cache(4096)(parse_time)  # many sensors measure at one moment
 
 
 class TidyRow(NamedTuple):
@@ -37,26 +38,19 @@ def read_tidy(paths: Sequence[Path]) -> list[TidyRow]:
     return rows
 
 
-def time_ms(text: str) -> int:
-    """RFC 3339 with a zone as ms UTC, floored. Raises ValueError without a zone or where it is no time."""
-    moment = datetime.fromisoformat(text)
-    if moment.tzinfo is None:
-        raise ValueError("no zone")
-    return (moment - _EPOCH) // _MS
-
-
 def _rows_of(path: Path) -> Iterator[TidyRow]:
     try:
         with _open(path) as file:
             yield from _parsed(file, str(path))
-    except (OSError, EOFError, UnicodeDecodeError) as error:
+    except (OSError, EOFError, UnicodeDecodeError, csv.Error) as error:
         raise ConfigError("the file", str(error), "a readable CSV or CSV.gz in UTF-8", str(path)) from None
 
 
 def _open(path: Path) -> TextIO:
+    """Whatever wrote it: with or without the mark that spreadsheets put before UTF-8."""
     if path.suffix == ".gz":
-        return gzip.open(path, "rt", encoding="utf-8", newline="")
-    return path.open(encoding="utf-8", newline="")
+        return gzip.open(path, "rt", encoding="utf-8-sig", newline="")
+    return path.open(encoding="utf-8-sig", newline="")
 
 
 def _parsed(file: TextIO, name: str) -> Iterator[TidyRow]:
@@ -69,7 +63,7 @@ def _parsed(file: TextIO, name: str) -> Iterator[TidyRow]:
             raise ConfigError(f"line {lines.line_num}", f"{len(line)} columns", f"{len(header)} columns", name)
         sensor_id, time_utc, quantity, value, unit = line[:5]
         try:
-            t = time_ms(time_utc)
+            t = _time_ms(time_utc)
         except ValueError:
             expected = "a time with a zone such as 2017-09-08T07:05:00Z"
             raise ConfigError(f"line {lines.line_num} time_utc", time_utc, expected, name) from None

@@ -23,7 +23,8 @@ examples:
   canhbao demo --for 60        ends by itself with a summary
   canhbao demo --speed 60      one simulated minute a second
 """
-SPEED: Final = 720.0  # twelve hours in a minute
+SPEED: Final = 720.0  # twelve minutes a second
+SKIP_MINUTES: Final = 120  # the storm file begins at 12:00; what makes the evening begins after 14:00
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -55,8 +56,18 @@ def _play(arguments: argparse.Namespace, folder: Path) -> int:
     print("starting (the first time, kernels are compiled: half a minute) …", flush=True)
     service = _service(arguments, folder, city)
     print(f"page: {service.page_url}  (?lang=en for English)   API: {service.page_url}api/v1/alerts", flush=True)
-    print("simulated time: 14 Oct 2022 from 12:00, Da Nang; one line a warning", flush=True)
-    play = [*simulator, "--url", service.mqtt_url, "--speed", str(arguments.speed), "--spool", str(folder / "spool")]
+    print("simulated time: 14 Oct 2022 from 14:00, Da Nang; one line a warning", flush=True)
+    play = [
+        *simulator,
+        "--url",
+        service.mqtt_url,
+        "--speed",
+        str(arguments.speed),
+        "--spool",
+        str(folder / "spool"),
+        "--skip",
+        str(SKIP_MINUTES),
+    ]
     child = subprocess.Popen(play)  # noqa: S603  # our own module
     failed = threading.Event()
     watch = threading.Thread(target=_watch, args=(child, service, failed), daemon=True)

@@ -15,8 +15,9 @@ from tqdm import tqdm
 from alerts.commands.texts import read_text
 from ingest.city import ConfigError
 from ingest.entries import ORIGIN, Entry
+from ingest.formats.native import parse_time
 from ingest.journal import Journal, JournalError
-from ingest.tidy import read_tidy, time_ms
+from ingest.tidy import read_tidy
 from processing.replay import Tally, replay_journal, replay_rows
 from processing.rules import DEFAULT_RULES_FILE
 from processing.transitions import Transition
@@ -91,6 +92,6 @@ def _progress(what: Iterable[Any], unit: str) -> Iterable[Any]:
 
 def _moment(text: str) -> int:
     try:
-        return time_ms(text)
+        return parse_time(text)
     except ValueError:
         raise argparse.ArgumentTypeError(f"{text!r} is no time with a zone such as 2022-10-14T12:00:00+07:00") from None
