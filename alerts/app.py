@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import secrets
 import signal
 import socket
 import sys
@@ -13,7 +12,6 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from random import Random
 from typing import Any, Final
 
@@ -34,7 +32,7 @@ from alerts.web.app import create_app
 from alerts.web.sources import Part, Sources
 from alerts.words.message import message
 from ingest.broker.nats import BrokerError, NatsBroker
-from ingest.data_folder import FolderError, lock_folder
+from ingest.data_folder import FolderError, kept_random, lock_folder
 from ingest.inbox import Inbox
 from ingest.journal import Journal, JournalError
 from ingest.mqtt import MqttError, MqttPublisher, MqttSource
@@ -102,6 +100,7 @@ class Service:
             self._changed = asyncio.Event()
             self._loop: asyncio.AbstractEventLoop | None = None
             self._spine.begin()
+            self._publisher.on_session = self._delivery.session_lost
             closing.callback(self._publisher.stop)
             self._publisher.start()
             closing.callback(self._source.stop)
@@ -233,7 +232,7 @@ class Service:
 
     def _broker(self, closing: ExitStack) -> Connections:
         mqtt = self._settings.mqtt
-        client_id = mqtt.client_id or _kept_client_id(self._settings.data_path / "client_id")
+        client_id = mqtt.client_id or kept_random(self._settings.data_path / "client_id", "collector-")
         if mqtt.embedded_port is None:
             return Connections(
                 mqtt.url, mqtt.username, mqtt.password.reveal() if mqtt.password else "", mqtt.out_username,
@@ -271,14 +270,6 @@ def _listen(host: str, port: int) -> socket.socket:
         sock.close()
         raise ServiceError(f"http.listen {host}:{port}: {error.strerror}; is another program using the port?") from None
     return sock
-
-
-def _kept_client_id(file: Path) -> str:
-    """128 random bits, drawn once: the broker's queue belongs to this id, and nobody else may guess it."""
-    if not file.exists():
-        file.write_text(f"collector-{secrets.token_hex(16)}\n")
-        file.chmod(0o600)
-    return file.read_text().strip()
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import socket
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from time import monotonic
@@ -264,6 +264,11 @@ class MqttPublisher(_Connection):
     def __init__(self, url: str, username: str, password: str, client_id: str = "") -> None:
         """`client_id` defaults to the user's name, as brokers that tie the two want it. Raises MqttError."""
         super().__init__(url, username, password, client_id or username, clean_session=True)
+        self.on_session: Callable[[], object] | None = None  # called, in paho's thread, once a lost connection is back
+
+    def _opened(self) -> None:
+        if self._connects > 1 and self.on_session is not None:
+            self.on_session()
 
     def publish(self, topic: str, payload: bytes, *, retain: bool = False, timeout_s: float = 10.0) -> None:
         """At QoS 1; the broker has it when this returns. Raises MqttError: then it may still come, once or twice."""

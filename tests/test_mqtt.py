@@ -426,9 +426,12 @@ def test_a_warning_that_no_broker_takes_is_an_error_until_one_is_back(
     mosquitto.kill()
     with pytest.raises(MqttError, match=r"no connection|not confirmed|not currently connected"):
         publisher.publish("t", b"x", timeout_s=0.5)
+    sessions: list[int] = []
+    publisher.on_session = lambda: sessions.append(1)
     mosquitto.start()
     until(lambda: publisher.connected)
     publisher.publish("t", b"x")
+    assert sessions == [1]  # whoever keeps a state there has to publish it again
 
 
 def test_a_broker_that_takes_and_never_confirms_is_an_error_in_time() -> None:

@@ -63,7 +63,7 @@ def service(folder: Path, **settings: str) -> Iterator[tuple[str, str]]:
     environ = {**os.environ, "CANHBAO_HTTP__LISTEN": "127.0.0.1:0", "CANHBAO_MQTT__URL": "embedded:0",
                "CANHBAO_CITY__FILE": str(folder / "city.toml"), "CANHBAO_RULES__FILE": str(folder / "rules.toml"),
                "CANHBAO_DATA__PATH": str(folder / "data"), **settings}  # fmt: skip
-    with (folder / "log").open("a+") as log:
+    with (folder / "log").open("w") as log:
         command = [sys.executable, "-m", "alerts", "run"]
         with subprocess.Popen(command, env=environ, stdout=log, stderr=log) as process:
             try:
