@@ -15,7 +15,7 @@ from alerts.incidents.incident import Notice
 from alerts.intake import offer, take
 from alerts.ledger.ledger import Ledger
 from alerts.ledger.store import LedgerError
-from alerts.snapshots import Snapshots
+from alerts.snapshots import KEPT, Snapshots
 from alerts.view import View
 from ingest.city import parse_city
 from ingest.entries import ORIGIN, TICK_MS, ClockMode, Configuration, Entry, Position, Start, Tick
@@ -29,7 +29,8 @@ from processing.transitions import StepResult
 
 log = logging.getLogger(__name__)
 
-SNAPSHOT_ENTRIES: Final = 2_000  # between two snapshots: some seconds of replay after a crash
+SNAPSHOT_ENTRIES: Final = 10_000  # between two snapshots, minutes at full load: some seconds of replay after a crash
+KEEP_DAYS: Final = 400  # of the journal: a year back there was a storm to compare with; older days are unlinked whole
 WAIT_S: Final = 0.5  # a turn without messages: how late a tick, or the end of the service, may be seen
 VIEW_S: Final = 0.2  # between two views while nothing is decided: pages need no more
 RETRY_S: Final = 1.0  # between two tries of a write that the disk refused; without end, since going on would lose it
@@ -205,7 +206,7 @@ class Spine:
 
         self._until_done(write, "the ledger")
         if snapshot:
-            self._snapshots.prune()
+            self._forget_old()
         self.counters["canhbao_transitions_total"] += len(result.transitions)
         self.counters["canhbao_notices_total"] += len(notices)
         if result.transitions or notices:
@@ -214,6 +215,17 @@ class Spine:
     def _snapshot(self, position: Position) -> str:
         self._snapshot_at = position
         return self._until_done(lambda: self._snapshots.write(position, self._folds.to_state()), "a snapshot")
+
+    def _forget_old(self) -> None:
+        """Unlink old snapshots and day files. Recorded days that are played on the data's clock are kept whole."""
+        self._snapshots.prune()
+        if self._clock.arrival == "data":
+            return
+        _, needed_from = self._ledger.snapshots(limit=KEPT)[-1]
+        try:
+            self._journal.retain(KEEP_DAYS, self._arrival, needed_from)
+        except JournalError as error:
+            log.warning("old day files of the journal stay: %s", error)
 
     def _answer(self, owed: Owed) -> None:
         for receipt in owed.receipts:

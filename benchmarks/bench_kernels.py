@@ -14,7 +14,7 @@ import argparse
 import json
 import time
 import tracemalloc
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from statistics import median
 
@@ -34,8 +34,18 @@ BEGIN_MS = 1_665_720_000_000
 WINDOWS = ("10m", "1h", "3h", "24h")
 SUM_LEVELS = ((10, 15, 25, 40), (20, 30, 50, 80), (40, 60, 90, 130), (60, 100, 150, 200))
 MAX_LEVELS = (1, 2, 4, 6)
-SIZES = (100_000, 1_000)
+ROUNDS = {100_000: 50, 1_000: 10}  # readings of a batch -> minutes of SENSORS readings a round
 LEVELS = ("advisory", "warning", "danger", "emergency")
+# While the windows fill: the longest of them, cheap to judge. The rules that are measured then take over what is held.
+_FILL_TOML = """
+[[rule]]
+name = "fill"
+hazard = "rain"
+quantity = "rain"
+statistic = "count"
+window = "24h"
+levels = { advisory = 1e9 }
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +76,7 @@ class City:
         """`count` x SENSORS readings, minute by minute, all gauges within each."""
         minute = np.arange(self._minute, self._minute + count)
         self._minute += count
-        shower = np.maximum(0.0, np.sin(minute / 95.0) + np.sin(minute / 37.0) - 0.9)[:, None]  # mm a minute
+        shower = np.maximum(0.0, np.sin(minute / 13.0) + np.sin(minute / 5.0) - 0.9)[:, None]  # mm a minute
         rain = np.round(shower * self._random.gamma(1.0, 1.0, (count, SENSORS)) / 0.2) * 0.2  # tips of 0.2 mm
         t = np.repeat(BEGIN_MS + minute * PERIOD_MS, SENSORS)
         late = np.tile(np.linspace(200, 50_000, SENSORS).astype(np.int64), count)
@@ -78,13 +88,14 @@ class City:
 class Fold:
     """Acceptance and engine, as the service runs them between decoding and the ledger."""
 
-    def __init__(self, statistics: tuple[str, ...]) -> None:
-        ids = tuple(f"gauge-{n}" for n in range(SENSORS))
-        configuration = Configuration(BEGIN_MS, _city_toml(ids), _rules_toml(statistics), ids)
+    def __init__(self) -> None:
         self.engine, self.acceptance = Engine(), Acceptance()
-        self.engine.step(configuration)
-        self.acceptance.configure(self.engine.plan)
         self.transitions = 0
+
+    def configure(self, rules_toml: str) -> None:
+        ids = tuple(f"gauge-{n}" for n in range(SENSORS))
+        self.engine.step(Configuration(max(BEGIN_MS, self.engine.alive), _city_toml(ids), rules_toml, ids))
+        self.acceptance.configure(self.engine.plan)
 
     def take(self, offered: Offered) -> None:
         found = self.acceptance.accept(offered.sensor, offered.t, offered.raw, offered.flag, offered.arrival)
@@ -123,14 +134,9 @@ def _rules_toml(statistics: tuple[str, ...]) -> str:
     return text
 
 
-def _batches(offered: Offered, size: int) -> Iterator[Offered]:
-    for at in range(0, len(offered), size):
-        yield offered[at : at + size]
-
-
 def _rate(take: Callable[[Offered], None], offered: Offered, size: int) -> float:
     """Readings a CPU-second, all threads of the process, user and system."""
-    batches = list(_batches(offered, size))
+    batches = [offered[at : at + size] for at in range(0, len(offered), size)]
     began = time.process_time()
     for batch in batches:
         take(batch)
@@ -139,34 +145,36 @@ def _rate(take: Callable[[Offered], None], offered: Offered, size: int) -> float
 
 def _tell(figure: str, value: float, unit: str, floor: float, n: int) -> None:
     line = {"bench": "kernels", "figure": figure, "value": round(value), "unit": unit, "floor": round(floor),
-            "ratio": round(value / floor, 4), "n": n}  # fmt: skip
+            "ratio": float(f"{value / floor:.3g}"), "n": n}  # fmt: skip
     print(json.dumps(line), flush=True)
 
 
-def _measure(statistics: tuple[str, ...], rounds: int, minutes: int, seed: int) -> None:
-    name = f"{len(statistics) * len(WINDOWS)} rules ({' and '.join(statistics)})"
-    city, floor = City(seed), Floor()
+def _fill(fold: Fold, city: City) -> None:
+    """Fills the windows and tells what they take."""
     tracemalloc.start(1)
-    fold = Fold(statistics)
-    compiled, _ = tracemalloc.get_traced_memory()
+    fold.configure(_FILL_TOML)
+    before, _ = tracemalloc.get_traced_memory()
     for _ in range(0, FILL_MINUTES, 50):
         fold.take(city.minutes(50))
-    held = tracemalloc.get_traced_memory()[0] - compiled
+    held = tracemalloc.get_traced_memory()[0] - before
     tracemalloc.stop()
-    state = {"engine": fold.engine.to_state(), "acceptance": fold.acceptance.to_state()}
     least = 24 * 60 * 16.0  # a day of times and values
-    _tell(f"memory, {name}", held / SENSORS, "bytes/sensor", least, SENSORS)
-    _tell(f"engine's snapshot, {name}", _size(state["engine"]), "bytes/sensor", least, SENSORS)
-    _tell(f"acceptance's snapshot, {name}", _size(state["acceptance"]), "bytes/sensor", least, SENSORS)
-    for size in SIZES:
+    _tell("memory", held / SENSORS, "bytes/sensor", least, SENSORS)
+    _tell("snapshot of the engine", _size(fold.engine.to_state()), "bytes/sensor", least, SENSORS)
+    _tell("snapshot of acceptance", _size(fold.acceptance.to_state()), "bytes/sensor", least, SENSORS)
+
+
+def _measure(fold: Fold, city: City, statistics: tuple[str, ...], rounds: int) -> None:
+    rules = f"{len(statistics) * len(WINDOWS)} rules ({' and '.join(statistics)})"
+    floor, before = Floor(), fold.transitions
+    for size, minutes in ROUNDS.items():
         rates: list[tuple[float, float]] = []
-        before = fold.transitions
         for _ in range(rounds):
             offered = city.minutes(minutes)
             rates.append((_rate(fold.take, offered, size), _rate(floor.take, offered, size)))
         ours, theirs = (median(column) for column in zip(*rates, strict=True))
-        _tell(f"readings, {name}, batches of {size}", ours, "readings/CPU-s", theirs, rounds)
-        assert fold.transitions > before, "no level changed: the rules were too easy to judge"
+        _tell(f"{rules}, batches of {size}", ours, "readings/CPU-s", theirs, rounds)
+    assert fold.transitions > before, "no level changed: the rules were too easy to judge"
 
 
 def _size(state: dict[str, object]) -> float:
@@ -176,12 +184,14 @@ def _size(state: dict[str, object]) -> float:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5, help="pairs of ours and floor, in turns (default: 5)")
-    parser.add_argument("--minutes", type=int, default=100, help="of 2,000 readings, a round (default: 100)")
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args()
     warm_up()
+    fold, city = Fold(), City(arguments.seed)
+    _fill(fold, city)
     for statistics in (("sum",), ("sum", "max")):
-        _measure(statistics, arguments.rounds, arguments.minutes, arguments.seed)
+        fold.configure(_rules_toml(statistics))
+        _measure(fold, city, statistics, arguments.rounds)
 
 
 if __name__ == "__main__":

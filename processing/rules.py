@@ -17,7 +17,7 @@ from ingest.city import ConfigError, Sensor, duration_ms, parse_toml
 
 DEFAULT_RULES_FILE: Final = Path(__file__).with_name("rules.toml")
 HAZARDS: Final = ("rain", "flood", "power", "school", "toilet")
-WINDOW_MS_MAX: Final = 7 * 86_400_000  # longer windows are refused: what a sensor holds is bounded by them
+WINDOW_MS_MAX: Final = 31 * 86_400_000  # longer windows are refused: what a sensor holds is bounded by them
 _DAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}\Z")
 _CLOCK: Final = re.compile(r"([01]\d|2[0-3]):([0-5]\d)\Z")
@@ -276,7 +276,7 @@ def _window_ms(row: _Judged, key: str) -> int:
         raise ConfigError(f"{key} window", None, f'a window such as "1h" for {row.statistic}')
     window_ms = duration_ms(row.window, f"{key} window")
     if not 0 < window_ms <= WINDOW_MS_MAX:
-        raise ConfigError(f"{key} window", row.window, 'more than nothing and at most "7d"')
+        raise ConfigError(f"{key} window", row.window, 'more than nothing and at most "31d"')
     return window_ms
 
 

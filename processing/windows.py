@@ -19,6 +19,7 @@ class Pool:
 
     def __init__(self, rows: int) -> None:
         self.held = _lay_out(np.full(rows, _FIRST_CAPACITY, np.int64))
+        self._end = len(self.held.t)  # the places from here on are spare
 
     def resize(self, rows: int) -> None:
         """Room for `rows` sensors; those there are keep what they hold."""
@@ -28,20 +29,18 @@ class Pool:
             self._relay(capacity)
 
     def widen(self, row: int) -> None:
-        """Twice the places for one sensor."""
+        """Twice the places for one sensor, behind all others."""
         held = self.held
         capacity = int(held.capacity[row]) * 2
-        end = len(held.t)
-        base, size = int(held.offset[row] + held.head[row]), int(held.size[row])
-        columns = []
+        if self._end + capacity > len(held.t):
+            held = self.held = _longer(held, max(self._end + capacity, len(held.t) * 3 // 2))
+        base, size, end = int(held.offset[row] + held.head[row]), int(held.size[row]), self._end
         for column in (held.t, held.value, held.span):
-            wider = np.concatenate([column, np.empty(capacity, column.dtype)])
-            wider[end : end + size] = column[base : base + size]
-            columns.append(wider)
+            column[end : end + size] = column[base : base + size]
         held.offset[row], held.capacity[row], held.head[row] = end, capacity, 0
-        self.held = held._replace(t=columns[0], value=columns[1], span=columns[2])
-        if len(self.held.t) > 2 * int(self.held.capacity.sum()):
-            self._relay(self.held.capacity.copy())  # half of the places lie behind rows that moved away
+        self._end += capacity
+        if self._end > 2 * int(held.capacity.sum()):
+            self._relay(held.capacity.copy())  # half of the places lie behind rows that moved away
 
     def clear(self, row: int) -> None:
         self.held.size[row] = self.held.head[row] = 0
@@ -65,7 +64,10 @@ class Pool:
     def from_state(cls, state: dict[str, Any]) -> Pool:
         size = np.frombuffer(state["size"], np.int64).copy()
         pool = cls(0)
-        pool.held = _lay_out(np.maximum(_FIRST_CAPACITY, size))
+        pool.held = _lay_out(
+            np.maximum(_FIRST_CAPACITY, size + size // 4)
+        )  # else every row would widen at its next reading
+        pool._end = len(pool.held.t)
         pool.held.size[:] = size
         rows = np.repeat(np.arange(len(size)), size)
         within = np.arange(len(rows)) - np.repeat(np.cumsum(size) - size, size)
@@ -94,7 +96,7 @@ class Pool:
             new.size[n] = size
             for name in ("t", "value", "span"):
                 getattr(new, name)[to : to + size] = self._items(getattr(self.held, name), n)
-        self.held = new
+        self.held, self._end = new, len(new.t)
 
 
 def _lay_out(capacity: np.ndarray[Any, Any]) -> Held:
@@ -104,3 +106,12 @@ def _lay_out(capacity: np.ndarray[Any, Any]) -> Held:
         t=np.empty(total, np.int64), value=np.empty(total, np.float64), span=np.empty(total, np.int64),
         offset=np.cumsum(capacity) - capacity, capacity=capacity.copy(), head=nothing.copy(), size=nothing.copy(),
     )  # fmt: skip
+
+
+def _longer(held: Held, places: int) -> Held:
+    """The same with spare places at the end: by half as many each time, so that rows that move cost little."""
+
+    def longer(column: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        return np.concatenate([column, np.empty(places - len(column), column.dtype)])
+
+    return held._replace(t=longer(held.t), value=longer(held.value), span=longer(held.span))

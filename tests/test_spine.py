@@ -339,3 +339,21 @@ def _crash_story(world: World, r: Random) -> None:
     assert world.told() == [one.to_json() for one in replay_journal(world.entries(), Counts())]
     assert world.told()
     world.end()
+
+
+def test_days_that_are_too_old_are_forgotten_and_a_start_still_says_the_same(world: World) -> None:
+    spine = world.start()
+    for day in (0, 1, 401, 402):
+        world.now = NOON + day * 86_400_000
+        world.send("river", world.now, 3.0 if day != 1 else 0.1)
+        spine.turn()
+        world.waiting.clear()
+        spine = world.start()  # a clean end takes a snapshot
+        spine.end()
+    days = sorted(path.name for path in (world.folder / "journal").glob("*.sqlite"))
+    before = world.told()
+
+    assert days == ["2023-11-19.sqlite", "2023-11-20.sqlite"]
+    world.start()
+    assert world.told() == before
+    assert len(before) == 3

@@ -190,7 +190,7 @@ def changed_rules(r: Random, rules: list[Table], sensors: list[Table], local: da
         case "rename":
             rule["name"] += f"-{n}"
         case "grow" if "window" in rule:
-            rule["window"] = span(milliseconds(rule["window"]) * r.choice([2, 6]))
+            rule["window"] = span(min(milliseconds(rule["window"]) * r.choice([2, 6]), 31 * 24 * HOUR))
         case "shrink" if "window" in rule:
             rule["window"] = span(max(2 * SECOND, milliseconds(rule["window"]) // 2 // SECOND * SECOND))
         case "hold":

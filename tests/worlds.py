@@ -192,7 +192,7 @@ def world(seed: int, size: int) -> World:
     sensors = [a_sensor(r, f"sensor-{n}", quantities) for n in range(1, r.randint(1, 6) + 1)]
     rules = [a_rule(r, f"rule-{n}", sensors, local) for n in range(1, r.randint(3, 12) + 1)]
     steps = [step for row in sensors for step in offers(r, row, rules, begin, max(1, size // len(sensors)))]
-    end = max(when(step) for step in steps)
+    end = max(begin, *(when(step) for step in steps))
     downs = [(at, at + r.choice([MINUTE, 10 * MINUTE, 3 * HOUR])) for at in some_times(r, begin, end, 2)]
     steps += [("start", up) for _, up in downs]
     steps += [("tick", at // TICK * TICK) for at in some_times(r, begin, end + HOUR, size // 10)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from sqlalchemy import func, insert, or_, select, tuple_, update
 from sqlalchemy.dialects.sqlite import insert as upsert  # PostgreSQL's has the same name and the same form
@@ -25,6 +26,11 @@ from alerts.ledger.rows import (
 from alerts.ledger.store import LedgerError, Store
 from ingest.entries import Position
 from processing.transitions import HealthEvent, LateBreach, Transition
+
+_NEW_INCIDENTS: Final = upsert(schema.incident)
+_INCIDENTS: Final = _NEW_INCIDENTS.on_conflict_do_update(
+    index_elements=["id"], set_={column.name: _NEW_INCIDENTS.excluded[column.name] for column in schema.incident.c}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,9 +80,8 @@ class Ledger:
             for table, values in rows:
                 if values:
                     db.execute(insert(table), values)
-            for incident in incidents:
-                row = incident_row(incident)
-                db.execute(upsert(schema.incident).values(row).on_conflict_do_update(index_elements=["id"], set_=row))
+            if incidents:
+                db.execute(_INCIDENTS, [incident_row(incident) for incident in incidents])
             if snapshot is not None:
                 db.execute(insert(schema.snapshot), {"position": position, "name": snapshot})
 
