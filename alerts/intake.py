@@ -17,12 +17,13 @@ from processing.acceptance import Acceptance, Acceptances
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """Messages decoded and looked up. `arrival` ms UTC of the last of them."""
+    """Messages decoded and looked up. `arrival` ms UTC of the last of them; `faults` of ours in reading them."""
 
     resolved: tuple[tuple[Message, Resolved], ...]
     headers: tuple[Header, ...]
     refused: tuple[DeadLetter, ...]
     arrival: int
+    faults: tuple[Exception, ...] = ()
 
     @property
     def first_arrival(self) -> int:
@@ -44,22 +45,27 @@ def offer(messages: Sequence[Message], lookup: Lookup, clock: ClockMode, *, now:
     resolved: list[tuple[Message, Resolved]] = []
     headers: list[Header] = []
     refused: list[DeadLetter] = []
+    faults: list[Exception] = []
     arrival = last_arrival if clock == "data" else max(now, last_arrival)
     for message in messages:
+        numbering, gateway = None, gateway_of(message.topic)
         try:
             decoded = decode(message.topic, message.payload, retained=message.retained)
-        except RefusedError as error:
-            whole = [Refusal(error.reason, error.detail)]
-            refused += dead_letters(message.topic, message.payload, whole, arrival=arrival)
-            numbered = header(gateway_of(message.topic), error.numbering, arrival)
-        else:
+            numbering = decoded.numbering
             found = lookup.resolve(decoded, arrival=arrival, clock_mode=clock, previous_arrival=arrival)
-            arrival = found.last_arrival
+        except RefusedError as error:
+            refusals: Sequence[Refusal] = [Refusal(error.reason, error.detail)]
+            numbering = error.numbering
+        except Exception as error:  # noqa: BLE001  # the spine logs it; unread, it would come again for ever
+            faults.append(error)
+            refusals = [Refusal("wrong_shape", f"reading it failed: {type(error).__name__}")]
+        else:
+            arrival, refusals = found.last_arrival, found.refused
             resolved.append((message, found))
-            refused += dead_letters(message.topic, message.payload, found.refused, arrival=arrival)
-            numbered = header(decoded.gateway, decoded.numbering, arrival)
+        refused += dead_letters(message.topic, message.payload, refusals, arrival=arrival)
+        numbered = header(gateway, numbering, arrival)
         headers += [] if numbered is None else [numbered]
-    return Offer(tuple(resolved), tuple(headers), tuple(refused), arrival)
+    return Offer(tuple(resolved), tuple(headers), tuple(refused), arrival, tuple(faults))
 
 
 def take(offered: Offer, acceptance: Acceptance) -> Taken:

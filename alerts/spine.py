@@ -143,6 +143,9 @@ class Spine:
 
     def _take(self, messages: Sequence[Message], now: int) -> None:
         offered = offer(messages, self._lookup, self._clock.arrival, now=now, last_arrival=self._arrival)
+        for fault in offered.faults:
+            self.counters['canhbao_errors_total{loop="intake"}'] += 1
+            log.error("a message could not be read; it is a dead letter", exc_info=fault)
         if self._journal.last == ORIGIN:
             self._start(offered.first_arrival)
         taken = take(offered, self._folds.acceptance)

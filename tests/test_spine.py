@@ -13,12 +13,14 @@ import pytest
 from conftest import Tally
 from sqlalchemy import select
 
+from alerts import intake
 from alerts.folds import RecoveryError
 from alerts.ledger import schema
 from alerts.ledger.ledger import Ledger
 from alerts.snapshots import Snapshots
 from alerts.spine import Clock, Spine, StoppedError, Stores, Texts
 from ingest.entries import ORIGIN, Batch, Configuration, Entry, Position, Start, Tick
+from ingest.formats import Decoded, decode
 from ingest.inbox import Message
 from ingest.journal import Journal, JournalError
 from processing.replay import Tally as Counts
@@ -170,6 +172,26 @@ def test_while_the_disk_refuses_nothing_is_acknowledged_and_nothing_is_lost(worl
     assert len(world.told()) == 1
     assert not spine.fault
     assert spine.counters['canhbao_errors_total{loop="spine"}'] == 3
+
+
+def test_a_message_that_breaks_the_decoder_is_a_dead_letter_and_stops_nothing(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def breaking(topic: str, payload: bytes, *, retained: bool) -> Decoded:
+        if b"99.0" in payload:
+            raise RecursionError
+        return decode(topic, payload, retained=retained)
+
+    monkeypatch.setattr(intake, "decode", breaking)
+    spine = world.start()
+    world.send("river", NOON, 99.0)
+    world.send("river", NOON + 1, 3.0)
+    spine.turn()
+
+    assert len(world.told()) == 1
+    assert len(world.acknowledged) == 2
+    assert world.stores is not None
+    assert world.stores.journal.dead_letter_counts() == {"wrong_shape": 1}
 
 
 def test_a_service_that_ends_while_the_disk_refuses_acknowledges_nothing(world: World) -> None:
