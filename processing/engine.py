@@ -239,7 +239,8 @@ class Engine:
         last = (held.offset + held.head + held.size - 1)[some]
         t, value, level = np.zeros(n, np.int64), np.full(n, np.nan), np.zeros(n, np.uint8)
         t[some], value[some] = held.t[last], held.value[last]
-        np.maximum.at(level, [number for number, _ in self.plan.rows], self.plan.judges.level)
+        judges = self.plan.judges
+        np.maximum.at(level, np.repeat(np.arange(n), np.diff(judges.first)), judges.level)
         status = tuple(_STATUSES[code] for code in self._silence.status)
         return t, value, self._last_flag.copy(), self._silence.heard.copy(), level, status
 

@@ -361,8 +361,8 @@ def next_level(judges: Judges, j: int, t: int, s: float, gap: int, filled: bool)
     current = judges.level[j]
     if b > current:
         for k in range(b, current, -1):
-            since = judges.hold_since[j, k - 1]
-            if since != NEVER and t - since >= judges.hold[j]:
+            since = judges.hold_since[j, k - 1]  # may be set for a level that only a former station had
+            if not np.isnan(judges.threshold[j, k - 1]) and since != NEVER and t - since >= judges.hold[j]:
                 return k
         return current
     if filled:
