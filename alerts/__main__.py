@@ -15,8 +15,10 @@ COMMANDS: Final = ("demo", "run", "check", "replay")  # one file each in alerts/
 def main(argv: list[str] | None = None) -> int:
     """Exit codes: 0 done, 1 failed while running, 2 the call, the configuration or the data is wrong."""
     parser = argparse.ArgumentParser(
-        prog="canhbao", description="Carries a city's sensor readings to the people they concern."
-    )
+        prog="canhbao", description="Carries a city's sensor readings to the people they concern.",
+        epilog="examples:\n  canhbao demo --for 60\n  canhbao run\n  canhbao check --city city.toml",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )  # fmt: skip
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for name in COMMANDS:
         module = importlib.import_module(f"alerts.commands.{name}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
 import signal
 import socket
@@ -10,37 +11,44 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from random import Random
 from typing import Any, Final
 
 import uvicorn
 
-from alerts.delivery.channels import Console, Mqtt
+from alerts.delivery.channels import CHANNELS, Means
 from alerts.delivery.delivery import Delivery
 from alerts.folds import RecoveryError
 from alerts.incidents.incident import Notice
 from alerts.ledger.ledger import Ledger
 from alerts.ledger.outbox import Outbox
 from alerts.ledger.store import LedgerError
-from alerts.settings import Settings
+from alerts.settings import Settings, read_text
 from alerts.snapshots import Snapshots
-from alerts.spine import Clock, Spine, StoppedError, Stores, Texts
+from alerts.spine import AHEAD_MS_MAX, Clock, Spine, StoppedError, Stores, Texts
 from alerts.view import View
 from alerts.web.app import create_app
 from alerts.web.sources import Part, Sources
 from alerts.words.message import message
+from alerts.words.names import Lang
 from ingest.broker.nats import BrokerError, NatsBroker
+from ingest.city import parse_city
 from ingest.data_folder import FolderError, kept_random, lock_folder
 from ingest.inbox import Inbox
 from ingest.journal import Journal, JournalError
 from ingest.mqtt import MqttError, MqttPublisher, MqttSource
+from processing.rules import parse_rules
 from processing.warm import warm_up
 
 log = logging.getLogger(__name__)
 
 READINGS_TOPICS: Final = ("canhbao/v1/+/readings", "canhbao/v1/+/readings/+")
+THREADS: Final = 32  # for reads of the ledger and of pages: those of pages alone must not fill them
+LAG_MS_MAX: Final = 60_000  # without a turn for so long the service does not count as ready
 END_S: Final = 10.0  # for the last turn and the last messages; what is not sent then is sent after the next start
 
 
@@ -63,7 +71,7 @@ class Connections:
 class Service:
     """The whole service of one data folder: `start`, `run` until it is asked to end, `close`."""
 
-    def __init__(self, settings: Settings, *, lang: str = "vi") -> None:
+    def __init__(self, settings: Settings, *, lang: Lang = "vi") -> None:
         self._settings, self._lang = settings, lang
         self._stopping = threading.Event()
         self._failure = ""
@@ -75,11 +83,10 @@ class Service:
         """Everything that can fail at a start, in the order in which a user can mend it. Raises ServiceError."""
         settings = self._settings
         with _as_service_error(), ExitStack() as closing:
+            texts = _texts(settings)
             self._socket = closing.enter_context(_listen(settings.http_host, settings.http_port))
-            host, port = self._socket.getsockname()[:2]
-            self.page_url = f"http://{host}:{port}/"
+            self.page_url, self._link_url = _urls(*self._socket.getsockname()[:2])
             closing.enter_context(lock_folder(settings.data_path))
-            texts = Texts(settings.city_file.read_text("utf-8"), settings.rules_file.read_text("utf-8"))
             warm_up()  # before MQTT connects: no reading waits for a compiler
             stores = self._open_stores(closing)
             connections = self._broker(closing)
@@ -93,9 +100,10 @@ class Service:
             self._ledger = stores.ledger
             self._clock = Clock(settings.clock, _wall_ms, time.monotonic, self._stopping.wait)
             self._spine = Spine(self._inbox.drain, self._source, stores, texts, self._clock, self._told)
+            means = Means(sys.stdout, self._lang, self._publisher)
             self._delivery = Delivery(
-                Outbox(stores.ledger.store), [Console(sys.stdout, self._lang), Mqtt(self._publisher)],  # type: ignore[arg-type]
-                self._compose, now_ms=_wall_ms, random=Random(),
+                Outbox(stores.ledger.store), [make(means) for make in CHANNELS.values()], self._compose,
+                now_ms=_wall_ms, random=Random(),
             )  # fmt: skip
             self._changed = asyncio.Event()
             self._loop: asyncio.AbstractEventLoop | None = None
@@ -129,7 +137,18 @@ class Service:
 
     @property
     def counters(self) -> Mapping[str, float]:
-        return dict(self._spine.counters)
+        """Of the parts besides the spine as well; metric name -> since the start."""
+        came, sent = self._source.counters, self._ledger.counts().messages
+        return {
+            **self._spine.counters,
+            "canhbao_shed_total": came["shed"],
+            "canhbao_lost_total": came["lost"],
+            "canhbao_reconnects_total": came["reconnects"],
+            'canhbao_errors_total{loop="mqtt"}': came["failed"],
+            'canhbao_errors_total{loop="delivery"}': self._delivery.failures,
+            **{f'canhbao_messages_sent_total{{channel="{channel}"}}': count
+               for (channel, status), count in sent.items() if status == "sent"},
+        }  # fmt: skip
 
     @property
     def ledger(self) -> Ledger:
@@ -144,7 +163,9 @@ class Service:
             loop.add_signal_handler(number, ended.set)
         if until_s is not None:
             loop.call_later(until_s, ended.set)
-        app = create_app(Sources(self._view, self._ledger, self._changed, self._health, self._service_ms))
+        app = create_app(
+            Sources(self._view, self._ledger, self._changed, self._health, self._service_ms, lambda: self.counters)
+        )
         server = _Server(
             uvicorn.Config(
                 app,
@@ -154,20 +175,32 @@ class Service:
                 timeout_graceful_shutdown=int(END_S),
             )
         )
-        spine = asyncio.create_task(asyncio.to_thread(self._turn_for_ever))
-        spine.add_done_callback(lambda _: ended.set())
+        loop.set_default_executor(ThreadPoolExecutor(THREADS, "io"))
+        spine = _on_a_thread(loop, self._turn_for_ever, "spine")
         serving = asyncio.create_task(server.serve(sockets=[self._socket]))
         delivering = asyncio.create_task(self._delivery.run(quiet))
+        for name, part in (("the spine", spine), ("the web server", serving), ("delivery", delivering)):
+            part.add_done_callback(partial(self._part_ended, name, ended))
         await ended.wait()
+        ended.set()
         await asyncio.to_thread(ending)
         self.stop()
         await spine
-        await asyncio.wait({asyncio.create_task(self._deliver_the_rest())}, timeout=END_S)
         quiet.set()
-        await delivering
+        await asyncio.wait({delivering})
+        await self._deliver_the_rest()
+        self._delivery.close()
         await app.state.fan_out.stop()
         server.should_exit = True
-        await serving
+        await asyncio.wait({serving})
+
+    def _part_ended(self, name: str, ended: asyncio.Event, part: asyncio.Future[None]) -> None:
+        """A part that ends before it was asked to takes the service with it: half of it running would look whole."""
+        if not ended.is_set():
+            self._failure = self._failure or f"{name} ended by itself; the log says why"
+            if not part.cancelled() and (error := part.exception()) is not None:
+                log.error("%s failed", name, exc_info=error)
+        ended.set()
 
     def _turn_for_ever(self) -> None:
         """The spine's thread: the one loop that owns the way of a reading."""
@@ -183,8 +216,13 @@ class Service:
             log.exception("spine")
 
     async def _deliver_the_rest(self) -> None:
-        while await self._delivery.turn():
-            pass
+        """What the last turns called for, as far as it goes out soon; the rest goes out after the next start."""
+        try:
+            async with asyncio.timeout(END_S):
+                while await self._delivery.turn():
+                    pass
+        except (TimeoutError, LedgerError) as error:
+            log.warning("some warnings are left for the next start: %s", error or "no time")
 
     # -- what the parts see of each other --------------------------------------------------------------------------
 
@@ -203,17 +241,21 @@ class Service:
 
     def _health(self) -> dict[str, Part]:
         spine = self._spine
+        wall = self._clock.arrival == "wall"
+        lag_ms = max(0, -spine.ahead_ms) if wall else None  # ticks keep it near 10 s while nothing arrives
+        ahead_s = spine.ahead_ms // 1000
         broker = self._source.connected and not self._source.refused_topics
         refused = " ".join(self._source.refused_topics)
         return {
             "broker": Part(broker, None, "" if broker else f"not connected {refused}".strip()),
-            "spine": Part(not spine.fault, None, spine.fault),
+            "spine": Part(not spine.fault and (lag_ms or 0) < LAG_MS_MAX, lag_ms, spine.fault),
+            "clock": Part(ahead_s * 1000 < AHEAD_MS_MAX, None, f"set back by {ahead_s} s" if ahead_s > 0 else ""),
             "out": Part(self._publisher.connected, None, "" if self._publisher.connected else "not connected"),
         }
 
     def _compose(self, notice: Notice) -> dict[str, Any]:
         view = self._view()
-        return message(notice, view.city, view.rules, page_url=self.page_url, exercise=view.clock == "data")
+        return message(notice, view.city, view.rules, page_url=self._link_url, exercise=view.clock == "data")
 
     # -- parts -----------------------------------------------------------------------------------------------------
 
@@ -268,8 +310,37 @@ def _listen(host: str, port: int) -> socket.socket:
         sock.listen(2048)
     except OSError as error:
         sock.close()
-        raise ServiceError(f"http.listen {host}:{port}: {error.strerror}; is another program using the port?") from None
+        taken = "; is another program using the port?" if error.errno == errno.EADDRINUSE else ""
+        raise ServiceError(f"http.listen {host}:{port}: {error.strerror}{taken}") from None
     return sock
+
+
+def _texts(settings: Settings) -> Texts:
+    """Registry and rules, checked. Raises ConfigError naming the file."""
+    city, rules = read_text(settings.city_file), read_text(settings.rules_file)
+    parse_city(city, str(settings.city_file))
+    parse_rules(rules, str(settings.rules_file))
+    return Texts(city, rules)
+
+
+def _urls(host: str, port: int) -> tuple[str, str]:
+    """Where the page is for whoever sits here; and for links in warnings, "" where that means every interface."""
+    everywhere = host in ("0.0.0.0", "::")
+    name = "localhost" if everywhere else f"[{host}]" if ":" in host else host
+    url = f"http://{name}:{port}/"
+    return url, "" if everywhere else url
+
+
+def _on_a_thread(loop: asyncio.AbstractEventLoop, work: Callable[[], None], name: str) -> asyncio.Future[None]:
+    """`work`, which raises nothing, on a thread of its own; done when it is."""
+    done: asyncio.Future[None] = loop.create_future()
+
+    def run() -> None:
+        work()
+        loop.call_soon_threadsafe(done.set_result, None)
+
+    threading.Thread(target=run, name=name).start()
+    return done
 
 
 @contextmanager

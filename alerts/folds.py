@@ -40,13 +40,13 @@ class Folds:
         self.position = position
         return result
 
-    def answer(self, entry: Entry, now_ms: int) -> Owed:
+    def answer(self, entry: Entry, now_ms: int, *, heard: bool) -> Owed:
         """Step the receipts, on the wall's time under either clock: gateways and brokers live in it."""
-        return self.receipts.step(entry.headers if isinstance(entry, Batch) else (), now_ms)
+        return self.receipts.step(entry.headers if isinstance(entry, Batch) else (), now_ms, heard=heard)
 
     def recall(self, position: Position, entry: Entry, now_ms: int) -> StepResult:
         """Step all three over an entry that the journal holds already; what it owes gateways is theirs to ask for."""
-        self.answer(entry, now_ms)
+        self.answer(entry, now_ms, heard=False)
         if isinstance(entry, Batch):
             self.acceptance.recall(entry.readings)
         return self.judge(position, entry)

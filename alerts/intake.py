@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -23,7 +24,12 @@ class Offer:
     headers: tuple[Header, ...]
     refused: tuple[DeadLetter, ...]
     arrival: int
+    reasons: Counter[str]  # refused readings, and messages refused whole, by reason
     faults: tuple[Exception, ...] = ()
+
+    @property
+    def has_readings(self) -> bool:
+        return any(len(found.arrival) for _, found in self.resolved)
 
     @property
     def first_arrival(self) -> int:
@@ -38,6 +44,7 @@ class Taken:
     batch: Batch
     duplicates: int
     conflicts: int
+    out_of_bounds: int
 
 
 def offer(messages: Sequence[Message], lookup: Lookup, clock: ClockMode, *, now: int, last_arrival: int) -> Offer:
@@ -45,6 +52,7 @@ def offer(messages: Sequence[Message], lookup: Lookup, clock: ClockMode, *, now:
     resolved: list[tuple[Message, Resolved]] = []
     headers: list[Header] = []
     refused: list[DeadLetter] = []
+    reasons: Counter[str] = Counter()
     faults: list[Exception] = []
     arrival = last_arrival if clock == "data" else max(now, last_arrival)
     for message in messages:
@@ -62,10 +70,11 @@ def offer(messages: Sequence[Message], lookup: Lookup, clock: ClockMode, *, now:
         else:
             arrival, refusals = found.last_arrival, found.refused
             resolved.append((message, found))
+        reasons.update(refusal.reason for refusal in refusals)
         refused += dead_letters(message.topic, message.payload, refusals, arrival=arrival)
         numbered = header(gateway, numbering, arrival)
         headers += [] if numbered is None else [numbered]
-    return Offer(tuple(resolved), tuple(headers), tuple(refused), arrival, tuple(faults))
+    return Offer(tuple(resolved), tuple(headers), tuple(refused), arrival, reasons, tuple(faults))
 
 
 def take(offered: Offer, acceptance: Acceptance) -> Taken:
@@ -81,7 +90,7 @@ def take(offered: Offer, acceptance: Acceptance) -> Taken:
     )
     refused = (*offered.refused, *_impossible(offered, accepted))
     batch = Batch(accepted.readings, offered.headers, refused, offered.arrival)
-    return Taken(batch, len(accepted.duplicates), len(accepted.conflicts))
+    return Taken(batch, len(accepted.duplicates), len(accepted.conflicts), len(accepted.out_of_bounds))
 
 
 def _impossible(offered: Offer, accepted: Acceptances) -> list[DeadLetter]:

@@ -139,6 +139,14 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Settings:
     )
 
 
+def read_text(path: Path) -> str:
+    """A file that people write. Raises ConfigError where it cannot be read or is no UTF-8."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError("the file", str(error), "a readable text in UTF-8", str(path)) from None
+
+
 def _from_file(path: Path) -> dict[tuple[str, str], _Given]:
     file = str(path)
     try:
@@ -197,7 +205,10 @@ def _filled(given: _Given) -> str:
 
 
 def _path(given: _Given) -> Path:
-    return given.folder / Path(_filled(given)).expanduser()
+    try:
+        return given.folder / Path(_filled(given)).expanduser()
+    except RuntimeError:
+        raise given.wrong("a path; there is no such user's home") from None
 
 
 def _existing_file(given: _Given, *, beside: Path, bundled: Path) -> Path:

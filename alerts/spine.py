@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol, TypeVar
 
 import msgspec
 
-from alerts.folds import recover
+from alerts.folds import RecoveryError, recover
 from alerts.incidents.incident import Notice
 from alerts.intake import offer, take
 from alerts.ledger.ledger import Ledger
@@ -24,15 +24,17 @@ from ingest.journal import Journal, JournalError
 from ingest.lookup import Lookup
 from ingest.receipts import Owed
 from processing.engine import Engine
-from processing.plan import next_ids
+from processing.plan import compile_plan, next_ids
 from processing.transitions import StepResult
 
 log = logging.getLogger(__name__)
 
 SNAPSHOT_ENTRIES: Final = 10_000  # between two snapshots, minutes at full load: some seconds of replay after a crash
 KEEP_DAYS: Final = 400  # of the journal: a year back there was a storm to compare with; older days are unlinked whole
+AHEAD_MS_MAX: Final = 300_000  # beyond, readings that are fresh would count as old: operators are told
 WAIT_S: Final = 0.5  # a turn without messages: how late a tick, or the end of the service, may be seen
 VIEW_S: Final = 0.2  # between two views while nothing is decided: pages need no more
+TIMELESS_MOST: Final = 1_000  # messages held until a first reading tells the time; older ones come again
 RETRY_S: Final = 1.0  # between two tries of a write that the disk refused; without end, since going on would lose it
 
 T = TypeVar("T")
@@ -41,6 +43,8 @@ T = TypeVar("T")
 class Link(Protocol):
     """The connection that messages come over: ingest.mqtt.MqttSource, or a simulated one."""
 
+    @property
+    def connected(self) -> bool: ...
     def acknowledge(self, messages: Sequence[Message]) -> None: ...
     def publish(self, topic: str, payload: bytes) -> bool: ...
 
@@ -97,9 +101,11 @@ class Spine:
         self._arrival = self._journal.last_arrival
         self._snapshot_at = self._folds.position
         self._viewed = 0.0
+        self._timeless: list[Message] = []  # with the data's clock: came before the first reading told the time
         city = parse_city(texts.city_toml)
         was = self._journal.configuration
         self._ids = next_ids(was.sensor_ids if was is not None else (), city)
+        compile_plan(self._wanted(0))  # a wrong text is refused here: in the journal it would be wrong for ever
         self._lookup = Lookup(city, self._ids)
         self.counters: defaultdict[str, float] = defaultdict(float)  # metric name -> since the start
         self.fault = ""  # why the last write was refused; "" while the disk takes everything
@@ -114,10 +120,20 @@ class Spine:
             before = self._folds.engine.alive
             self._decide(position, entry, self._folds.recall(position, entry, self._now_ms()), before)
         if self._clock.arrival == "wall":
+            if self.ahead_ms > AHEAD_MS_MAX:
+                raise RecoveryError(
+                    f"{self._journal.folder}: its newest entry lies {self.ahead_ms / 1000:.0f} s ahead of the "
+                    "clock of this machine, nothing would be fresh: set it right, or start with a new data folder"
+                )
             self._start(max(self._arrival, self._now_ms()))
         elif self._journal.last != ORIGIN:
             self._start(self._arrival)
         self._show()
+
+    @property
+    def ahead_ms(self) -> int:
+        """How far the newest arrival lies ahead of the wall's clock, which must have been set back; else 0 or less."""
+        return self._arrival - self._now_ms() if self._clock.arrival == "wall" else 0
 
     def turn(self, wait_s: float = WAIT_S) -> None:
         """Messages in, warnings out. Raises StoppedError."""
@@ -126,8 +142,8 @@ class Spine:
         now = self._now_ms() if self._clock.arrival == "wall" else self._arrival
         if messages:
             self._take(messages, now)
-        elif self._clock.arrival == "wall" and now // TICK_MS > self._arrival // TICK_MS:
-            self._enter(Tick(now // TICK_MS * TICK_MS))
+        if self._clock.arrival == "wall" and now // TICK_MS > self._arrival // TICK_MS:
+            self._enter(Tick(now // TICK_MS * TICK_MS))  # also while only what is known already arrives
         if messages:
             self.counters["canhbao_turn_seconds_count"] += 1
             self.counters["canhbao_turn_seconds_sum"] += self._seconds() - began
@@ -137,25 +153,31 @@ class Spine:
     def end(self) -> None:
         """After the last turn: a snapshot, so that the next start has nothing to replay."""
         if self._folds.position > self._ledger.position():
-            self._record(self._folds.position, StepResult(), [], snapshot=True)
+            self._record(self._folds.position, self._arrival, StepResult(), [], snapshot=True)
 
     # -- in ------------------------------------------------------------------------------------------------------
 
     def _take(self, messages: Sequence[Message], now: int) -> None:
+        messages = [*self._timeless, *messages]
         offered = offer(messages, self._lookup, self._clock.arrival, now=now, last_arrival=self._arrival)
+        if self._clock.arrival == "data" and self._journal.last == ORIGIN and not offered.has_readings:
+            self._timeless = messages[-TIMELESS_MOST:]  # unacknowledged, so that the broker keeps those as well
+            return
+        self._timeless = []
         for fault in offered.faults:
             self.counters['canhbao_errors_total{loop="intake"}'] += 1
             log.error("a message could not be read; it is a dead letter", exc_info=fault)
         if self._journal.last == ORIGIN:
             self._start(offered.first_arrival)
+            offered = offer(messages, self._lookup, self._clock.arrival, now=now, last_arrival=self._arrival)
         taken = take(offered, self._folds.acceptance)
         self.counters["canhbao_messages_total"] += len(messages)
         self.counters["canhbao_readings_total"] += len(taken.batch.readings)
         self.counters["canhbao_late_total"] += int(taken.batch.readings.late.sum())
         self.counters["canhbao_duplicates_total"] += taken.duplicates
         self.counters["canhbao_conflicts_total"] += taken.conflicts
-        for letter in taken.batch.refused:
-            self.counters[f'canhbao_refused_total{{reason="{letter.reason}"}}'] += 1
+        for reason, count in (offered.reasons + Counter(out_of_bounds=taken.out_of_bounds)).items():
+            self.counters[f'canhbao_refused_total{{reason="{reason}"}}'] += count
         if len(taken.batch.readings) or taken.batch.headers or taken.batch.refused:
             self._enter(taken.batch, messages)
         else:
@@ -182,7 +204,7 @@ class Spine:
         self.counters["canhbao_journal_commit_seconds_count"] += 1
         self.counters["canhbao_journal_commit_seconds_sum"] += self._seconds() - began
         self._arrival = max(self._arrival, entry.arrival)
-        self._answer(self._folds.answer(entry, self._now_ms()))
+        self._answer(self._folds.answer(entry, self._now_ms(), heard=self._link.connected))
         self._link.acknowledge(messages)
         before = self._folds.engine.alive
         self._decide(position, entry, self._folds.judge(position, entry), before)
@@ -194,16 +216,18 @@ class Spine:
         due = position - self._snapshot_at >= SNAPSHOT_ENTRIES
         found = result.transitions or result.health or result.late_breaches or notices or self._incidents.changed
         if found or due:  # an entry that decides nothing is judged again after a crash, with the same result
-            self._record(position, result, notices, snapshot=due)
+            self._record(position, entry.arrival, result, notices, snapshot=due)
 
-    def _record(self, position: Position, result: StepResult, notices: Sequence[Notice], *, snapshot: bool) -> None:
+    def _record(
+        self, position: Position, arrival: int, result: StepResult, notices: Sequence[Notice], *, snapshot: bool
+    ) -> None:
         name = self._snapshot(position) if snapshot else None
 
         def write() -> None:
             if self.fault and self._ledger.position() == position:
                 return  # the write before, that seemed refused, was not
             self._ledger.record(
-                position, self._arrival, transitions=result.transitions, incidents=self._incidents.changed,
+                position, arrival, transitions=result.transitions, incidents=self._incidents.changed,
                 notices=notices, snapshot=name, late_breaches=result.late_breaches, health=result.health,
             )  # fmt: skip
 

@@ -136,11 +136,22 @@ def _detail(group: list[Refusal]) -> str:
     return f"reading {first.index}: {first.detail}; and {len(others)} more: {named}{more}"
 
 
+def bounds_of(sensor: Sensor) -> tuple[float, float]:
+    """Between what a value as sent must lie, in the quantity's unit.
+
+    Of a distance sensor that is the distance. The bounds of a counter's increment grow with its span, which is known
+    later; its total has none.
+    """
+    if sensor.counter:
+        return -math.inf, math.inf
+    low, high = sensor.quantity.low, sensor.quantity.most(sensor.period_ms or 0)
+    if sensor.mount_height_m is None:
+        return low, high
+    return sensor.mount_height_m - high, sensor.mount_height_m - low
+
+
 def _known(number: int, sensor: Sensor) -> _Known:
-    quantity = sensor.quantity
-    if sensor.counter:  # the bounds of an increment grow with its span, which is known later; a total has none
-        return _Known(number, sensor.gateway, quantity.unit, -math.inf, math.inf)
-    return _Known(number, sensor.gateway, quantity.unit, quantity.low, quantity.most(sensor.period_ms or 0))
+    return _Known(number, sensor.gateway, sensor.quantity.unit, *bounds_of(sensor))
 
 
 def _check_time(t: int, latest: int) -> None:

@@ -57,9 +57,12 @@ class Receipts:
         self._gateways: dict[str, _Gateway] = {}  # both in the order in which they were last heard
         self._open: dict[_Key, None] = {}  # the boots that miss something
 
-    def step(self, headers: Sequence[Header], now: int) -> Owed:
-        """What is owed after `headers`, which are on disk."""
-        lost, moved = self._give_up(now)
+    def step(self, headers: Sequence[Header], now: int, *, heard: bool = True) -> Owed:
+        """What is owed after `headers`, which are on disk.
+
+        `heard` False: no gateway can hear us now, so nothing is asked for, and nothing given up for want of an answer.
+        """
+        lost, moved = self._give_up(now) if heard else ([], {})
         only: dict[_Key, dict[int, None]] = {}
         alternating: dict[str, None] = {}
         for header in headers:
@@ -76,7 +79,7 @@ class Receipts:
         for key, numbers in only.items():
             some = _cut(list(numbers), ONLY_MAX)
             receipts += [Receipt(key.gateway, {"boot": key.boot, "only": part}) for part in some]
-        return Owed((*receipts, *self._ask(now)), tuple(lost), tuple(alternating))
+        return Owed((*receipts, *(self._ask(now) if heard else ())), tuple(lost), tuple(alternating))
 
     def tick(self, now: int) -> Owed:
         """What is owed because time has passed: requests for what is missing, and what is given up."""

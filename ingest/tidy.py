@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import gzip
 import math
+import zlib
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -42,7 +43,7 @@ def _rows_of(path: Path) -> Iterator[TidyRow]:
     try:
         with _open(path) as file:
             yield from _parsed(file, str(path))
-    except (OSError, EOFError, UnicodeDecodeError, csv.Error) as error:
+    except (OSError, EOFError, UnicodeDecodeError, csv.Error, zlib.error) as error:
         raise ConfigError("the file", str(error), "a readable CSV or CSV.gz in UTF-8", str(path)) from None
 
 

@@ -38,6 +38,7 @@ class Acceptance:
         self._identities = Pool(0)
         self._newest: Int64 = np.empty(0, np.int64)
         self._longest = self._horizon = self._period = np.empty(0, np.int64)
+        self._mount: Float64 = np.empty(0)
         self._totals = _totals([])
 
     def configure(self, plan: Plan) -> None:
@@ -55,6 +56,8 @@ class Acceptance:
         self._plan, self._newest, self._totals = plan, newest, totals
         self._longest = plan.per_sensor.longest
         self._horizon = np.maximum(self._longest, HORIZON_MS_MIN)
+        mounts = [sensor.mount_height_m if sensor else None for sensor in plan.sensors]
+        self._mount = np.array([np.nan if mount is None else mount for mount in mounts])
         self._period = np.array([(sensor.period_ms or 0) if sensor else 0 for sensor in plan.sensors], np.int64)
 
     def accept(self, sensor: Int32, t: Int64, raw: Float64, graded: UInt8, arrival: Int64) -> Acceptances:
@@ -67,7 +70,7 @@ class Acceptance:
         while True:
             i = kernels.accept_readings(
                 i, sensor, t, raw, graded, self._identities.held, self._newest, self._longest, self._horizon,
-                self._period, self._totals, out,
+                self._period, self._mount, self._totals, out,
             )  # fmt: skip
             if i == n:
                 break

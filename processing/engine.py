@@ -32,6 +32,7 @@ class Engine:
         self._pool = Pool(0)
         self._silence = Silence(*(np.empty(0, np.int64),) * 3, np.empty(0, np.uint8), np.array([_NO_TICK], np.int64))
         self._last_flag: UInt8 = np.empty(0, np.uint8)
+        self._arrived = np.empty(0, np.int64)  # of the last reading; 0: none yet
         self._tick = 0  # the last tick that has run
         self._alive = 0  # the time of the last thing the journal had
         self._scratch: Float64 = np.empty(64)
@@ -86,6 +87,7 @@ class Engine:
                 self._run_ticks(int(arrival[i]), out)
             else:
                 self._make_room(int(readings.sensor[i]))
+        np.maximum.at(self._arrived, readings.sensor, arrival)
         newest = readings.t == plan.per_sensor.newest[readings.sensor]
         self._last_flag[readings.sensor[newest]] = readings.flag[newest]
 
@@ -202,6 +204,7 @@ class Engine:
             for reference in (self._silence.heard, self._silence.usable, self._silence.fresh):
                 reference[number] = entry.arrival
             self._silence.status[number] = 0
+            self._arrived[number] = 0
         self._plan = new
         self._set_due()
 
@@ -214,6 +217,7 @@ class Engine:
             np.append(silence.status, np.zeros(more, np.uint8)), silence.due,
         )  # fmt: skip
         self._last_flag = np.append(self._last_flag, np.zeros(more, np.uint8))
+        self._arrived = np.append(self._arrived, np.zeros(more, np.int64))
 
     def _carry_over(self, old: Plan, new: Plan, kept: list[bool], at: int, out: _Out) -> None:
         """Levels, timers and T of what goes on; level 0 for what ends (CONTRACTS section 4, a changed rule)."""
@@ -242,7 +246,7 @@ class Engine:
         judges = self.plan.judges
         np.maximum.at(level, np.repeat(np.arange(n), np.diff(judges.first)), judges.level)
         status = tuple(_STATUSES[code] for code in self._silence.status)
-        return t, value, self._last_flag.copy(), self._silence.heard.copy(), level, status
+        return t, value, self._last_flag.copy(), self._arrived.copy(), level, status
 
     # -- snapshots ---------------------------------------------------------------------------------------------
 
@@ -257,6 +261,7 @@ class Engine:
             "judges": {name: getattr(plan.judges, name).tobytes() for name in _JUDGED},
             "silence": {name: getattr(silence, name).tobytes() for name in silence._fields},
             "last_flag": self._last_flag.tobytes(),
+            "arrived": self._arrived.tobytes(),
             "tick": self._tick,
             "alive": self._alive,
         }
@@ -277,12 +282,10 @@ class Engine:
         status = np.frombuffer(state["silence"]["status"], np.uint8).copy()
         engine._silence = Silence(heard, usable, fresh, status, due)
         engine._last_flag = np.frombuffer(state["last_flag"], np.uint8).copy()
+        engine._arrived = np.frombuffer(state["arrived"], np.int64).copy()
         engine._tick, engine._alive = state["tick"], state["alive"]
-        engine._make_room_for_all()
+        engine._scratch = np.empty(max(64, 2 * engine._pool.widest))
         return engine
-
-    def _make_room_for_all(self) -> None:
-        self._scratch = np.empty(max(64, 2 * self._pool.widest))
 
 
 class _Out:

@@ -502,11 +502,13 @@ def _advance(identities: Held, newest: Int64, horizon: Int64, n: int, t: int) ->
 @njit(cache=True, nogil=True)
 def accept_readings(
     start: int, sensor: Int32, t: Int64, raw: Float64, graded: UInt8,
-    identities: Held, newest: Int64, longest: Int64, horizon: Int64, period: Int64, totals: Totals, out: Accepted,
+    identities: Held, newest: Int64, longest: Int64, horizon: Int64, period: Int64, mount: Float64, totals: Totals,
+    out: Accepted,
 ) -> int:  # fmt: skip
     """Identity, counters and flags of readings start … of a batch; stops before one that needs room.
 
-    `graded`: the flag that quality tests gave each value; NOT_EVALUATED where none has run.
+    `mount`: m above the datum, NaN where no distance is measured. `graded`: the flag that quality tests gave each
+    value, NOT_EVALUATED where none has run.
     """
     for i in range(start, len(sensor)):
         n = sensor[i]
@@ -532,7 +534,8 @@ def accept_readings(
             if out.flag[i] == NOT_EVALUATED:
                 out.flag[i] = graded[i]
         else:
-            out.value[i], out.flag[i] = raw[i], graded[i]
+            out.value[i] = raw[i] if np.isnan(mount[n]) else mount[n] - raw[i]  # a distance, measured from above
+            out.flag[i] = graded[i]
         if out.flag[i] != FAIL and out.flag[i] != MISSING and not out.late[i]:
             _advance(identities, newest, horizon, n, t[i])
     return len(sensor)

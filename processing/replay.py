@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -12,6 +13,7 @@ import numpy as np
 
 from ingest.city import Sensor, parse_city
 from ingest.entries import Batch, Configuration, Entry
+from ingest.lookup import bounds_of
 from ingest.quantity import CATALOGUE, Quantity, UnitError, convert
 from ingest.readings import Flag
 from ingest.tidy import TidyRow
@@ -90,8 +92,8 @@ class _Registry:
         except UnitError:
             tally.refused["wrong_unit"] += 1
             return None
-        most = sensor.quantity.most(sensor.period_ms or 0)
-        if not sensor.counter and (value < sensor.quantity.low or value > most):
+        low, high = bounds_of(sensor)
+        if math.isinf(value) or value < low or value > high:
             tally.refused["out_of_bounds"] += 1
             return None
         return sensor.id, row.t, value
@@ -139,6 +141,9 @@ class _Series:
                 tally.refused["wrong_unit"] += 1
                 return None
             value = row.value
+        if math.isinf(value):
+            tally.refused["out_of_bounds"] += 1
+            return None
         return self._ids[row.sensor_id, row.quantity], row.t, value
 
     def label(self, id_: str) -> str:

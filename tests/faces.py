@@ -103,7 +103,10 @@ class Town:
         self.incidents: dict[str, Incident] = {}
 
     def sources(self) -> Sources:
-        return Sources(lambda: self.view, self.ledger, self.changed, lambda: self.parts, lambda: self.now_ms)
+        return Sources(
+            lambda: self.view, self.ledger, self.changed, lambda: self.parts, lambda: self.now_ms,
+            lambda: self.view.counters,
+        )  # fmt: skip
 
     def tell(self, *notices: Notice) -> None:
         """These versions, in one turn of the spine."""

@@ -165,7 +165,7 @@ def test_a_listener_who_reads_nothing_is_cut_and_slows_nobody(town: Town) -> Non
     app.state.fan_out._bytes_max = 20_000
     with serving(town, app, send_buffer=8192) as url, socket.socket() as asleep:
         asleep.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        asleep.settimeout(5)
+        asleep.settimeout(30)
         asleep.connect(("127.0.0.1", int(url.rsplit(":", 1)[1])))
         asleep.sendall(b"GET /api/v1/events HTTP/1.1\r\nHost: x\r\n\r\n")
         wait_until(lambda: app.state.fan_out.streams == 1)

@@ -100,7 +100,7 @@ def test_easing_waits_until_the_least_time_between_versions_is_over() -> None:
     assert story.at(3, change(3, "tower", 2)) == []
     assert story.at(10) == []
     assert story.at(10.1) == [("A", "eased", 2, True)]
-    assert story.rows["flood-A-20221014T0803Z"].updated_at == START + 10 * MINUTE
+    assert story.rows["flood.A.20221014T0803Z"].updated_at == START + 10 * MINUTE
 
 
 def test_easing_by_one_level_moves_the_pages_and_is_sent_to_nobody() -> None:
@@ -143,7 +143,7 @@ def test_the_end_is_told_once_after_the_quiet_time() -> None:
     assert story.at(50) == []
     assert story.at(50.1) == [("A", "over", 0, True)]
     assert story.at(500) == []
-    assert story.rows["flood-A-20221014T0803Z"].closed_at == START + 50 * MINUTE
+    assert story.rows["flood.A.20221014T0803Z"].closed_at == START + 50 * MINUTE
 
 
 def test_an_end_has_no_cause_and_says_since_when_it_is_quiet() -> None:
@@ -190,7 +190,7 @@ def test_a_rise_within_six_hours_of_the_end_continues_the_same_incident(hours: f
 
     assert story.at(later, change(later, "tower", 1)) == [("A", "first", 1, True)]
     (row,) = story.incidents.open
-    assert (row.id == "flood-A-20221014T0803Z") is same
+    assert (row.id == "flood.A.20221014T0803Z") is same
     assert (row.version, row.peak) == ((3, 3) if same else (1, 1))
 
 
@@ -323,3 +323,12 @@ def test_every_story_is_told_in_order_and_ends_once(steps: list[tuple[int, str, 
             expected[key] = max(expected.get(key, 0), level)
     now_open = {(row.hazard, row.area): row.level for row in incidents.open}
     assert now_open == {key: level for key, level in expected.items() if level}
+
+
+def test_an_end_that_nobody_measured_is_no_all_clear() -> None:
+    story = Story()
+    story.at(0, change(0, "tower", 3))
+    closing = replace(change(5, "tower", 0), value=None)  # a schedule's closing tick, or a rule that was taken away
+
+    assert story.at(5, closing) == []
+    assert story.at(60) == [("A", "over", 0, False)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import gzip
 import json
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
@@ -130,6 +131,28 @@ def test_bad_rows_are_named_by_file_and_line_and_end_with_2(
 
     assert main(["replay", str(tmp_path / "a.csv")]) == 2
     assert f"{tmp_path / 'a.csv'}: {said}" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        (["--journal", "{}"], "the folder of a journal"),
+        (["--journal", "{}", "--rules", "x"], "the journal holds its own"),
+        (["{}/a.csv", "--out", "{}"], "--out: found"),
+        (["{}/broken.csv.gz"], "a readable CSV"),
+        (["{}/nowhere.csv"], "No such file"),
+        (["{}/a.csv", "--rules", "{}/latin.toml"], "a readable text in UTF-8"),
+    ],
+)
+def test_what_cannot_be_read_or_written_is_named_and_ends_with_2(
+    call: list[str], said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "a.csv").write_text(HEADER + "x,2020-01-01T00:00:00Z,voltage,1e306,kV\n")
+    (tmp_path / "broken.csv.gz").write_bytes(gzip.compress(b"")[:10] + b"\xff" * 50)
+    (tmp_path / "latin.toml").write_bytes(b"# ph\xff\xfe")
+
+    assert main(["replay", *(word.format(tmp_path) for word in call)]) == 2
+    assert said in capsys.readouterr().err
 
 
 def test_nothing_to_read_is_a_wrong_call(capsys: pytest.CaptureFixture[str]) -> None:

@@ -19,7 +19,8 @@ from alerts.ledger import schema
 from alerts.ledger.ledger import Ledger
 from alerts.snapshots import Snapshots
 from alerts.spine import Clock, Spine, StoppedError, Stores, Texts
-from ingest.entries import ORIGIN, Batch, Configuration, Entry, Position, Start, Tick
+from ingest.city import ConfigError
+from ingest.entries import ORIGIN, Batch, ClockMode, Configuration, Entry, Position, Start, Tick
 from ingest.formats import Decoded, decode
 from ingest.inbox import Message
 from ingest.journal import Journal, JournalError
@@ -76,20 +77,23 @@ class World:
 
     folder: Path
     rules: str = RULES
+    city: str = CITY
     now: int = NOON
     seq: int = 0
     waiting: list[Message] = field(default_factory=list)
     acknowledged: list[Message] = field(default_factory=list)
     published: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     crash: Callable[[str], None] = lambda _: None
+    clock: ClockMode = "wall"
     stores: Stores | None = None
+    connected: bool = True
 
     def start(self, journal: Callable[[Journal], Journal] = lambda j: j) -> Spine:
         self.end()
         self.stores = Stores(journal(Journal.open(self.folder / "journal")), Ledger.open(self.folder / "ledger.sqlite"),
                              Snapshots(self.folder / "snapshots"))  # fmt: skip
-        clock = Clock("wall", lambda: self.now, lambda: self.now / 1000, lambda _: False)
-        spine = Spine(self.drain, self, self.stores, Texts(CITY, self.rules), clock, lambda _: None)
+        clock = Clock(self.clock, lambda: self.now, lambda: self.now / 1000, lambda _: False)
+        spine = Spine(self.drain, self, self.stores, Texts(self.city, self.rules), clock, lambda _: None)
         spine.begin()
         return spine
 
@@ -299,6 +303,77 @@ def test_changed_rules_are_written_down_and_judge_from_the_next_reading(world: W
     assert len(world.told()) == 1
 
 
+@pytest.mark.parametrize("used", [False, True])
+def test_wrong_rules_never_reach_the_journal(world: World, *, used: bool) -> None:
+    if used:
+        world.start()
+    world.rules = RULES.replace('"last"', '"sun"')
+    with pytest.raises(ConfigError, match="statistic"):
+        world.start()
+    world.rules = RULES
+
+    spine = world.start()
+    world.send("river", NOON, 3.0)
+    spine.turn()
+    assert len(world.told()) == 1
+
+
+def test_a_clock_that_was_set_back_is_said_and_nothing_is_started_on_its_future(world: World) -> None:
+    spine = world.start()
+    world.send("river", NOON, 0.1)
+    spine.turn()
+    world.now -= 7 * 3_600_000
+
+    assert spine.ahead_ms == 7 * 3_600_000
+    with pytest.raises(RecoveryError, match="25200 s ahead of the clock"):
+        world.start()
+
+
+def test_time_passes_while_only_what_is_known_already_arrives(world: World) -> None:
+    spine = world.start()
+    world.send("river", NOON, 0.1)
+    again = list(world.waiting)
+    for _ in range(40):
+        world.waiting = list(again)
+        spine.turn()
+        world.now += 5_000
+
+    assert [row.to_status for row in world.rows(schema.health)] == ["silent"]
+
+
+def test_a_hole_is_given_up_only_after_requests_that_somebody_could_hear(world: World) -> None:
+    for deaf in (True, False):
+        spine = world.start()
+        world.connected = not deaf
+        for seq in (1, 3) if deaf else ():
+            world.seq = seq - 1
+            world.send("river", world.now + seq, 0.1)
+            spine.turn()
+        for _ in range(40):
+            world.now += 10_000
+            world.waiting.clear()
+            spine.turn()
+        asked = [payload for _, payload in world.published if "missing" in payload]
+        assert len(asked) == (0 if deaf else 3)
+    assert {"boot": "9f0c31d2a7b84e65", "seq": 3} not in [payload for _, payload in world.published]
+
+
+def test_with_the_datas_clock_nothing_begins_before_a_reading_tells_the_time(world: World) -> None:
+    world.clock = "data"
+    spine = world.start()
+    world.send("nobody", NOON, 1.0)
+    spine.turn()
+    assert world.entries() == []
+    assert not world.acknowledged
+
+    world.waiting.clear()
+    world.send("river", NOON, 3.0)
+    spine.turn()
+    assert {entry.arrival for entry in world.entries()} == {NOON}
+    assert len(world.acknowledged) == 2
+    assert world.rows(schema.health) == []
+
+
 def test_a_journal_that_is_older_than_the_ledger_is_not_started_on(world: World) -> None:
     spine = world.start()
     world.send("river", NOON, 3.0)
@@ -379,3 +454,19 @@ def test_days_that_are_too_old_are_forgotten_and_a_start_still_says_the_same(wor
     world.start()
     assert world.told() == before
     assert len(before) == 3
+
+
+def test_a_distance_sensor_measures_a_depth_and_keeps_the_distance_beside_it(world: World) -> None:
+    world.city = CITY + 'period = "60s"\nmount_height = 3.0\n'  # of the last sensor, the street
+    spine = world.start()
+    world.send("street", NOON, 2.7)
+    world.send("street", NOON + 60_000, 3.6)  # deeper below the sensor than the street is
+    spine.turn()
+
+    batch = next(entry for entry in world.entries() if isinstance(entry, Batch))
+    assert batch.readings.value.tolist() == pytest.approx([0.3])
+    assert batch.readings.raw.tolist() == [2.7]
+    assert [letter.reason for letter in batch.refused] == ["out_of_bounds"]
+    assert len(world.told()) == 1
+    assert spine.view is not None
+    assert spine.view.heard.tolist() == [0, NOON]

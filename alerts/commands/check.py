@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from alerts.commands.texts import read_text
+from alerts.settings import read_text
 from ingest.city import DEFAULT_CITY_FILE, City, parse_city
 from processing.rules import DEFAULT_RULES_FILE, Rules, parse_rules
 
@@ -29,7 +29,7 @@ def run(arguments: argparse.Namespace) -> int:
         f"{len(city.sensors)} sensors"
     )
     print(f"{arguments.rules}: {len(rules.rules)} rules for {', '.join(rules.hazards) or 'no hazard'}")
-    for line in _skipped(city, rules) + _idle(city, rules):
+    for line in _skipped(city, rules) + _idle(city, rules) + _nowhere(city, rules) + _unused(rules):
         print(line)
     return 0
 
@@ -40,6 +40,25 @@ def _skipped(city: City, rules: Rules) -> list[str]:
         for sensor in city.sensors.values()
         for rule in rules.rules
         if (why := rule.why_skipped(sensor))
+    ]
+
+
+def _nowhere(city: City, rules: Rules) -> list[str]:
+    """Names that nothing answers to: most often a typing mistake."""
+    stations = {sensor.station for sensor in city.sensors.values()}
+    judged = {rule.hazard for rule in rules.rules}
+    return [
+        *(f"idle: rule {rule.name!r} has levels for station {station!r}, which no sensor of this city is"
+          for rule in rules.rules for station in rule.stations if station not in stations),
+        *(f"idle: no rule is of hazard.{name}" for name in rules.hazards if name not in judged),
+    ]  # fmt: skip
+
+
+def _unused(rules: Rules) -> list[str]:
+    return [
+        f"not used yet: hazard.{hazard.name}.ends_when; long sums hold an incident open until they ease"
+        for hazard in rules.hazards.values()
+        if hazard.ends_when is not None
     ]
 
 

@@ -14,6 +14,7 @@ from typing import Final
 
 from alerts import settings
 from alerts.app import Service, ServiceError
+from alerts.commands.numbers import positive
 from alerts.words.names import hazard_name, level_word
 
 HELP = "play the storm of 14 Oct 2022 over a simulated Da Nang through the whole service"
@@ -29,9 +30,9 @@ SKIP_MINUTES: Final = 120  # the storm file begins at 12:00; what makes the even
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--for", dest="for_s", type=float, metavar="SECONDS", help="end after so long (default: Ctrl-C)"
+        "--for", dest="for_s", type=positive, metavar="SECONDS", help="end after so long (default: Ctrl-C)"
     )
-    parser.add_argument("--speed", type=float, default=SPEED, help=f"simulated seconds a second (default {SPEED:g})")
+    parser.add_argument("--speed", type=positive, default=SPEED, help=f"simulated seconds a second (default {SPEED:g})")
     parser.add_argument("--seed", type=int, default=1, help="of the simulated devices (default 1)")
     parser.add_argument("--lang", choices=("vi", "en"), default="vi", help="of the warnings that are printed")
     parser.add_argument(
@@ -52,7 +53,9 @@ def run(arguments: argparse.Namespace) -> int:
 def _play(arguments: argparse.Namespace, folder: Path) -> int:
     city = folder / "city.toml"
     simulator = [sys.executable, "-m", "firmware_sim", "storm", "--seed", str(arguments.seed)]
-    subprocess.run([*simulator, "--city-out", str(city)], check=True)  # noqa: S603  # our own module
+    made = subprocess.run([*simulator, "--city-out", str(city)], check=False)  # noqa: S603  # our own module
+    if made.returncode:
+        raise ServiceError("the simulated city could not be made")
     print("starting (the first time, kernels are compiled: half a minute) …", flush=True)
     service = _service(arguments, folder, city)
     print(f"page: {service.page_url}  (?lang=en for English)   API: {service.page_url}api/v1/alerts", flush=True)
@@ -121,7 +124,7 @@ def _summary(service: Service) -> str:
         told.update((notice.hazard, notice.level) for _, notice in page)
         seq = page[-1][0]
     readings, messages, levels, notices = (
-        counters[f"canhbao_{name}_total"] for name in ("readings", "messages", "transitions", "notices")
+        counters.get(f"canhbao_{name}_total", 0.0) for name in ("readings", "messages", "transitions", "notices")
     )
     lines = [
         f"{readings:.0f} readings in {messages:.0f} messages, {levels:.0f} changes of level, {notices:.0f} notices"

@@ -8,11 +8,11 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from tqdm import tqdm
 
-from alerts.commands.texts import read_text
+from alerts.settings import read_text
 from ingest.city import ConfigError
 from ingest.entries import ORIGIN, Entry
 from ingest.formats.native import parse_time
@@ -34,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("files", nargs="*", type=Path, metavar="FILE", help="tidy readings, .csv or .csv.gz")
     parser.add_argument("--journal", type=Path, metavar="DIR", help="a journal's folder instead of files")
     parser.add_argument("--city", type=Path, help="city.toml; without it every series is a sensor of its own")
-    parser.add_argument("--rules", type=Path, default=DEFAULT_RULES_FILE, help="rules.toml (default: Da Nang's)")
+    parser.add_argument("--rules", type=Path, help="rules.toml (default: Da Nang's)")
     parser.add_argument("--since", type=_moment, metavar="T", help="write only from this time on (with a zone)")
     parser.add_argument("--until", type=_moment, metavar="T", help="write only before this time")
     parser.add_argument("--out", type=Path, help="write to this file instead of the standard output")
@@ -44,13 +44,17 @@ def run(arguments: argparse.Namespace) -> int:
     if bool(arguments.files) == bool(arguments.journal):
         raise ConfigError("the call", "files and --journal" if arguments.files else "nothing to read",
                           "FILE… or --journal DIR")  # fmt: skip
+    if arguments.out is not None and any(file.resolve() == arguments.out.resolve() for file in arguments.files):
+        raise ConfigError("--out", str(arguments.out), "another file than those that are read")
     began = time.perf_counter()
     tally = Tally()
+    if arguments.journal and (arguments.city or arguments.rules):
+        raise ConfigError("the call", "--city or --rules beside --journal", "neither: the journal holds its own")
     if arguments.journal:
         transitions = replay_journal(_progress(_entries(arguments.journal), "entries"), tally)
     else:
         city = None if arguments.city is None else read_text(arguments.city)
-        rules = read_text(arguments.rules)
+        rules = read_text(arguments.rules or DEFAULT_RULES_FILE)
         rows = read_tidy(arguments.files)
         transitions = replay_rows(rows, city, rules, tally)
     written = _write(transitions, arguments)
@@ -66,7 +70,7 @@ def run(arguments: argparse.Namespace) -> int:
 def _write(transitions: Iterable[Transition], arguments: argparse.Namespace) -> int:
     since, until = arguments.since, arguments.until
     written = 0
-    with nullcontext(sys.stdout) if arguments.out is None else arguments.out.open("w", encoding="utf-8") as out:
+    with nullcontext(sys.stdout) if arguments.out is None else _opened(arguments.out) as out:
         for transition in transitions:
             if (since is None or transition.at >= since) and (until is None or transition.at < until):
                 print(transition.to_json(), file=out)
@@ -74,13 +78,21 @@ def _write(transitions: Iterable[Transition], arguments: argparse.Namespace) -> 
     return written
 
 
+def _opened(file: Path) -> TextIO:
+    try:
+        return file.open("w", encoding="utf-8")
+    except OSError as error:
+        raise ConfigError("--out", str(file), f"a file that can be written ({error.strerror})") from None
+
+
 def _entries(folder: Path) -> Iterator[Entry]:
     if (folder / "journal").is_dir():
         folder /= "journal"  # the data folder was named
-    if not folder.is_dir():
-        raise ConfigError("--journal", str(folder), "the folder of a journal, such as ./data/journal")
     try:
-        for _, entry in Journal.open(folder, read_only=True).read(ORIGIN):
+        journal = Journal.open(folder, read_only=True) if folder.is_dir() else None
+        if journal is None or journal.last == ORIGIN:
+            raise ConfigError("--journal", str(folder), "the folder of a journal, such as ./data/journal")
+        for _, entry in journal.read(ORIGIN):
             yield entry
     except JournalError as error:
         raise ConfigError("--journal", str(error), "a readable journal", str(folder)) from None

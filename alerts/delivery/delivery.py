@@ -39,6 +39,11 @@ class Delivery:
         self._sessions, self._renewed = 1, 0  # sessions begun; the last one that the states were sent again for
         self.failures = 0
 
+    def close(self) -> None:
+        """After the last turn."""
+        for sender in self._senders:
+            sender.channel.close()
+
     def wake(self) -> None:
         """There is something new in the ledger. From any thread; nothing happens while `run` does not run."""
         loop = self._loop

@@ -47,6 +47,7 @@ class Incident:
     told_level: int = 0  # what residents heard last: easing is measured against it, not against the version before
     changed_at: int = 0  # the newest change of a member: when it was measured
     changed_arrival: int = 0  # and when it arrived; without members, the quiet time runs from here
+    measured: bool = True  # False: a schedule closed or a rule went, nothing was measured; such an end is no all-clear
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +56,7 @@ class Notice:
 
     `at` is the moment of measuring of the change behind it, `arrival` when the version was made; `cause` the member
     that drove it (eased: the one that still holds it up), None for an end. Every version is a row and moves the pages;
-    `told` False: residents are not sent it (eased by one level).
+    `told` False: residents are not sent it (eased by one level, or ended without a measurement).
     """
 
     incident: str

@@ -103,7 +103,8 @@ class Incidents:
             incident = self._latest.get(key) or _nothing(key)
             others = tuple(m for m in incident.members if (m.sensor, m.rule) != pair)
             members = (*others, member) if key in after else others
-            self._keep(replace(incident, members=members, changed_at=at, changed_arrival=arrival))
+            measured = member.value is not None
+            self._keep(replace(incident, members=members, changed_at=at, changed_arrival=arrival, measured=measured))
         if after:
             self._where[pair] = after
         else:
@@ -148,7 +149,9 @@ class Incidents:
 
     def _publish(self, incident: Incident, reason: Reason, at: int, arrival: int) -> Notice:
         level = _level(incident)
-        told = reason is not Reason.EASED or incident.told_level - level >= TOLD_EASING
+        told = incident.measured if reason is Reason.OVER else True
+        if reason is Reason.EASED:
+            told = incident.told_level - level >= TOLD_EASING
         after = replace(
             incident, level=level, peak=max(incident.peak, level), version=incident.version + 1, updated_at=arrival,
             closed_at=arrival if reason is Reason.OVER else None, told_level=level if told else incident.told_level,
@@ -192,8 +195,11 @@ def _opened(incident: Incident, arrival: int) -> Incident:
 
 
 def incident_id(hazard: str, area: str, opened_at: int) -> str:
-    """Short, readable, and unique: within a minute, and for 6 h after an end, an event is the same event."""
-    return f"{hazard}-{area}-{datetime.fromtimestamp(opened_at // 1000, UTC):%Y%m%dT%H%MZ}"
+    """Short, readable, and unique: within a minute, and for 6 h after an end, an event is the same event.
+
+    A point, because names of hazards have none: where one part ends and the next begins is never in doubt.
+    """
+    return f"{hazard}.{area}.{datetime.fromtimestamp(opened_at // 1000, UTC):%Y%m%dT%H%MZ}"
 
 
 def _level(incident: Incident) -> int:

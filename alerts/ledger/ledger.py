@@ -27,6 +27,7 @@ from alerts.ledger.store import LedgerError, Store
 from ingest.entries import Position
 from processing.transitions import HealthEvent, LateBreach, Transition
 
+_DIGITS_MOST: Final = 15  # of a time in ms, some 30,000 years
 _NEW_INCIDENTS: Final = upsert(schema.incident)
 _INCIDENTS: Final = _NEW_INCIDENTS.on_conflict_do_update(
     index_elements=["id"], set_={column.name: _NEW_INCIDENTS.excluded[column.name] for column in schema.incident.c}
@@ -137,6 +138,8 @@ class Ledger:
             query = query.where(table.c.updated_at >= since)
         if cursor is not None:
             opened_at, _, id_ = cursor.partition("~")
+            if len(opened_at) > _DIGITS_MOST:
+                raise ValueError(cursor)
             query = query.where(tuple_(table.c.opened_at, table.c.id) < (int(opened_at), id_))
         with self.store.reading() as db:
             found = [incident_of(row) for row in db.execute(query)]

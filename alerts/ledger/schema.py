@@ -94,6 +94,7 @@ incident = Table(
     Column("told_level", Integer, nullable=False),
     Column("changed_at", BigInteger, nullable=False),
     Column("changed_arrival", BigInteger, nullable=False),
+    Column("measured", Boolean, nullable=False),
     Index("incident_closed", "closed_at"),
     Index("incident_opened", "opened_at", "id"),
 )

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from sqlalchemy import Connection, Engine, create_engine, event, insert, select
+from sqlalchemy import URL, Connection, Engine, create_engine, event, insert, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from alerts.ledger import schema
@@ -89,7 +89,9 @@ def _found(db: Connection, path: Path) -> None:
 
 
 def _engine(path: Path, begin: str, **pool: Any) -> Engine:
-    engine = create_engine(f"sqlite+pysqlite:///{path}", connect_args={"check_same_thread": False}, **pool)
+    engine = create_engine(
+        URL.create("sqlite+pysqlite", database=str(path)), connect_args={"check_same_thread": False}, **pool
+    )
 
     @event.listens_for(engine, "connect")
     def _connected(connection: Any, _record: object) -> None:

@@ -42,6 +42,7 @@ FAMILIES: Final = {
         Family(
             "canhbao_shed_total", "counter", "Times that a full inbox dropped the connection to be sent the rest again."
         ),
+        Family("canhbao_lost_total", "counter", "Messages of quality of service 0 that a full inbox had no room for."),
         Family("canhbao_reconnects_total", "counter", "Connections to the broker after the first."),
         Family("canhbao_receipts_total", "counter", "Receipts sent to gateways."),
         Family("canhbao_transitions_total", "counter", "Changes of level of a sensor under a rule."),

@@ -57,7 +57,7 @@ def machine_routes(sources: Sources, fan_out: FanOut) -> APIRouter:
     @router.get("/metrics", response_class=PlainTextResponse, summary="Prometheus text format 0.0.4")
     def metrics() -> Response:
         view = sources.view()
-        samples = [*of_counters(view.counters), *of_view(view), *_of_parts(sources), *_of_events(fan_out)]
+        samples = [*of_counters(sources.counters()), *of_view(view), *_of_parts(sources), *_of_events(fan_out)]
         return Response(metrics_text(samples), headers={"Cache-Control": "no-store", "Content-Type": CONTENT_TYPE})
 
     return router

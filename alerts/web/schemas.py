@@ -92,7 +92,7 @@ class MemberOut(_Shape):
 class AlertOut(_Shape):
     """One warning: one hazard in one area, from its opening to its end."""
 
-    id: str = Field(examples=["flood-20242-20221014T1503"])
+    id: str = Field(examples=["flood.20242.20221014T0803Z"])
     hazard: str = Field(examples=["flood"])
     area: str = Field(examples=["20242"])
     area_name: str = Field(examples=["Hải Châu"])

@@ -72,3 +72,4 @@ class Sources:
     changed: Wake
     health: Callable[[], Mapping[str, Part]]
     now_ms: Callable[[], int]
+    counters: Callable[[], Mapping[str, float]]  # metric name (with labels) -> since the start

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from queue import SimpleQueue
 from typing import Final, TextIO
 
 from alerts.delivery.channels.channel import ChannelError
@@ -21,23 +23,39 @@ class Console:
     def __init__(self, stream: TextIO, lang: Lang = "vi") -> None:
         self._stream = stream
         self._lang = lang
-        # A thread of its own: a pipe that nobody reads holds up these lines and nothing else.
-        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="console")
+        self._lines: SimpleQueue[tuple[str, asyncio.Future[None]] | None] = SimpleQueue()  # one at a time, see at_once
+        # A thread of its own: a pipe that nobody reads holds up these lines and nothing else, not even the end.
+        threading.Thread(target=self._write_for_ever, name="console", daemon=True).start()
 
     def recipients(self, notice: Notice) -> Sequence[str]:
         return ("operators",) if notice.told else ()
 
     async def send(self, message: Message) -> None:
-        line = message.body["texts"][self._lang] + "\n"
-        await asyncio.get_running_loop().run_in_executor(self._thread, self._write, line)
-
-    def _write(self, line: str) -> None:
         """Raises ChannelError where the stream is closed: nobody reads it any more, and nobody will."""
-        try:
-            self._stream.write(line)
-            self._stream.flush()
-        except (OSError, ValueError) as error:
-            raise ChannelError(f"standard output: {error}", permanent=True) from None
+        written: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._lines.put((message.body["texts"][self._lang] + "\n", written))
+        await written
+
+    def _write_for_ever(self) -> None:
+        while (taken := self._lines.get()) is not None:
+            line, written = taken
+            error: ChannelError | None = None
+            try:
+                self._stream.write(line)
+                self._stream.flush()
+            except (OSError, ValueError) as failed:
+                error = ChannelError(f"standard output: {failed}", permanent=True)
+            with suppress(RuntimeError):  # the loop has ended without waiting for this line
+                written.get_loop().call_soon_threadsafe(_settle, written, error)
 
     def close(self) -> None:
-        self._thread.shutdown(wait=False, cancel_futures=True)
+        self._lines.put(None)
+
+
+def _settle(written: asyncio.Future[None], error: ChannelError | None) -> None:
+    if written.done():
+        return  # given up meanwhile
+    if error is None:
+        written.set_result(None)
+    else:
+        written.set_exception(error)
