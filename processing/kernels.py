@@ -334,8 +334,13 @@ def opening_of(judges: Judges, hours: Hours, j: int, t: int, tick: int) -> int:
             low = middle + 1
         else:
             high = middle
-    if low == start or t >= hours.close[low - 1] or hours.close[low - 1] <= tick:
+    if low == start or t >= hours.close[low - 1]:
         return NEVER
+    last = low - 1
+    while last >= start and hours.close[last] > t:  # at a change to summer time the night before may still be open
+        if hours.close[last] <= tick:
+            return NEVER
+        last -= 1
     return hours.open[low - 1]
 
 

@@ -59,6 +59,7 @@ def test_the_engine_says_what_the_twin_says_in_any_batching_and_with_restarts_at
 
 
 @example(3606, 90, 1)  # a station with other levels, come and gone
+@example(20262522, 400, 1)  # two nights of a schedule overlap where summer time begins
 @given(st.integers(0, 2**32), st.integers(1, 120), st.integers(1, 50))
 def test_a_world_that_hypothesis_picks_is_told_alike(seed: int, size: int, batch: int) -> None:
     a_world = world(seed, size)
