@@ -1,5 +1,6 @@
 """The stream of events over real sockets: nothing missed, nothing twice, nobody held up by another."""
 
+import asyncio
 import re
 import socket
 import time
@@ -18,6 +19,7 @@ from alerts.incidents.incident import Notice, Reason
 from alerts.ledger.store import LedgerError
 from alerts.web import events as events_module
 from alerts.web.app import create_app
+from alerts.web.events import FanOut
 
 
 @pytest.fixture
@@ -218,3 +220,15 @@ def test_the_stream_says_nothing_of_a_sensor_that_is_not_public(town: Town) -> N
     assert (told.data["hazard"], told.data["area_name"], told.data["because"]) == ("school", "An Khê", None)
     assert "Secret" not in told.raw
     assert "2713" not in told.raw
+
+
+def test_catching_up_goes_no_further_than_what_everybody_was_told(town: Town) -> None:
+    """What the ledger has beyond it comes by the common way: by both ways it would come twice."""
+    town.tell(*many(30))
+    fan_out = FanOut(town.sources())
+    fan_out.last_seq = 10
+
+    seq, chunk = asyncio.run(fan_out.after(4))
+
+    assert seq == 10
+    assert [int(n) for n in re.findall(rb"\nid: (\d+)\n", chunk)] == [5, 6, 7, 8, 9, 10]

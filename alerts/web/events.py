@@ -135,9 +135,14 @@ class FanOut:
         return RETRY_MS + self.streams * 37 % RETRY_SPREAD_MS
 
     async def after(self, seq: int) -> tuple[int, bytes]:
-        """The next events after that seq, joined, and the seq of the last of them (`last_seq` where there is none)."""
-        notices = await asyncio.to_thread(self._sources.ledger.notices, seq, NOTICES_A_READ)
-        return (notices[-1][0] if notices else self.last_seq), b"".join(self._events(notices))
+        """The next events after that seq, joined, and the seq of the last of them; never beyond `last_seq`.
+
+        What the ledger has beyond it is still to be told to everybody who has joined: told here it would come twice.
+        """
+        told = self.last_seq
+        read = await asyncio.to_thread(self._sources.ledger.notices, seq, NOTICES_A_READ)
+        notices = [(number, notice) for number, notice in read if number <= self.last_seq]
+        return (notices[-1][0] if notices else told), b"".join(self._events(notices))
 
     async def _read_for_ever(self) -> None:
         changed = self._sources.changed
