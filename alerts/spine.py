@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Protocol, TypeVar
 
 import msgspec
@@ -18,9 +18,10 @@ from alerts.ledger.store import LedgerError
 from alerts.snapshots import KEPT, Snapshots
 from alerts.view import View
 from ingest.city import parse_city
-from ingest.entries import ORIGIN, TICK_MS, ClockMode, Configuration, Entry, Position, Start, Tick
+from ingest.entries import ORIGIN, TICK_MS, ClockMode, Configuration, DeadLetter, Entry, Position, Start, Tick
 from ingest.inbox import Message
 from ingest.journal import Journal, JournalError
+from ingest.letter_quota import LetterQuota
 from ingest.lookup import Lookup
 from ingest.receipts import Owed
 from processing.engine import Engine
@@ -107,6 +108,7 @@ class Spine:
         self._ids = next_ids(was.sensor_ids if was is not None else (), city)
         compile_plan(self._wanted(0))  # a wrong text is refused here: in the journal it would be wrong for ever
         self._lookup = Lookup(city, self._ids)
+        self._quota = LetterQuota(city.gateways)
         self.counters: defaultdict[str, float] = defaultdict(float)  # metric name -> since the start
         self.fault = ""  # why the last write was refused; "" while the disk takes everything
         self.view: View | None = None
@@ -178,10 +180,19 @@ class Spine:
         self.counters["canhbao_conflicts_total"] += taken.conflicts
         for reason, count in (offered.reasons + Counter(out_of_bounds=taken.out_of_bounds)).items():
             self.counters[f'canhbao_refused_total{{reason="{reason}"}}'] += count
-        if len(taken.batch.readings) or taken.batch.headers or taken.batch.refused:
-            self._enter(taken.batch, messages)
+        batch = replace(taken.batch, refused=self._within_quota(taken.batch.refused))
+        if len(batch.readings) or batch.headers or batch.refused:
+            self._enter(batch, messages)
         else:
             self._link.acknowledge(messages)  # nothing in them that is not on disk already
+
+    def _within_quota(self, letters: Sequence[DeadLetter]) -> tuple[DeadLetter, ...]:
+        kept = self._quota.keep(letters)
+        for gateway in kept.full:
+            log.warning("gateway %s: no more room for its dead letters today", gateway or "unknown")
+        for gateway, count in kept.dropped.items():
+            self.counters[f'canhbao_dead_letters_dropped_total{{gateway="{gateway or "unknown"}"}}'] += count
+        return kept.letters
 
     def _start(self, arrival: int) -> None:
         wanted = self._wanted(arrival)

@@ -34,6 +34,11 @@ FAMILIES: Final = {
         Family(
             "canhbao_refused_total", "counter", "Readings or messages refused, by reason; they lie in the dead letters."
         ),
+        Family(
+            "canhbao_dead_letters_dropped_total",
+            "counter",
+            "Refusals beyond a gateway's daily room; only counted here.",
+        ),
         Family("canhbao_duplicates_total", "counter", "Readings that were known already."),
         Family("canhbao_conflicts_total", "counter", "Readings known already with another value; the first stands."),
         Family(

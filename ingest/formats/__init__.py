@@ -8,9 +8,20 @@ from typing import Final
 
 from ingest.city import is_gateway_id
 from ingest.formats import native
-from ingest.formats.decoded import REASONS, Decoded, Numbering, Refusal, RefusedError, shown
+from ingest.formats.decoded import PAYLOAD_BYTES_MAX, REASONS, Decoded, Numbering, Refusal, RefusedError, shown
 
-__all__ = ["DECODERS", "REASONS", "Decoded", "Numbering", "Refusal", "RefusedError", "decode", "gateway_of", "shown"]
+__all__ = [
+    "DECODERS",
+    "PAYLOAD_BYTES_MAX",
+    "REASONS",
+    "Decoded",
+    "Numbering",
+    "Refusal",
+    "RefusedError",
+    "decode",
+    "gateway_of",
+    "shown",
+]
 
 PREFIX: Final = "canhbao/v1/"
 # What follows canhbao/v1/{gateway}/ -> decode(gateway, payload). A new format is one file and one line here.

@@ -1,0 +1,54 @@
+"""How much of what is refused is kept: dead letters must never fill the disk that warnings need."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from ingest.entries import DeadLetter
+from ingest.formats import PAYLOAD_BYTES_MAX
+
+QUOTA_BYTES: Final = 16 * 1024 * 1024  # a gateway and UTC day: a thousand of the largest messages
+LETTER_BYTES: Final = 200  # what a letter takes besides its payload
+DAY_MS: Final = 86_400_000
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """`dropped`: gateway -> letters that found no room; `full`: the gateways that were not full before."""
+
+    letters: tuple[DeadLetter, ...]
+    dropped: dict[str, int]
+    full: tuple[str, ...]
+
+
+class LetterQuota:
+    """A budget a gateway and day; gateways that the registry does not know share one, under ""."""
+
+    def __init__(self, gateways: Collection[str]) -> None:
+        self._gateways = frozenset(gateways)
+        self._day = 0
+        self._bytes: dict[str, int] = {}
+        self._full: set[str] = set()
+
+    def keep(self, letters: Sequence[DeadLetter]) -> Kept:
+        """Those of `letters`, in order of arrival, that the budgets have room for; the others are only counted."""
+        kept: list[DeadLetter] = []
+        dropped: dict[str, int] = {}
+        newly: list[str] = []
+        for letter in letters:
+            if letter.arrival // DAY_MS > self._day:
+                self._day, self._bytes, self._full = letter.arrival // DAY_MS, {}, set()
+            gateway = letter.gateway if letter.gateway in self._gateways else ""
+            short = replace(letter, payload=letter.payload[:PAYLOAD_BYTES_MAX])
+            taken = self._bytes.get(gateway, 0) + len(short.payload) + LETTER_BYTES
+            if taken <= QUOTA_BYTES:
+                self._bytes[gateway] = taken
+                kept.append(short)
+                continue
+            dropped[gateway] = dropped.get(gateway, 0) + 1
+            if gateway not in self._full:
+                self._full.add(gateway)
+                newly.append(gateway)
+        return Kept(tuple(kept), dropped, tuple(newly))
