@@ -44,9 +44,12 @@ class Folds:
         """Step the receipts, on the wall's time under either clock: gateways and brokers live in it."""
         return self.receipts.step(entry.headers if isinstance(entry, Batch) else (), now_ms, heard=heard)
 
-    def recall(self, position: Position, entry: Entry, now_ms: int) -> StepResult:
-        """Step all three over an entry that the journal holds already; what it owes gateways is theirs to ask for."""
-        self.answer(entry, now_ms, heard=False)
+    def recall(self, position: Position, entry: Entry) -> StepResult:
+        """Step all three over an entry that the journal holds already; what it owes gateways is theirs to ask for.
+
+        Receipts are given the arrival: a gateway that was heard then has not been heard since.
+        """
+        self.answer(entry, entry.arrival, heard=False)
         if isinstance(entry, Batch):
             self.acceptance.recall(entry.readings)
         return self.judge(position, entry)
@@ -65,7 +68,7 @@ class Folds:
         return cls(engine, acceptance, Receipts.from_state(state["receipts"]), position)
 
 
-def recover(journal: Journal, ledger: Ledger, snapshots: Snapshots, now_ms: int) -> tuple[Folds, Incidents]:
+def recover(journal: Journal, ledger: Ledger, snapshots: Snapshots) -> tuple[Folds, Incidents]:
     """The states as they were at the ledger's position: newest snapshot, then the journal, silently up to there.
 
     What the journal has beyond it is still to be decided. Raises RecoveryError where the journal is older than the
@@ -87,7 +90,7 @@ def recover(journal: Journal, ledger: Ledger, snapshots: Snapshots, now_ms: int)
     for position, entry in journal.read(folds.position):
         if position > decided:
             break
-        folds.recall(position, entry, now_ms)
+        folds.recall(position, entry)
         replayed += 1
     log.info("recovered at position %d, %d entries replayed", decided, replayed)
     return folds, Incidents(ledger.restorable())

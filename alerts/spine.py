@@ -98,7 +98,7 @@ class Spine:
         self._drain, self._link, self._texts, self._told = drain, link, texts, told
         self._journal, self._ledger, self._snapshots = stores.journal, stores.ledger, stores.snapshots
         self._clock, self._now_ms, self._seconds = clock, clock.now_ms, clock.seconds
-        self._folds, self._incidents = recover(stores.journal, stores.ledger, stores.snapshots, clock.now_ms())
+        self._folds, self._incidents = recover(stores.journal, stores.ledger, stores.snapshots)
         self._arrival = self._journal.last_arrival
         self._snapshot_at = self._folds.position
         self._viewed = 0.0
@@ -120,7 +120,7 @@ class Spine:
         """
         for position, entry in self._journal.read(self._folds.position):
             before = self._folds.engine.alive
-            self._decide(position, entry, self._folds.recall(position, entry, self._now_ms()), before)
+            self._decide(position, entry, self._folds.recall(position, entry), before)
         if self._clock.arrival == "wall":
             if self.ahead_ms > AHEAD_MS_MAX:
                 raise RecoveryError(
