@@ -470,22 +470,3 @@ def test_a_distance_sensor_measures_a_depth_and_keeps_the_distance_beside_it(wor
     assert len(world.told()) == 1
     assert spine.view is not None
     assert spine.view.heard.tolist() == [0, NOON]
-
-
-def test_a_gateway_that_went_away_is_asked_again_after_a_restart_before_anything_is_given_up(world: World) -> None:
-    spine = world.start()
-    for seq in (1, 3):
-        world.seq = seq - 1
-        world.send("river", NOON + seq, 0.1)
-        spine.turn()
-    for _ in range(16):  # three requests, and nobody there to hear them
-        world.now += 10_000
-        world.waiting.clear()
-        spine.turn()
-    world.now += 10_000
-    spine = world.start()  # without a snapshot: all of it is recalled
-    for _ in range(30):
-        world.now += 10_000
-        spine.turn()
-
-    assert {"boot": "9f0c31d2a7b84e65", "seq": 3} not in [payload for _, payload in world.published]
