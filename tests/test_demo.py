@@ -34,7 +34,7 @@ def test_the_demo_tells_every_level_of_rain_and_flood_and_ends_by_itself(tmp_pat
     command = [sys.executable, "-m", "alerts", "demo", "--for", "60", "--listen", "127.0.0.1:0"]
     with out.open("w") as file, subprocess.Popen(command, stdout=file, stderr=subprocess.STDOUT) as demo:
         url = page_of(out, demo)
-        shots = Path(os.environ.get("CANHBAO_TEST_SHOTS", tmp_path))
+        shots = Path(os.environ.get("TEST_SHOTS", tmp_path))
         with sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path=SERVERS["chromium"].program(), args=ARGS)
             page = browser.new_page(viewport={"width": 390, "height": 844})
