@@ -13,40 +13,33 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from functools import partial
 from random import Random
-from typing import Any, Final
+from typing import Final
 
 import uvicorn
 
-from alerts.delivery.channels import CHANNELS, Means
-from alerts.delivery.delivery import Delivery
+from alerts.delivery.channels import CHANNELS, Channel, Means
 from alerts.folds import RecoveryError
-from alerts.incidents.incident import Notice
 from alerts.ledger.ledger import Ledger
-from alerts.ledger.outbox import Outbox
 from alerts.ledger.store import LedgerError
 from alerts.settings import Settings, read_text
 from alerts.snapshots import Snapshots
-from alerts.spine import AHEAD_MS_MAX, Clock, Spine, StoppedError, Stores, Texts
-from alerts.view import View
+from alerts.spine import AHEAD_MS_MAX, Clock, StoppedError, Stores, Texts
 from alerts.web.app import create_app
 from alerts.web.sources import Part, Sources
-from alerts.words.message import message
 from alerts.words.names import Lang
+from alerts.works import Connections, Works
 from ingest.broker.nats import BrokerError, NatsBroker
 from ingest.city import parse_city
 from ingest.data_folder import FolderError, kept_random, lock_folder
-from ingest.inbox import Inbox
 from ingest.journal import Journal, JournalError
-from ingest.mqtt import MqttError, MqttPublisher, MqttSource
+from ingest.mqtt import MqttError, MqttPublisher
 from processing.rules import parse_rules
 from processing.warm import warm_up
 
 log = logging.getLogger(__name__)
 
-READINGS_TOPICS: Final = ("canhbao/v1/+/readings", "canhbao/v1/+/readings/+")
 THREADS: Final = 32  # for reads of the ledger and of pages: those of pages alone must not fill them
 LAG_MS_MAX: Final = 60_000  # without a turn for so long the service does not count as ready
 END_S: Final = 10.0  # for the last turn and the last messages; what is not sent then is sent after the next start
@@ -54,18 +47,6 @@ END_S: Final = 10.0  # for the last turn and the last messages; what is not sent
 
 class ServiceError(Exception):
     """The service cannot run; one line that says why."""
-
-
-@dataclass(frozen=True, slots=True)
-class Connections:
-    """Where the broker is and who we are there."""
-
-    url: str
-    username: str
-    password: str
-    out_username: str
-    out_password: str
-    client_id: str
 
 
 class Service:
@@ -91,28 +72,13 @@ class Service:
             stores = self._open_stores(closing)
             connections = self._broker(closing)
             self.mqtt_url = connections.url
-            self._inbox = Inbox()
-            self._source = MqttSource(
-                connections.url, connections.username, connections.password, connections.client_id, READINGS_TOPICS,
-                self._inbox,
-            )  # fmt: skip
-            self._publisher = MqttPublisher(connections.url, connections.out_username, connections.out_password)
-            self._ledger = stores.ledger
-            self._clock = Clock(settings.clock, _wall_ms, time.monotonic, self._stopping.wait)
-            self._spine = Spine(self._inbox.drain, self._source, stores, texts, self._clock, self._told)
-            means = Means(sys.stdout, self._lang, self._publisher)
-            self._delivery = Delivery(
-                Outbox(stores.ledger.store), [make(means) for make in CHANNELS.values()], self._compose,
-                now_ms=_wall_ms, random=Random(),
-            )  # fmt: skip
             self._changed = asyncio.Event()
             self._loop: asyncio.AbstractEventLoop | None = None
-            self._spine.begin()
-            self._publisher.on_session = self._delivery.session_lost
-            closing.callback(self._publisher.stop)
-            self._publisher.start()
-            closing.callback(self._source.stop)
-            self._source.start()
+            self._works = Works(
+                stores, connections, texts, Clock(settings.clock, _wall_ms, time.monotonic, self._stopping.wait),
+                channels=self._channels, random=Random(), page_url=self._link_url, told=self._told,
+            )  # fmt: skip
+            self._works.start(closing)
             self._closing = closing.pop_all()
 
     def run(self, *, until_s: float | None = None, ending: Callable[[], object] = lambda: None) -> None:
@@ -131,28 +97,17 @@ class Service:
     def stop(self) -> None:
         """Ask it to end. From any thread."""
         self._stopping.set()
-        self._inbox.wake()
+        self._works.inbox.wake()
         if self._loop is not None:
             self._loop.call_soon_threadsafe(self._changed.set)
 
     @property
     def counters(self) -> Mapping[str, float]:
-        """Of the parts besides the spine as well; metric name -> since the start."""
-        came, sent = self._source.counters, self._ledger.counts().messages
-        return {
-            **self._spine.counters,
-            "canhbao_shed_total": came["shed"],
-            "canhbao_lost_total": came["lost"],
-            "canhbao_reconnects_total": came["reconnects"],
-            'canhbao_errors_total{loop="mqtt"}': came["failed"],
-            'canhbao_errors_total{loop="delivery"}': self._delivery.failures,
-            **{f'canhbao_messages_sent_total{{channel="{channel}"}}': count
-               for (channel, status), count in sent.items() if status == "sent"},
-        }  # fmt: skip
+        return self._works.counters
 
     @property
     def ledger(self) -> Ledger:
-        return self._ledger
+        return self._works.ledger
 
     # -- threads ---------------------------------------------------------------------------------------------------
 
@@ -164,7 +119,14 @@ class Service:
         if until_s is not None:
             loop.call_later(until_s, ended.set)
         app = create_app(
-            Sources(self._view, self._ledger, self._changed, self._health, self._service_ms, lambda: self.counters)
+            Sources(
+                lambda: self._works.view,
+                self.ledger,
+                self._changed,
+                self._health,
+                self._service_ms,
+                lambda: self.counters,
+            )
         )
         server = _Server(
             uvicorn.Config(
@@ -178,7 +140,7 @@ class Service:
         loop.set_default_executor(ThreadPoolExecutor(THREADS, "io"))
         spine = _on_a_thread(loop, self._turn_for_ever, "spine")
         serving = asyncio.create_task(server.serve(sockets=[self._socket]))
-        delivering = asyncio.create_task(self._delivery.run(quiet))
+        delivering = asyncio.create_task(self._works.delivery.run(quiet))
         for name, part in (("the spine", spine), ("the web server", serving), ("delivery", delivering)):
             part.add_done_callback(partial(self._part_ended, name, ended))
         await ended.wait()
@@ -189,7 +151,7 @@ class Service:
         quiet.set()
         await asyncio.wait({delivering})
         await self._deliver_the_rest()
-        self._delivery.close()
+        self._works.delivery.close()
         await app.state.fan_out.stop()
         server.should_exit = True
         await asyncio.wait({serving})
@@ -206,8 +168,8 @@ class Service:
         """The spine's thread: the one loop that owns the way of a reading."""
         try:
             while not self._stopping.is_set():
-                self._spine.turn()
-            self._spine.end()
+                self._works.spine.turn()
+            self._works.spine.end()
         except StoppedError as error:
             log.error("ended while a write was refused: %s", error)  # noqa: TRY400  # no fault of the code
         except Exception:
@@ -219,43 +181,37 @@ class Service:
         """What the last turns called for, as far as it goes out soon; the rest goes out after the next start."""
         try:
             async with asyncio.timeout(END_S):
-                while await self._delivery.turn():
+                while await self._works.delivery.turn():
                     pass
         except (TimeoutError, LedgerError) as error:
             log.warning("some warnings are left for the next start: %s", error or "no time")
 
     # -- what the parts see of each other --------------------------------------------------------------------------
 
-    def _told(self, _view: View) -> None:
+    def _told(self) -> None:
         if self._loop is not None and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._changed.set)
-            self._delivery.wake()
 
-    def _view(self) -> View:
-        view = self._spine.view
-        assert view is not None
-        return view
+    def _channels(self, publisher: MqttPublisher) -> list[Channel]:
+        means = Means(sys.stdout, self._lang, publisher)
+        return [make(means) for make in CHANNELS.values()]
 
     def _service_ms(self) -> int:
-        return _wall_ms() if self._clock.arrival == "wall" else self._view().arrival
+        return _wall_ms() if self._settings.clock == "wall" else self._works.view.arrival
 
     def _health(self) -> dict[str, Part]:
-        spine = self._spine
-        wall = self._clock.arrival == "wall"
+        spine, source, out = self._works.spine, self._works.source, self._works.publisher
+        wall = self._settings.clock == "wall"
         lag_ms = max(0, -spine.ahead_ms) if wall else None  # ticks keep it near 10 s while nothing arrives
         ahead_s = spine.ahead_ms // 1000
-        broker = self._source.connected and not self._source.refused_topics
-        refused = " ".join(self._source.refused_topics)
+        broker = source.connected and not source.refused_topics
+        refused = " ".join(source.refused_topics)
         return {
             "broker": Part(broker, None, "" if broker else f"not connected {refused}".strip()),
             "spine": Part(not spine.fault and (lag_ms or 0) < LAG_MS_MAX, lag_ms, spine.fault),
             "clock": Part(ahead_s * 1000 < AHEAD_MS_MAX, None, f"set back by {ahead_s} s" if ahead_s > 0 else ""),
-            "out": Part(self._publisher.connected, None, "" if self._publisher.connected else "not connected"),
+            "out": Part(out.connected, None, "" if out.connected else "not connected"),
         }
-
-    def _compose(self, notice: Notice) -> dict[str, Any]:
-        view = self._view()
-        return message(notice, view.city, view.rules, page_url=self._link_url, exercise=view.clock == "data")
 
     # -- parts -----------------------------------------------------------------------------------------------------
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import logging
-import os
 import zlib
 from pathlib import Path
 from typing import Any, Final
 
 import msgspec
 
+from ingest.disk import LOCAL, Disk
 from ingest.entries import Position
 
 log = logging.getLogger(__name__)
@@ -21,27 +21,21 @@ _MAGIC: Final = b"canhbao-snapshot-1\n"
 class Snapshots:
     """A folder of snapshots, written by one process."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, folder: Path, disk: Disk = LOCAL) -> None:
+        self._folder, self._disk = folder, disk
 
     def write(self, position: Position, state: dict[str, Any]) -> str:
         """The name under which `state` is on disk, whole or not at all. Raises OSError."""
-        self._folder.mkdir(parents=True, exist_ok=True)
+        self._disk.make_folder(self._folder)
         name = f"{position:020d}.snapshot"
         body = msgspec.msgpack.encode(state)
-        unfinished = self._folder / f"{name}.part"
-        with unfinished.open("wb") as file:
-            file.write(_MAGIC + zlib.crc32(body).to_bytes(4, "big") + body)
-            file.flush()
-            os.fsync(file.fileno())
-        unfinished.replace(self._folder / name)
-        _sync(self._folder)
+        self._disk.write(self._folder / name, _MAGIC + zlib.crc32(body).to_bytes(4, "big") + body)
         return name
 
     def read(self, name: str) -> dict[str, Any] | None:
         """The state, None where the file is gone or damaged."""
         try:
-            content = (self._folder / name).read_bytes()
+            content = self._disk.read(self._folder / name)
         except OSError as error:
             log.warning("snapshot %s: %s", name, error.strerror)
             return None
@@ -53,14 +47,9 @@ class Snapshots:
         return state
 
     def prune(self) -> None:
-        """Unlink all but the newest KEPT."""
-        for path in sorted(self._folder.glob("*.snapshot"))[:-KEPT]:
-            path.unlink(missing_ok=True)
-
-
-def _sync(folder: Path) -> None:
-    fd = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
+        """Unlink all but the newest KEPT, and what a crash has left half written."""
+        names = self._disk.names(self._folder)
+        kept = [name for name in names if name.endswith(".snapshot")][-KEPT:]
+        for name in names:
+            if name not in kept:
+                self._disk.unlink(self._folder / name)

@@ -243,16 +243,22 @@ class Spine:
             )  # fmt: skip
 
         self._until_done(write, "the ledger")
-        if snapshot:
+        if name is not None:
             self._forget_old()
         self.counters["canhbao_transitions_total"] += len(result.transitions)
         self.counters["canhbao_notices_total"] += len(notices)
         if result.transitions or notices:
             self._show()
 
-    def _snapshot(self, position: Position) -> str:
+    def _snapshot(self, position: Position) -> str | None:
+        """Its name; None where there is no room for it: a start replays more, nothing else is lost."""
         self._snapshot_at = position
-        return self._until_done(lambda: self._snapshots.write(position, self._folds.to_state()), "a snapshot")
+        try:
+            return self._snapshots.write(position, self._folds.to_state())
+        except OSError as error:
+            self.counters['canhbao_errors_total{loop="snapshot"}'] += 1
+            log.error("no snapshot, a start will take longer: %s", error)  # noqa: TRY400  # the cause is in it
+            return None
 
     def _forget_old(self) -> None:
         """Unlink old snapshots and day files. Recorded days that are played on the data's clock are kept whole."""

@@ -9,6 +9,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from ingest.disk import LOCAL
+
 
 class FolderError(Exception):
     """The folder cannot be used; one line that says which folder and why."""
@@ -70,10 +72,4 @@ def kept_random(file: Path, prefix: str = "") -> str:
 
 def write_private(file: Path, text: str) -> None:
     """Whole or not at all, and from its first byte on readable by us alone. Raises OSError."""
-    new = file.with_name(file.name + ".new")
-    new.unlink(missing_ok=True)
-    with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as out:
-        out.write(text)
-        out.flush()
-        os.fsync(out.fileno())
-    new.rename(file)
+    LOCAL.write(file, text.encode(), mode=0o600)

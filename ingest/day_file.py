@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import closing
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final, Literal
 from zlib import crc32
 
+from ingest.disk import Disk, Mode
 from ingest.entries import ORIGIN, DeadLetter, Entry, Position
 from ingest.entry_bytes import EntryError, decode, encode, kind_of
 
@@ -39,26 +39,26 @@ class KeptLetter:
     letter: DeadLetter
 
 
-def make(path: Path) -> None:
+def make(disk: Disk, path: Path) -> None:
     """A file that others see only once it has its tables and its mode: nobody ever opens half of one."""
     new = path.with_name(f".{path.stem}.new")
-    for leftover in path.parent.glob(new.name + "*"):
-        leftover.unlink()
-    with closing(_connect(new, "rwc")) as db:
+    for leftover in disk.names(path.parent):
+        if leftover.startswith(new.name):
+            disk.unlink(path.with_name(leftover))
+    with closing(_connect(disk, new, "rwc")) as db:
         db.executescript(_TABLES)
         db.execute("PRAGMA journal_mode=WAL")
-    new.rename(path)
-    sync_folder(path.parent)
+    disk.rename(new, path)
 
 
-def writer(path: Path) -> sqlite3.Connection:
-    db = _connect(path, "rw")
+def writer(disk: Disk, path: Path) -> sqlite3.Connection:
+    db = _connect(disk, path, "rw")
     db.execute("PRAGMA synchronous=FULL")  # the log is on disk when a COMMIT returns
     return db
 
 
-def reader(path: Path) -> sqlite3.Connection:
-    return _connect(path, "ro")
+def reader(disk: Disk, path: Path) -> sqlite3.Connection:
+    return _connect(disk, path, "ro")
 
 
 def entries(db: sqlite3.Connection, after: Position) -> Iterator[tuple[Position, Entry]]:
@@ -118,10 +118,9 @@ def newest_configuration(db: sqlite3.Connection) -> Entry:
     return next(entries(db, Position(at - 1)))[1]
 
 
-def end(path: Path, which: Literal["min", "max"]) -> Position:
+def end(db: sqlite3.Connection, which: Literal["min", "max"]) -> Position:
     """The first or the last position of the file; ORIGIN where it holds no entry."""
-    with closing(reader(path)) as db:
-        position = db.execute(f"SELECT {which}(position) FROM entry").fetchone()[0]  # noqa: S608  # one of two literals
+    position = db.execute(f"SELECT {which}(position) FROM entry").fetchone()[0]  # noqa: S608  # one of two literals
     return Position(position or ORIGIN)
 
 
@@ -133,19 +132,8 @@ def letter_counts(db: sqlite3.Connection) -> dict[str, int]:
     return dict(db.execute("SELECT reason, count(*) FROM dead_letter GROUP BY reason").fetchall())
 
 
-def sync_folder(folder: Path) -> None:
-    """A new name in `folder` survives a power cut from here on."""
-    fd = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
-
-
-def _connect(path: Path, mode: Literal["ro", "rw", "rwc"]) -> sqlite3.Connection:
-    # Opened by the thread that starts the service, used by the one that runs it: never by two at once.
-    uri = f"{path.absolute().as_uri()}?mode={mode}"
-    return sqlite3.connect(uri, uri=True, timeout=_BUSY_S, isolation_level=None, check_same_thread=False)
+def _connect(disk: Disk, path: Path, mode: Mode) -> sqlite3.Connection:
+    return disk.connect(path, mode, busy_s=_BUSY_S)
 
 
 def _entry(db: sqlite3.Connection, row: tuple[int, str, int, int, bytes]) -> Entry:

@@ -19,6 +19,7 @@ from typing import Final
 
 from ingest import day_file
 from ingest.day_file import KeptLetter
+from ingest.disk import LOCAL, Disk
 from ingest.entries import ORIGIN, Batch, Configuration, Entry, Position
 from ingest.entry_bytes import EntryError, kind_of
 
@@ -43,8 +44,9 @@ class Journal:
     that stood when it was opened.
     """
 
-    def __init__(self, folder: Path, *, read_only: bool) -> None:
+    def __init__(self, folder: Path, disk: Disk, *, read_only: bool) -> None:
         self.folder = folder
+        self._disk = disk
         self.last: Position = ORIGIN
         self.last_arrival = 0
         self.configuration: Configuration | None = None
@@ -55,13 +57,12 @@ class Journal:
         self._in_doubt = ""  # the day in whose file a commit failed: nobody knows what of it the file will show
 
     @classmethod
-    def open(cls, folder: Path, *, read_only: bool = False) -> Journal:
+    def open(cls, folder: Path, *, read_only: bool = False, disk: Disk = LOCAL) -> Journal:
         """The journal in `folder`, which is made unless `read_only`. Raises JournalError."""
-        journal = cls(folder, read_only=read_only)
+        journal = cls(folder, disk, read_only=read_only)
         with _as_journal_error(folder):
-            if not read_only and not folder.is_dir():
-                folder.mkdir(parents=True)
-                day_file.sync_folder(folder.parent)
+            if not read_only:
+                disk.make_folder(folder)
         journal._find_end()
         return journal
 
@@ -102,7 +103,7 @@ class Journal:
         """
         expected = None if after == ORIGIN else after + 1
         for path in self._files_after(after):
-            with _as_journal_error(path), closing(day_file.reader(path)) as db:
+            with self._reading(path) as db:
                 for position, entry in day_file.entries(db, after):
                     if expected not in (None, position):
                         raise JournalError(f"{path}: position {expected} is missing, position {position} is there")
@@ -114,7 +115,7 @@ class Journal:
         before = _ID_MOST if before_id is None else before_id
         found: list[KeptLetter] = []
         for path in reversed(self._files()):
-            with _as_journal_error(path), closing(day_file.reader(path)) as db:
+            with self._reading(path) as db:
                 found += day_file.letters(db, before_id=before, limit=limit - len(found))
             if len(found) >= limit:
                 break
@@ -124,7 +125,7 @@ class Journal:
         """How many dead letters are kept, by reason. Raises JournalError."""
         counts: Counter[str] = Counter()
         for path in self._files():
-            with _as_journal_error(path), closing(day_file.reader(path)) as db:
+            with self._reading(path) as db:
                 counts.update(day_file.letter_counts(db))
         return dict(counts)
 
@@ -138,20 +139,22 @@ class Journal:
         gone: list[str] = []
         with _as_journal_error(self.folder):
             for path in self._files():
-                last = day_file.end(path, "max")
+                with self._reading(path) as db:
+                    last = day_file.end(db, "max")
                 if path.stem >= oldest or last > needed_from or last >= self.last:
                     break  # the files are in order: what follows is needed as well
-                path.unlink()  # before its log: a file without its log would have lost its last entries
+                self._disk.unlink(path)  # before its log: a file without its log would have lost its last entries
                 gone.append(path.name)
-            kept = {path.name for path in self._files()}
-            for wal in self.folder.glob("*.sqlite-*"):
-                if wal.name.rpartition("-")[0] not in kept:
-                    wal.unlink(missing_ok=True)
+            names = self._disk.names(self.folder)
+            for name in names:
+                file, dash, _ = name.rpartition("-")
+                if dash and file.endswith(".sqlite") and file not in names:
+                    self._disk.unlink(self.folder / name)
         return gone
 
     def _find_end(self) -> None:
         for path in reversed(self._files()):
-            with _as_journal_error(path), closing(day_file.reader(path)) as db:
+            with self._reading(path) as db:
                 newest = day_file.newest(db)
                 if newest is None:
                     continue  # the file was made, and then its first entry found no room
@@ -213,24 +216,31 @@ class Journal:
         if self._writer is None or self._day != day:
             self.close()
             path = self._path(day)
-            if not path.exists():
-                day_file.make(path)
-            self._writer, self._day = day_file.writer(path), day
+            if path.name not in self._disk.names(self.folder):
+                day_file.make(self._disk, path)
+            self._writer, self._day = day_file.writer(self._disk, path), day
         return self._writer
+
+    @contextmanager
+    def _reading(self, path: Path) -> Iterator[sqlite3.Connection]:
+        with _as_journal_error(path), closing(day_file.reader(self._disk, path)) as db:
+            yield db
 
     def _path(self, day: str) -> Path:
         return self.folder / f"{day}.sqlite"
 
     def _files(self) -> list[Path]:
-        return sorted(path for path in self.folder.glob("*.sqlite") if _DAY_FILE.match(path.name))
+        """In the order of their days."""
+        with _as_journal_error(self.folder):
+            return [self.folder / name for name in self._disk.names(self.folder) if _DAY_FILE.match(name)]
 
     def _files_after(self, after: Position) -> list[Path]:
         """The files that hold what follows `after`, oldest first."""
         found: list[Path] = []
         for path in reversed(self._files()):
             found.insert(0, path)
-            with _as_journal_error(path):
-                first = day_file.end(path, "min")
+            with self._reading(path) as db:
+                first = day_file.end(db, "min")
             if ORIGIN < first <= after + 1:
                 break
         return found

@@ -24,6 +24,7 @@ from alerts.ledger.rows import (
     transition_row,
 )
 from alerts.ledger.store import LedgerError, Store
+from ingest.disk import LOCAL, Disk
 from ingest.entries import Position
 from processing.transitions import HealthEvent, LateBreach, Transition
 
@@ -51,8 +52,8 @@ class Ledger:
         self.store = store
 
     @classmethod
-    def open(cls, path: Path) -> Ledger:
-        return cls(Store.open(path))
+    def open(cls, path: Path, disk: Disk = LOCAL) -> Ledger:
+        return cls(Store.open(path, disk))
 
     def close(self) -> None:
         self.store.close()

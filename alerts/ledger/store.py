@@ -8,13 +8,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event, insert, select
+from sqlalchemy import Connection, Engine, QueuePool, create_engine, event, insert, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from alerts.ledger import schema
+from ingest.disk import Disk
 from ingest.entries import ORIGIN
 
-_BUSY_MS: Final = 5000  # another process (a backup) may hold the file this long; then the write fails and is told
+_BUSY_S: Final = 5.0  # another process (a backup) may hold the file this long; then the write fails and is told
 _READERS: Final = 16  # connections; the next reader waits for one, up to _POOL_S, then fails; the writer never does
 _POOL_S: Final = 10.0
 
@@ -31,18 +32,18 @@ class Store:
     than one commit.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, disk: Disk) -> None:
         self.path = path
         self._lock = threading.Lock()
-        self._writer = _engine(path, "BEGIN IMMEDIATE", pool_size=1, max_overflow=0)
-        self._readers = _engine(path, "BEGIN", pool_size=_READERS, max_overflow=0, pool_timeout=_POOL_S)
+        self._writer = _engine(path, disk, "BEGIN IMMEDIATE", pool_size=1, max_overflow=0)
+        self._readers = _engine(path, disk, "BEGIN", pool_size=_READERS, max_overflow=0, pool_timeout=_POOL_S)
 
     @classmethod
-    def open(cls, path: Path) -> Store:
+    def open(cls, path: Path, disk: Disk) -> Store:
         """Makes the file and its tables where there are none. Raises LedgerError, naming the file."""
-        store = cls(path)
+        store = cls(path, disk)
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            disk.make_folder(path.parent)
             with store.writing() as db:
                 _found(db, path)
         except OSError as error:
@@ -88,15 +89,15 @@ def _found(db: Connection, path: Path) -> None:
         raise LedgerError(f"{path}: schema version {version}, this program knows {schema.SCHEMA_VERSION}")
 
 
-def _engine(path: Path, begin: str, **pool: Any) -> Engine:
+def _engine(path: Path, disk: Disk, begin: str, **pool: Any) -> Engine:
+    # The disk's connections do not begin transactions by themselves (the driver does so late, and not for reads).
     engine = create_engine(
-        URL.create("sqlite+pysqlite", database=str(path)), connect_args={"check_same_thread": False}, **pool
+        "sqlite+pysqlite://", creator=lambda: disk.connect(path, "rwc", busy_s=_BUSY_S), poolclass=QueuePool, **pool
     )
 
     @event.listens_for(engine, "connect")
     def _connected(connection: Any, _record: object) -> None:
-        connection.isolation_level = None  # the driver begins transactions late, and not for reads: we begin them
-        for pragma in (f"busy_timeout={_BUSY_MS}", "journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
             connection.execute(f"PRAGMA {pragma}")
         if begin == "BEGIN":
             connection.execute("PRAGMA query_only=ON")
