@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final, Literal
 from zlib import crc32
 
-from ingest.disk import Disk, Mode
+from ingest.disk import Disk, Mode, write_ahead
 from ingest.entries import ORIGIN, DeadLetter, Entry, Position
 from ingest.entry_bytes import EntryError, decode, encode, kind_of
 
@@ -47,7 +47,7 @@ def make(disk: Disk, path: Path) -> None:
             disk.unlink(path.with_name(leftover))
     with closing(_connect(disk, new, "rwc")) as db:
         db.executescript(_TABLES)
-        db.execute("PRAGMA journal_mode=WAL")
+        write_ahead(db)
     disk.rename(new, path)
 
 

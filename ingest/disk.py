@@ -87,4 +87,15 @@ def _sync(folder: Path) -> None:
         os.close(fd)
 
 
+def write_ahead(db: sqlite3.Connection) -> None:
+    """Its write-ahead log from here on. Raises sqlite3.OperationalError where it is not to be had.
+
+    The pragma does not raise: where the disk failed it answers with the mode that stays, and in any other mode a crash
+    leaves a file that readers cannot open.
+    """
+    mode = db.execute("PRAGMA journal_mode=WAL").fetchone()[0]
+    if mode != "wal":
+        raise sqlite3.OperationalError(f"no write-ahead log, the journal mode stays {mode}")
+
+
 LOCAL: Final = LocalDisk()

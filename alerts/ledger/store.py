@@ -8,11 +8,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from sqlalchemy import Connection, Engine, QueuePool, create_engine, event, insert, select
+from sqlalchemy import Connection, Engine, QueuePool, create_engine, event, insert, inspect, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from alerts.ledger import schema
-from ingest.disk import Disk
+from ingest.disk import Disk, write_ahead
 from ingest.entries import ORIGIN
 
 _BUSY_S: Final = 5.0  # another process (a backup) may hold the file this long; then the write fails and is told
@@ -79,7 +79,8 @@ class Store:
 
 
 def _found(db: Connection, path: Path) -> None:
-    schema.metadata.create_all(db)
+    if not inspect(db).has_table(schema.progress.name):  # they are made in one transaction: all are there, or none
+        schema.metadata.create_all(db)
     version = db.execute(select(schema.progress.c.schema_version)).scalar()
     if version is None:
         first = {"id": 1, "schema_version": schema.SCHEMA_VERSION, "position": ORIGIN, "arrival": 0}
@@ -97,7 +98,8 @@ def _engine(path: Path, disk: Disk, begin: str, **pool: Any) -> Engine:
 
     @event.listens_for(engine, "connect")
     def _connected(connection: Any, _record: object) -> None:
-        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+        write_ahead(connection)
+        for pragma in ("synchronous=FULL", "foreign_keys=ON"):
             connection.execute(f"PRAGMA {pragma}")
         if begin == "BEGIN":
             connection.execute("PRAGMA query_only=ON")

@@ -1,0 +1,214 @@
+"""What must hold after any storm, over what is on disk and what was offered: pure, each violation a sentence."""
+
+from __future__ import annotations
+
+import math
+import sqlite3
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import Any, Final, TypeAlias
+
+from chaos.tellings import Seen, ends, messages, states
+from sqlalchemy import select
+from twin import Twin
+
+from alerts.incidents.incident import Notice
+from alerts.incidents.life_cycle import Incidents
+from alerts.ledger import schema
+from alerts.ledger.ledger import Ledger
+from ingest.entries import ORIGIN, Batch, Configuration, Entry, Position, Start, Tick
+from ingest.journal import Journal
+from processing.engine import Engine
+from processing.transitions import HealthEvent, Transition
+
+SHOWN: Final = 5  # violations of one kind; the others are counted
+
+Reading: TypeAlias = tuple[str, int, float | None]  # sensor, t, value as sent
+
+
+@dataclass(frozen=True, slots=True)
+class Truth:
+    """What was done to the service from outside, and what came out of it.
+
+    `offered`: (gateway, seq) -> readings. `settled`: the seqs of each gateway that a receipt covered. `loose`: offered
+    without numbers; `acknowledged`: those of them that a broker took that was not killed afterwards.
+    """
+
+    offered: Mapping[tuple[str, int], Sequence[Reading]]
+    settled: Mapping[str, Collection[int]]
+    parked: int = 0
+    loose: Sequence[Reading] = ()
+    acknowledged: Sequence[Reading] = ()
+    refused: Collection[str] = ()  # reasons for which something was to be refused
+    received: Sequence[Seen] = ()  # by the receiver of the channel `sink`, in order
+    heard: Sequence[tuple[str, bytes]] = ()  # live, by a listener of the retained topics
+    retained: Mapping[str, bytes] = field(default_factory=dict)  # what the broker holds at the end
+
+
+def violations(truth: Truth, journal: Journal, ledger: Ledger, channel: str) -> list[str]:
+    """Everything that does not hold. `channel`: whose messages `truth.received` are."""
+    entries = list(journal.read(ORIGIN))
+    notices = [notice for _, notice in ledger.notices(limit=10**9)]
+    told = [transition for _, transition in ledger.transitions(limit=10**9)]
+    checks = (
+        receipts(truth, written(entries)),
+        (
+            f"refused as {reason}: {n} times"
+            for reason, n in journal.dead_letter_counts().items()
+            if reason not in truth.refused
+        ),
+        decisions(entries, told, notices, _health(ledger)),
+        ends(notices, ledger),
+        messages(truth.received, notices, ledger, channel),
+        states(truth.heard, truth.retained, notices, ledger),
+    )
+    return [sentence for check in checks for sentence in _some(check)]
+
+
+def written(entries: Iterable[tuple[Position, Entry]]) -> dict[tuple[str, int], list[float | None]]:
+    """(sensor, t) -> the values as sent of every time that it stands in the journal."""
+    found: dict[tuple[str, int], list[float | None]] = defaultdict(list)
+    ids: tuple[str, ...] = ()
+    for _, entry in entries:
+        if isinstance(entry, Configuration):
+            ids = entry.sensor_ids
+        elif isinstance(entry, Batch):
+            columns = (getattr(entry.readings, name).tolist() for name in ("sensor", "t", "raw"))
+            for number, t, raw in zip(*columns, strict=True):
+                found[ids[number], t].append(None if math.isnan(raw) else raw)
+    return found
+
+
+def receipts(truth: Truth, there: Mapping[tuple[str, int], Sequence[float | None]]) -> Iterator[str]:
+    """Nothing receipted or acknowledged is lost, everything is receipted in the end, and nothing is invented."""
+    for (gateway, seq), readings in truth.offered.items():
+        receipted = seq in truth.settled.get(gateway, ())
+        if not receipted:
+            yield f"never receipted: {gateway} message {seq}"
+        for reading in readings:
+            yield from _stands(reading, there, f"{'receipted' if receipted else 'offered'}: {gateway} message {seq}")
+    for reading in truth.acknowledged:
+        yield from _stands(reading, there, "acknowledged by the broker")
+    if truth.parked:
+        yield f"{truth.parked} messages were parked: the collector never answered them"
+    yield from _invented(truth, there)
+
+
+def _invented(truth: Truth, there: Mapping[tuple[str, int], Sequence[float | None]]) -> Iterator[str]:
+    for gateway, seqs in truth.settled.items():
+        for seq in seqs:
+            if (gateway, seq) not in truth.offered:
+                yield f"receipted, and never offered: {gateway} message {seq}"
+    known = {reading[:2] for readings in truth.offered.values() for reading in readings}
+    known |= {reading[:2] for reading in truth.loose}
+    for sensor, t in there.keys() - known:
+        yield f"in the journal and offered by nobody: {sensor} at {t}"
+    for (sensor, t), values in there.items():
+        if len(values) > 1:
+            yield f"{len(values)} times in the journal: {sensor} at {t}"
+
+
+def _stands(reading: Reading, there: Mapping[tuple[str, int], Sequence[float | None]], what: str) -> Iterator[str]:
+    sensor, t, value = reading
+    values = there.get((sensor, t))
+    if not values:
+        yield f"lost, though {what}: {sensor} at {t}"
+    elif value not in values:
+        yield f"{what}: {sensor} at {t} was {value}, the journal has {values}"
+
+
+@dataclass(slots=True)
+class Judged:
+    """What a journal calls for."""
+
+    transitions: list[Transition] = field(default_factory=list)
+    health: list[HealthEvent] = field(default_factory=list)
+    notices: list[Notice] = field(default_factory=list)
+
+
+def replayed(entries: Iterable[tuple[Position, Entry]]) -> Judged:
+    """By engine and incidents that were never restarted."""
+    engine, incidents, judged = Engine(), Incidents(), Judged()
+    for _, entry in entries:
+        down_ms = entry.arrival - engine.alive if isinstance(entry, Start) else 0
+        result = engine.step(entry)
+        plan = engine.plan
+        judged.transitions += result.transitions
+        judged.health += result.health
+        judged.notices += incidents.step(result.transitions, entry.arrival, plan.city, plan.rules, down_ms=down_ms)
+    return judged
+
+
+def twin_over(entries: Iterable[tuple[Position, Entry]]) -> Twin:
+    """The slow twin after the same journal."""
+    twin, ids = Twin(), tuple[str, ...]()
+    for _, entry in entries:
+        match entry:
+            case Configuration():
+                ids = entry.sensor_ids
+                twin.configure(entry.arrival, entry.city_toml, entry.rules_toml)
+            case Start():
+                twin.start(entry.arrival)
+            case Tick():
+                twin.tick(entry.arrival)
+            case Batch(readings):
+                columns = ("sensor", "t", "value", "flag", "span", "arrival")
+                for number, *row in zip(*(getattr(readings, name).tolist() for name in columns), strict=True):
+                    twin.reading(ids[number], *row)
+                twin.tick(entry.arrival)
+    return twin
+
+
+def decisions(
+    entries: Sequence[tuple[Position, Entry]], told: Sequence[Transition], notices: Sequence[Notice],
+    health: Sequence[tuple[int, str, str, str]],
+) -> Iterator[str]:  # fmt: skip
+    """What was told live = what a replay tells = what the twin tells, over the journal as it was written."""
+    judged, twin = replayed(entries), twin_over(entries)
+    lines = [one.to_json() for one in told]
+    yield from _differ("transitions, ledger and replay", lines, [one.to_json() for one in judged.transitions])
+    yield from _differ("transitions, ledger and twin", lines, twin.lines())
+    yield from _differ("health, ledger and twin", health, twin.health)
+    yield from _differ("notices, ledger and replay", notices, judged.notices)
+
+
+def _differ(what: str, one: Sequence[Any], other: Sequence[Any]) -> Iterator[str]:
+    for n, (left, right) in enumerate(zip(one, other, strict=False)):
+        if left != right:
+            yield f"{what} differ at number {n}: {left} and {right}"
+            return
+    if len(one) != len(other):
+        rest = (one if len(one) > len(other) else other)[min(len(one), len(other))]
+        yield f"{what}: {len(one)} and {len(other)}; the first that one of them lacks: {rest}"
+
+
+def damaged(folder: Path) -> list[str]:
+    """The SQLite files under `folder` that are not whole."""
+    found = []
+    for path in sorted(folder.rglob("*.sqlite")):
+        with closing(sqlite3.connect(path)) as db:
+            said = [row[0] for row in db.execute("PRAGMA integrity_check")]
+        if said != ["ok"]:
+            found.append(f"{path.name}: {said[:SHOWN]}")
+    return found
+
+
+def _health(ledger: Ledger) -> list[tuple[int, str, str, str]]:
+    with ledger.store.reading() as db:
+        rows = db.execute(select(schema.health).order_by(schema.health.c.id))
+        return [(row.at, row.sensor, row.from_status, row.to_status) for row in rows]
+
+
+def _some(found: Iterator[str]) -> Iterator[str]:
+    """The first of each kind, and how many there were: a lost minute is one fault, not a thousand lines."""
+    counts: Counter[str] = Counter()
+    for sentence in found:
+        kind = sentence.partition(":")[0]
+        counts[kind] += 1
+        if counts[kind] <= SHOWN:
+            yield sentence
+    yield from (f"{kind}: {n} in all" for kind, n in islice(counts.items(), 20) if n > SHOWN)

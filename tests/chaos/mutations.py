@@ -1,0 +1,166 @@
+"""The seven mistakes that the storms must catch: each takes one promise out of the real classes, and puts it back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
+from typing import Any, Final, TypeAlias
+
+from sqlalchemy import insert
+
+from alerts.delivery.send import Sender
+from alerts.folds import Folds
+from alerts.incidents.incident import Notice
+from alerts.ledger import schema
+from alerts.ledger.ledger import Ledger
+from alerts.ledger.outbox import Message as Outgoing
+from alerts.ledger.rows import notice_row
+from alerts.spine import Spine
+from ingest.entries import Batch, Entry, Position
+from ingest.inbox import Message
+from ingest.mqtt import MqttSource
+from ingest.receipts import Owed
+from processing.acceptance import Acceptance, Acceptances
+
+# Called right after the wrong step, so that a kill finds the gap: sleeps, or gives the simulated world a turn.
+Pause: TypeAlias = Callable[[], None]
+Mutation: TypeAlias = Callable[[Pause], AbstractContextManager[None]]
+
+
+def mutated(name: str, pause: Pause) -> AbstractContextManager[None]:
+    """The service with the mistake `name` of MUTATIONS, in this process, until the block ends."""
+    return MUTATIONS[name](pause)
+
+
+@contextmanager
+def _receipt_before_commit(pause: Pause) -> Iterator[None]:
+    enter, answer = Spine._enter, Folds.answer
+    answered: Entry | None = None
+
+    def early(self: Spine, entry: Entry, messages: Sequence[Message] = ()) -> None:
+        nonlocal answered
+        if isinstance(entry, Batch):
+            self._answer(answer(self._folds, entry, self._now_ms(), heard=self._link.connected))
+            answered = entry
+            pause()
+        enter(self, entry, messages)
+
+    def once(self: Folds, entry: Entry, now_ms: int, *, heard: bool) -> Owed:
+        return Owed() if entry is answered else answer(self, entry, now_ms, heard=heard)
+
+    with patched(Spine, "_enter", early), patched(Folds, "answer", once):
+        yield
+
+
+@contextmanager
+def _puback_before_commit(pause: Pause) -> Iterator[None]:
+    enter = Spine._enter
+
+    def early(self: Spine, entry: Entry, messages: Sequence[Message] = ()) -> None:
+        if messages:
+            self._link.acknowledge(messages)
+            pause()
+        enter(self, entry)
+
+    with patched(Spine, "_enter", early):
+        yield
+
+
+@contextmanager
+def _ack_without_epoch(pause: Pause) -> Iterator[None]:
+    acknowledge = MqttSource.acknowledge
+
+    def any_connection(self: MqttSource, messages: Iterable[Message]) -> None:
+        acknowledge(self, [replace(message, epoch=self._epoch) for message in messages])
+        pause()
+
+    with patched(MqttSource, "acknowledge", any_connection):
+        yield
+
+
+@contextmanager
+def _no_identity_check(pause: Pause) -> Iterator[None]:
+    accept = Acceptance.accept
+
+    def forgetful(self: Acceptance, *columns: Any) -> Acceptances:
+        for number in range(self._identities.rows):
+            self._identities.clear(number)
+        accepted = accept(self, *columns)
+        pause()
+        return accepted
+
+    with patched(Acceptance, "accept", forgetful):
+        yield
+
+
+@contextmanager
+def _snapshot_outside_transaction(pause: Pause) -> Iterator[None]:
+    record = Ledger.record
+
+    def named_first(
+        self: Ledger, position: Position, arrival: int, *, snapshot: str | None = None, **rows: Any
+    ) -> None:
+        if snapshot is not None:
+            with self.store.writing() as db:
+                db.execute(insert(schema.snapshot).prefix_with("OR REPLACE"), {"position": position, "name": snapshot})
+            pause()
+        record(self, position, arrival, **rows)
+
+    with patched(Ledger, "record", named_first):
+        yield
+
+
+@contextmanager
+def _notice_outside_transaction(pause: Pause) -> Iterator[None]:
+    record = Ledger.record
+
+    def told_later(
+        self: Ledger, position: Position, arrival: int, *, notices: Sequence[Notice] = (), **rows: Any
+    ) -> None:
+        record(self, position, arrival, **rows)
+        if notices:
+            pause()
+            with self.store.writing() as db:
+                db.execute(insert(schema.notice), [notice_row(notice) for notice in notices])
+
+    with patched(Ledger, "record", told_later):
+        yield
+
+
+@contextmanager
+def _mark_before_send(pause: Pause) -> Iterator[None]:
+    send = Sender._send
+
+    async def marked_first(self: Sender, message: Outgoing, now: int) -> Outgoing:
+        self._outbox.mark([message.sent(now)])
+        pause()
+        return await send(self, message, now)
+
+    with patched(Sender, "_send", marked_first):
+        yield
+
+
+@contextmanager
+def patched(owner: type, name: str, new: Any) -> Iterator[None]:
+    """`owner`, which may have inherited `name`, has `new` instead until the block ends."""
+    own = owner.__dict__.get(name)
+    setattr(owner, name, new)
+    try:
+        yield
+    finally:
+        if own is None:
+            delattr(owner, name)
+        else:
+            setattr(owner, name, own)
+
+
+MUTATIONS: Final[dict[str, Mutation]] = {
+    "receipt_before_commit": _receipt_before_commit,
+    "puback_before_commit": _puback_before_commit,
+    "ack_without_epoch": _ack_without_epoch,
+    "no_identity_check": _no_identity_check,
+    "snapshot_outside_transaction": _snapshot_outside_transaction,
+    "notice_outside_transaction": _notice_outside_transaction,
+    "mark_before_send": _mark_before_send,
+}

@@ -1,0 +1,217 @@
+"""One life after the other of the service's process, on simulated edges.
+
+What is patched: paho by broker.Client, threads by doing it at once (one seed is then one order of things), SQLAlchemy's
+engines to share what they compiled (most of a life would go into that).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+from random import Random
+from typing import Any
+from unittest import mock
+
+import sqlite_vfs
+from broker import Broker, Client
+from disk import SimulatedDisk
+from offers import CITY, RULES
+from providers import Lines, Receiver
+from sqlalchemy import Engine, create_engine
+
+from alerts import spine
+from alerts.delivery.channels import Mqtt
+from alerts.delivery.channels import mqtt as mqtt_channel
+from alerts.folds import RecoveryError
+from alerts.ledger import store
+from alerts.ledger.ledger import Ledger
+from alerts.ledger.store import LedgerError
+from alerts.snapshots import Snapshots
+from alerts.spine import Clock, StoppedError, Stores, Texts
+from alerts.works import Connections, Works
+from ingest import mqtt
+from ingest.journal import Journal, JournalError
+from ingest.mqtt import MqttError
+
+log = logging.getLogger(__name__)
+
+JOURNAL, LEDGER, SNAPSHOTS = Path("/data/journal"), Path("/data/ledger.sqlite"), Path("/data/snapshots")
+_ENDS = (OSError, MqttError, JournalError, LedgerError, RecoveryError, StoppedError)  # the program says why, and ends
+
+
+class Killed(BaseException):
+    """The process dies here."""
+
+
+class Process:
+    """`works` is None while it is dead. `dying`: it has been killed, and has not noticed yet."""
+
+    def __init__(self, disk: SimulatedDisk, broker: Broker, clock: Clock, receiver: Receiver, r: Random) -> None:
+        self.disk, self.broker, self.clock, self.receiver, self.random = disk, broker, clock, receiver, r
+        self.alive = self.dying = False
+        self.works: Works | None = None
+        self.clients: list[Client] = []
+        self.inbox_most = r.choice([20, 8_000])
+        self.snapshot_entries = r.choice([2, 5, 20])
+        self.power_chance = r.choice([0.0, 0.3, 1.0])  # that a kill is a power cut
+        self.kills = self.power_cuts = self.refusals = 0
+        self.said: list[str] = []  # errors in its log, and what it said when it did not start
+        self._connections: list[Any] = []
+        self._seen: tuple[object, ...] = ()
+
+    def kill(self) -> None:
+        """At the moment of the call; it has to be noticed, see `Killed` and disk.Dead."""
+        self.dying = True
+
+    @contextmanager
+    def edges(self, moment: Callable[[str], None]) -> Iterator[None]:
+        """Where the service touches the world, it touches this one. `moment` is told of its steps outwards."""
+        paho = {"broker": self.broker, "moment": staticmethod(moment), "alive": self.clients}
+        with (
+            mock.patch.object(mqtt, "_Client", type("Paho", (Client,), paho)),
+            mock.patch.object(store, "create_engine", _Engines()),
+            mock.patch.object(mqtt_channel, "ThreadPoolExecutor", _Here),
+            mock.patch.object(spine, "SNAPSHOT_ENTRIES", self.snapshot_entries),
+            _errors_into(self.said),
+        ):
+            yield
+            self.die()
+
+    def connect(self, disk: SimulatedDisk, file: Path, mode: str) -> Any:
+        """For the disk: connections end with the process."""
+        self._connections.append(sqlite_vfs.connect(disk, file, mode))
+        return self._connections[-1]
+
+    def start(self) -> None:
+        """It comes up, or says why it does not."""
+        self.alive = True
+        with self._may_end():
+            stores = Stores(Journal.open(JOURNAL, disk=self.disk), Ledger.open(LEDGER, self.disk),
+                            Snapshots(SNAPSHOTS, self.disk))  # fmt: skip
+            works = Works(
+                stores, Connections("mqtt://broker", "collector", "", "collector-out", "", "collector-1"),
+                Texts(CITY, RULES), self.clock, channels=lambda out: [Lines(), self.receiver, Mqtt(out)],
+                random=self.random, page_url="", told=lambda: None,
+            )  # fmt: skip
+            works.inbox.most = self.inbox_most
+            works.start(ExitStack())
+            self.works = works
+
+    def turn(self) -> None:
+        if self.works is not None:
+            with self._may_end():
+                self.works.inbox.wake()
+                self.works.spine.turn()
+
+    def deliver(self, *, sure: bool = False) -> None:
+        """`sure`: also where it seems to have nothing to do."""
+        if self.works is None or not (self._has_news(self.works) or sure):
+            return
+        with self._may_end():
+            try:
+                while _LOOP.run_until_complete(self.works.delivery.turn()) and not self.dying:
+                    pass
+            except LedgerError as error:  # its loop says so and goes on
+                self.refusals += 1
+                self.said.append(str(error))
+
+    def end(self) -> None:
+        """It is asked to end, and does so in its own order."""
+        if self.works is not None:
+            with self._may_end():
+                self.works.spine.end()
+            self.die()
+
+    def die(self, *, power: bool = False) -> None:
+        """However far it was. What it had handed to the system stays, unless the power went."""
+        self.dying = True
+        for connection in self._connections:
+            with suppress(Exception):
+                connection.close()
+        self._connections.clear()
+        if power:
+            self.power_cuts += 1
+            self.disk.lose_power()
+        else:
+            self.disk.let_go()
+        self.alive = self.dying = False
+        for client in self.clients:
+            client.on_disconnect = client.on_message = lambda *_: None
+            if client.attached and self.random.random() < 0.5:  # the system still sends what it was given
+                self.broker.answered(client)
+                client.flush()
+            client.drop()
+        self.clients.clear()
+        self.works = None
+
+    @contextmanager
+    def _may_end(self) -> Iterator[None]:
+        try:
+            yield
+        except Killed:
+            pass
+        except _ENDS as error:
+            if not self.dying:
+                log.info("ends: %s", error)
+                self.said.append(str(error))
+                self.die()
+        if self.dying:
+            self.kills += 1
+            self.die(power=self.random.random() < self.power_chance)
+
+    def _has_news(self, works: Works) -> bool:
+        """Whether delivery has work; now and then it looks in vain, as it does every second."""
+        seen = (works, works.spine.counters["canhbao_notices_total"], self.refusals)
+        self._seen, before = seen, self._seen
+        return seen != before or self.receiver.unanswered or self.random.random() < 0.1
+
+
+class _Here(ThreadPoolExecutor):
+    """Does it at once, where it is asked."""
+
+    def submit(self, work: Callable[..., Any], /, *arguments: Any, **named: Any) -> Future[Any]:
+        done: Future[Any] = Future()
+        try:
+            done.set_result(work(*arguments, **named))
+        except BaseException as error:  # noqa: BLE001  # whoever waits for it gets it
+            done.set_exception(error)
+        return done
+
+
+class _Listener(logging.Handler):
+    def __init__(self, said: list[str]) -> None:
+        super().__init__(logging.ERROR)
+        self._said = said
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._said.append(record.getMessage())
+
+
+@contextmanager
+def _errors_into(said: list[str]) -> Iterator[None]:
+    listener = _Listener(said)
+    logging.getLogger().addHandler(listener)
+    try:
+        yield
+    finally:
+        logging.getLogger().removeHandler(listener)
+
+
+class _Engines:
+    first: Engine | None = None
+
+    def __call__(self, *arguments: Any, **named: Any) -> Engine:
+        made = create_engine(*arguments, **named)
+        if self.first is None:
+            _Engines.first = made
+        else:
+            made.dialect, made._compiled_cache = self.first.dialect, self.first._compiled_cache
+        return made
+
+
+_LOOP = asyncio.new_event_loop()
+_LOOP.set_default_executor(_Here(1))
