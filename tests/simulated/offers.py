@@ -9,8 +9,8 @@ from collections.abc import Callable, Sequence
 from math import nan
 from random import Random
 
-from broker import Broker, GatewayLink
-from invariants import Reading
+from chaos.invariants import Reading
+from simulated.broker import Broker, GatewayLink
 
 from firmware_sim.gateway import ReferenceGateway
 from firmware_sim.payload import EMPTY, unnumbered

@@ -16,11 +16,11 @@ from random import Random
 from typing import Any
 from unittest import mock
 
-import sqlite_vfs
-from broker import Broker, Client
-from disk import SimulatedDisk
-from offers import CITY, RULES
-from providers import Lines, Receiver
+from simulated import sqlite_vfs
+from simulated.broker import Broker, Client
+from simulated.disk import SimulatedDisk
+from simulated.offers import CITY, RULES
+from simulated.providers import Lines, Receiver
 from sqlalchemy import Engine, create_engine
 
 from alerts import spine

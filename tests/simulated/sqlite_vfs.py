@@ -15,7 +15,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
-from disk import Dead, Fault, File, SimulatedDisk
+from simulated.disk import Dead, Fault, File, SimulatedDisk
 
 NAME: Final = "canhbao-simulated"
 _PAGE: Final = 1024  # of a path, with its end

@@ -9,9 +9,9 @@ from pathlib import Path
 from random import Random
 
 import pytest
-import sqlite_vfs
 from conftest import CI
-from disk import Fault, File, SimulatedDisk
+from simulated import sqlite_vfs
+from simulated.disk import Fault, File, SimulatedDisk
 
 FILE = Path("/data/a.sqlite")
 

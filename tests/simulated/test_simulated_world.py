@@ -9,11 +9,11 @@ from contextlib import nullcontext
 from functools import partial
 
 import pytest
-import sqlite_vfs
+from chaos.mutations import MUTATIONS, mutated
 from conftest import CI, Tally
-from mutations import MUTATIONS, mutated
-from process import Killed
-from world import World, simulated
+from simulated import sqlite_vfs
+from simulated.process import Killed
+from simulated.world import World, simulated
 
 STEPS = 60
 WRITES = 500

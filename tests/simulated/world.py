@@ -14,12 +14,12 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from random import Random
 
-from broker import Broker
-from disk import Dead, Fault, SimulatedDisk
-from invariants import Truth, violations
-from offers import GATEWAYS, NOON, Offers
-from process import JOURNAL, LEDGER, Killed, Process
-from providers import Receiver
+from chaos.invariants import Truth, violations
+from simulated.broker import Broker
+from simulated.disk import Dead, Fault, SimulatedDisk
+from simulated.offers import GATEWAYS, NOON, Offers
+from simulated.process import JOURNAL, LEDGER, Killed, Process
+from simulated.providers import Receiver
 
 from alerts.ledger.ledger import Ledger
 from alerts.spine import Clock

@@ -1,0 +1,101 @@
+"""What must hold of everything that was told: versions, ends, messages, retained states. Each violation a sentence."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
+from typing import Any, TypeAlias
+
+from sqlalchemy import select
+
+from alerts.delivery.channels.mqtt import TOPIC
+from alerts.incidents.incident import Notice, Reason
+from alerts.ledger import schema
+from alerts.ledger.ledger import Ledger
+from alerts.ledger.outbox import Status
+
+Key: TypeAlias = tuple[str, int, str]  # incident, version, recipient
+Seen: TypeAlias = tuple[Key, Any]  # and the body
+
+
+def ends(notices: Sequence[Notice], ledger: Ledger) -> Iterator[str]:
+    """Versions without a gap, one end for each closing, and each incident as its last version says."""
+    by_incident: dict[str, list[Notice]] = defaultdict(list)
+    for notice in notices:
+        by_incident[notice.incident].append(notice)
+    rows = {row.id: row for row in ledger.incidents(limit=10**9)[0]}
+    for id_ in rows.keys() | by_incident.keys():
+        found, row = by_incident[id_], rows.get(id_)
+        if [notice.version for notice in found] != list(range(1, len(found) + 1)):
+            yield f"{id_}: its versions are {[notice.version for notice in found]}"
+        elif row is None or row.version != len(found):
+            yield f"{id_}: {len(found)} notices, and its row is at version {row and row.version}"
+        elif (row.closed_at is not None) != (found[-1].reason is Reason.OVER):
+            yield f"{id_}: closed at {row.closed_at}, and its last notice is {found[-1].reason}"
+        reasons = [Reason.OVER, *(notice.reason for notice in found)]
+        for before, after in pairwise(reasons):
+            if (before is Reason.OVER) != (after is Reason.FIRST):
+                yield f"{id_}: {after} follows {before}"
+
+
+def messages(received: Sequence[Seen], notices: Sequence[Notice], ledger: Ledger, channel: str) -> Iterator[str]:
+    """Every notice has its messages, each was sent, and reached its receiver at least once under one key."""
+    with ledger.store.reading() as db:
+        rows = list(db.execute(select(schema.message)))
+        fan_out = db.execute(select(schema.fan_out)).one()
+        contents = db.execute(select(schema.content.c.seq, schema.content.c.body))
+        bodies = {seq: json.loads(body) for seq, body in contents}
+    last = ledger.last_seq()
+    if (fan_out.seq, fan_out.channel) != (last, ""):
+        yield f"messages are made up to notice {fan_out.seq} ({fan_out.channel}), the last one is {last}"
+    for row in rows:
+        if row.status != Status.SENT and (row.channel, row.status) != ("mqtt", Status.SUPERSEDED):
+            yield f"{row.channel} message of {row.incident} version {row.version} is {row.status}: {row.error}"
+    own = [row for row in rows if row.channel == channel]
+    yield from _reached({(row.incident, row.version, row.recipient): bodies[row.seq] for row in own}, received)
+    people = [(channel, recipient) for recipient in {row.recipient for row in own}]
+    made = {(row.incident, row.version, row.channel, row.recipient) for row in rows}
+    for notice in notices:
+        places = [*people, ("mqtt", TOPIC.format(area=notice.area, hazard=notice.hazard))]
+        for place in [*places, ("console", "operators")] if notice.told else places:
+            if (notice.incident, notice.version, *place) not in made:
+                yield f"no message to {place} of {notice.incident} version {notice.version}"
+
+
+def _reached(wanted: Mapping[Key, Any], received: Sequence[Seen]) -> Iterator[str]:
+    came: dict[Key, list[Any]] = defaultdict(list)
+    for key, body in received:
+        came[key].append(body)
+    for key in came.keys() - wanted.keys():
+        yield f"came without a message in the ledger: {key}"
+    for key, body in wanted.items():
+        if key not in came:
+            yield f"sent, says the ledger, and never came: {key}"
+        elif any(one != body for one in came[key]):
+            yield f"one key, several contents: {key}"
+
+
+def states(
+    heard: Sequence[tuple[str, bytes]], retained: Mapping[str, bytes], notices: Sequence[Notice], ledger: Ledger
+) -> Iterator[str]:
+    """The retained topics are the open incidents, and whatever was heard on them was some version of ours."""
+    with ledger.store.reading() as db:
+        query = select(schema.notice.c.incident, schema.notice.c.version, schema.content.c.body)
+        rows = db.execute(query.join(schema.content, schema.content.c.seq == schema.notice.c.seq))
+        bodies = {(row.incident, row.version): json.loads(row.body) for row in rows}
+    newest = {TOPIC.format(area=n.area, hazard=n.hazard): n for n in notices}
+    wanted = {topic: (n.incident, n.version) for topic, n in newest.items() if n.reason is not Reason.OVER}
+    there = {topic: _version(payload) for topic, payload in retained.items() if payload}
+    for topic in wanted.keys() | there.keys():
+        if wanted.get(topic) != there.get(topic):
+            yield f"{topic}: the broker retains {there.get(topic)}, the ledger says {wanted.get(topic)}"
+    for topic, payload in heard:
+        if payload and bodies.get(_version(payload)) != json.loads(payload):
+            yield f"{topic}: heard what the ledger does not say: {payload!r}"
+
+
+def _version(payload: bytes) -> tuple[str, int]:
+    told = json.loads(payload)
+    return told["incident"], told["version"]
