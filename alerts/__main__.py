@@ -9,7 +9,7 @@ from typing import Final
 
 from ingest.city import ConfigError
 
-COMMANDS: Final = ("demo", "run", "check", "replay")  # one file each in alerts/commands
+COMMANDS: Final = ("demo", "run", "check", "replay", "gateway")  # one file each in alerts/commands
 
 
 def main(argv: list[str] | None = None) -> int:

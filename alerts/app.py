@@ -56,6 +56,7 @@ class Service:
         self._settings, self._lang = settings, lang
         self._stopping = threading.Event()
         self._failure = ""
+        self._bundled: NatsBroker | None = None
         self._closing = ExitStack()
         self.page_url = ""
         self.mqtt_url = ""
@@ -103,7 +104,15 @@ class Service:
 
     @property
     def counters(self) -> Mapping[str, float]:
-        return self._works.counters
+        """Metric name -> since the start."""
+        bundled = self._bundled
+        if bundled is None:
+            return self._works.counters
+        return {
+            **self._works.counters,
+            "canhbao_broker_restarts_total": bundled.restarts,
+            "canhbao_broker_errors_total": bundled.errors,
+        }
 
     @property
     def ledger(self) -> Ledger:
@@ -200,18 +209,27 @@ class Service:
         return _wall_ms() if self._settings.clock == "wall" else self._works.view.arrival
 
     def _health(self) -> dict[str, Part]:
-        spine, source, out = self._works.spine, self._works.source, self._works.publisher
+        spine, out = self._works.spine, self._works.publisher
         wall = self._settings.clock == "wall"
         lag_ms = max(0, -spine.ahead_ms) if wall else None  # ticks keep it near 10 s while nothing arrives
         ahead_s = spine.ahead_ms // 1000
-        broker = source.connected and not source.refused_topics
-        refused = " ".join(source.refused_topics)
+        broker = self._broker_faults()
         return {
-            "broker": Part(broker, None, "" if broker else f"not connected {refused}".strip()),
+            "broker": Part(not broker, None, "; ".join(broker)),
             "spine": Part(not spine.fault and (lag_ms or 0) < LAG_MS_MAX, lag_ms, spine.fault),
             "clock": Part(ahead_s * 1000 < AHEAD_MS_MAX, None, f"set back by {ahead_s} s" if ahead_s > 0 else ""),
             "out": Part(out.connected, None, "" if out.connected else "not connected"),
         }
+
+    def _broker_faults(self) -> list[str]:
+        source, refused = self._works.source, " ".join(self._works.source.refused_topics)
+        faults = {
+            "not connected": not source.connected,
+            f"it refuses us {refused}": bool(refused),
+            "the connection is lost again and again; does another client use our id?": source.unsteady,
+            f"it stores nothing: {self._bundled and self._bundled.fault}": bool(self._bundled and self._bundled.fault),
+        }
+        return [fault for fault, stands in faults.items() if stands]
 
     # -- parts -----------------------------------------------------------------------------------------------------
 
@@ -234,9 +252,9 @@ class Service:
         if mqtt.embedded_port is None:
             return Connections(
                 mqtt.url, mqtt.username, mqtt.password.reveal() if mqtt.password else "", mqtt.out_username,
-                mqtt.out_password.reveal() if mqtt.out_password else "", client_id,
+                mqtt.out_password.reveal() if mqtt.out_password else "", client_id, mqtt.ca_file,
             )  # fmt: skip
-        broker = NatsBroker.start(self._settings.data_path, mqtt.embedded_port)
+        self._bundled = broker = NatsBroker.start(self._settings.data_path, mqtt.embedded_port)
         closing.callback(broker.stop)
         inward, outward = broker.collector, broker.collector_out
         return Connections(broker.url, inward.username, inward.password, outward.username, outward.password, client_id)

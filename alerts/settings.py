@@ -16,6 +16,7 @@ from urllib.parse import SplitResult, parse_qs, urlsplit
 
 from ingest.city import DEFAULT_CITY_FILE, ConfigError, parse_toml
 from ingest.entries import ClockMode
+from ingest.mqtt import tls_context
 from processing.rules import DEFAULT_RULES_FILE
 
 PREFIX: Final = "CANHBAO_"
@@ -36,6 +37,7 @@ _DEFAULTS: Final[Mapping[str, Mapping[str, str]]] = {
         "password_file": "",
         "backfill_password_file": "",
         "out_password_file": "",
+        "ca_file": "",
     },
     "http": {"listen": "127.0.0.1:8000"},
     "history": {"url": "duckdb", "token_file": ""},
@@ -60,7 +62,8 @@ class Secret:
 class MqttSettings:
     """`embedded_port` None: a broker of the city's at `url`; else we start our own there (0: any free port).
 
-    `client_id` "": made once and kept in the data folder. A password None: the server asks for none.
+    `client_id` "": made once and kept in the data folder. A password None: the server asks for none. `ca_file`: whom to
+    believe the broker's certificate, None: whom this machine believes.
     """
 
     url: str
@@ -72,6 +75,7 @@ class MqttSettings:
     password: Secret | None
     backfill_password: Secret | None
     out_password: Secret | None
+    ca_file: Path | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,8 +106,10 @@ class _Given:
         return ConfigError(self.name, self.text if shown is None else shown, expected, self.file)
 
 
-def load(path: Path | None, environ: Mapping[str, str]) -> Settings:
+def load(path: Path | None, environ: Mapping[str, str], *, with_secrets: bool = True) -> Settings:
     """The settings of the file at `path` (None: no file) under those of `environ`.
+
+    Without secrets for what makes them: their files may not be there yet.
 
     Raises ConfigError, naming the key or the variable, for whatever is unknown, of the wrong type or impossible.
     """
@@ -114,6 +120,9 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Settings:
     def of(section: str, key: str) -> _Given:
         default = _Given(_DEFAULTS[section].get(key, ""), f"{section}.{key}", folder)
         return given.get((section, key), default)
+
+    def secret(section: str, key: str) -> Secret | None:
+        return _secret(of(section, key), of(section, f"{key}_file")) if with_secrets else None
 
     host, port = _listen(of("http", "listen"))
     return Settings(
@@ -128,14 +137,15 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Settings:
             client_id=of("mqtt", "client_id").text,
             backfill_username=_filled(of("mqtt", "backfill_username")),
             out_username=_filled(of("mqtt", "out_username")),
-            password=_secret(of("mqtt", "password"), of("mqtt", "password_file")),
-            backfill_password=_secret(of("mqtt", "backfill_password"), of("mqtt", "backfill_password_file")),
-            out_password=_secret(of("mqtt", "out_password"), of("mqtt", "out_password_file")),
+            password=secret("mqtt", "password"),
+            backfill_password=secret("mqtt", "backfill_password"),
+            out_password=secret("mqtt", "out_password"),
+            ca_file=_certificates(of("mqtt", "ca_file"), of("mqtt", "url")),
         ),
         http_host=host,
         http_port=port,
         history_url=_history(of("history", "url")),
-        history_token=_secret(of("history", "token"), of("history", "token_file")),
+        history_token=secret("history", "token"),
     )
 
 
@@ -274,6 +284,19 @@ def _history(given: _Given) -> str:
         if set(parse_qs(url.query)) != {"org", "bucket"}:
             raise given.wrong(expected, shown="other parameters than org and bucket")
     return given.text
+
+
+def _certificates(given: _Given, url: _Given) -> Path | None:
+    if not given.text:
+        return None
+    if urlsplit(url.text).scheme != "mqtts":  # nobody should believe that it is TLS
+        raise given.wrong("no certificates where mqtt.url is no mqtts://host:port")
+    path = _path(given)
+    try:
+        tls_context(path)
+    except OSError as error:
+        raise given.wrong(f"a file of certificates in PEM; {path}: {error.strerror or error}") from None
+    return path
 
 
 def _secret(direct: _Given, from_file: _Given) -> Secret | None:

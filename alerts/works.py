@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from pathlib import Path
 from random import Random
 from typing import Any, Final
 
@@ -32,6 +33,7 @@ class Connections:
     out_username: str
     out_password: str = field(repr=False)
     client_id: str
+    ca_file: Path | None = None
 
 
 class Works:
@@ -51,9 +53,11 @@ class Works:
         self.inbox = Inbox()
         self.source = MqttSource(
             connections.url, connections.username, connections.password, connections.client_id, READINGS_TOPICS,
-            self.inbox,
+            self.inbox, ca_file=connections.ca_file,
         )  # fmt: skip
-        self.publisher = MqttPublisher(connections.url, connections.out_username, connections.out_password)
+        self.publisher = MqttPublisher(
+            connections.url, connections.out_username, connections.out_password, ca_file=connections.ca_file
+        )
         self.spine = Spine(self.inbox.drain, self.source, stores, texts, clock, self._turned)
         self.delivery = Delivery(
             Outbox(stores.ledger.store), channels(self.publisher), self._compose, now_ms=clock.now_ms, random=random
@@ -82,7 +86,13 @@ class Works:
             **self.spine.counters,
             "canhbao_shed_total": came["shed"],
             "canhbao_lost_total": came["lost"],
+            "canhbao_repeated_total": came["repeated"],
+            "canhbao_retained_again_total": came["retained_again"],
             "canhbao_reconnects_total": came["reconnects"],
+            "canhbao_sessions_lost_total": came["sessions_lost"],
+            "canhbao_stale_acks_total": came["stale_acks"],
+            "canhbao_topics_refused": len(self.source.refused_topics),
+            "canhbao_inbox_messages": len(self.inbox),
             'canhbao_errors_total{loop="mqtt"}': came["failed"],
             'canhbao_errors_total{loop="delivery"}': self.delivery.failures,
             **{f'canhbao_messages_sent_total{{channel="{channel}"}}': count

@@ -26,6 +26,7 @@ from firmware_sim.storm import HOUR_MS, MINUTE_MS, NOON_MS
 from firmware_sim.tidy import read, tidy_city
 from firmware_sim.window import ON_WIRE_MAX
 from ingest.city import DEFAULT_CITY_FILE, ConfigError, parse_city
+from ingest.mqtt import tls_context
 
 DEFAULT_URL: Final = "mqtt://127.0.0.1:1883"
 STORM_MS: Final = 12 * HOUR_MS
@@ -49,7 +50,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"firmware_sim: {error}", file=sys.stderr)
         return 2
     except BrokerError as error:
-        print(f"firmware_sim: {options.url or DEFAULT_URL}: {error}", file=sys.stderr)
+        doubt = "; is its certificate signed by those of --ca-file?" if options.ca_file and not error.refused else ""
+        print(f"firmware_sim: {options.url or DEFAULT_URL}: {error}{doubt}", file=sys.stderr)
         return 2 if error.refused else 1
     except (OSError, SpoolError, sqlite3.Error) as error:
         print(f"firmware_sim: {error}", file=sys.stderr)
@@ -68,7 +70,10 @@ def _options(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--csv", nargs="+", type=Path, metavar="FILE", help="the same as: csv FILE…")
     parser.add_argument("--url", help=f"the broker, mqtt:// or mqtts:// (default {DEFAULT_URL})")
     parser.add_argument("--username", default="", help="default: each gateway's id, where there is a password")
-    parser.add_argument("--password-file", type=Path, metavar="FILE", help="holds the password, the same for all")
+    parser.add_argument("--password-file", type=Path, metavar="FILE",
+                        help="holds the password of all; or a folder: one a gateway, named by its id")  # fmt: skip
+    parser.add_argument("--ca-file", type=Path, metavar="FILE",
+                        help="PEM: who signed the broker's certificate (default: whom the system trusts)")  # fmt: skip
     parser.add_argument("--city-out", type=Path, metavar="FILE", help="where to write the matching city file")
     parser.add_argument("--spool", type=Path, metavar="DIR", help="keeps the spool there (default: none is kept)")
     parser.add_argument("--for", dest="for_s", type=_positive, default=math.inf, metavar="SECONDS",
@@ -187,18 +192,30 @@ def _play(
 
 def _broker(options: argparse.Namespace) -> Broker:
     url = options.url or DEFAULT_URL
-    password = None
-    if options.password_file is not None:
-        try:
-            password = options.password_file.read_text(encoding="utf-8").strip()
-        except (OSError, UnicodeDecodeError) as error:
-            raise ConfigError("--password-file", str(error), "a file with a password") from None
+    password = None if options.password_file is None else _passwords(options.password_file)
     if options.username and password is None:
         raise ConfigError("--username", options.username, "--password-file beside it")
+    if options.ca_file is not None and not url.startswith("mqtts://"):  # nobody should believe that it is TLS
+        raise ConfigError("--ca-file", url, "--url mqtts://host:port beside it")
     try:
-        return Broker.at(url, options.username, password)
+        if options.ca_file is not None:
+            tls_context(options.ca_file)
+    except OSError as error:
+        raise ConfigError("--ca-file", f"{options.ca_file}: {error}", "a file of certificates in PEM") from None
+    try:
+        return Broker.at(url, options.username, password, options.ca_file)
     except ValueError as error:
         raise ConfigError("--url", url, str(error)) from None
+
+
+def _passwords(path: Path) -> str | dict[str, str]:
+    """One for all, or of a folder each gateway's own."""
+    try:
+        if path.is_dir():
+            return {file.name: file.read_text(encoding="utf-8").strip() for file in path.iterdir()}
+        return path.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError("--password-file", str(error), "a file with a password, or a folder of them") from None
 
 
 if __name__ == "__main__":

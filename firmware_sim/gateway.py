@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import logging
 import queue
-import ssl
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -20,6 +20,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 from firmware_sim.payload import EMPTY, numbered
 from firmware_sim.spool import Spool
 from firmware_sim.window import ON_WIRE_MAX, Window
+from ingest.mqtt import tls_context
 
 _log: Final = logging.getLogger(__name__)
 RECEIPTS_MAX: Final = 1_000  # unread ones of a gateway; beyond it they are dropped: the collector answers again
@@ -29,22 +30,35 @@ _REFUSED: Final = ("Bad user name or password", "Not authorized", "Client identi
 
 @dataclass(frozen=True, slots=True)
 class Broker:
-    """Where to connect. `username` "": each gateway's own id, once there is a password; otherwise anonymous."""
+    """Where to connect. `username` "": each gateway's own id, once there is a password; otherwise anonymous.
+
+    `password`: one for all, or each gateway's own. `ca_file` None: whom this machine believes.
+    """
 
     host: str = "127.0.0.1"
     port: int = 1883
     tls: bool = False
     username: str = ""
-    password: str | None = field(default=None, repr=False)
+    password: str | Mapping[str, str] | None = field(default=None, repr=False)
+    ca_file: Path | None = None
 
     @classmethod
-    def at(cls, url: str, username: str = "", password: str | None = None) -> Broker:
+    def at(
+        cls,
+        url: str,
+        username: str = "",
+        password: str | Mapping[str, str] | None = None,
+        ca_file: Path | None = None,
+    ) -> Broker:
         """From mqtt://host:1883 or mqtts://host:8883. Raises ValueError."""
         parts = urlsplit(url)
         if parts.scheme not in ("mqtt", "mqtts") or not parts.hostname or parts.path.strip("/") or "@" in parts.netloc:
             raise ValueError("expected mqtt://host:port or mqtts://host:port")
         tls = parts.scheme == "mqtts"
-        return cls(parts.hostname, parts.port or (8883 if tls else 1883), tls, username, password)
+        return cls(parts.hostname, parts.port or (8883 if tls else 1883), tls, username, password, ca_file)
+
+    def password_of(self, gateway: str) -> str | None:
+        return self.password.get(gateway) if isinstance(self.password, Mapping) else self.password
 
 
 class Link:
@@ -60,9 +74,9 @@ class Link:
         self._broker, self._news = broker, news
         self._client = mqtt.Client(CallbackAPIVersion.VERSION2, client_id=gateway, protocol=mqtt.MQTTv311)
         if broker.username or broker.password is not None:
-            self._client.username_pw_set(broker.username or gateway, broker.password)
+            self._client.username_pw_set(broker.username or gateway, broker.password_of(gateway))
         if broker.tls:
-            self._client.tls_set_context(ssl.create_default_context())
+            self._client.tls_set_context(tls_context(broker.ca_file))
         self._client.will_set(f"{self._topic}status", "offline", qos=1, retain=True)
         self._client.max_inflight_messages_set(ON_WIRE_MAX)
         # paho keeps what the broker has not acknowledged; beyond this it takes no more, and the window sends again.

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import socket
+import ssl
 import threading
+from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from time import monotonic
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -28,6 +32,8 @@ _KEEPALIVE_S: Final = 30
 _RECONNECT_S: Final = (1, 16)  # between tries, doubling, for as long as it takes
 # Publishes without PUBACK. Full (a broker that takes and never answers): the next one is refused to its caller.
 _UNCONFIRMED_MOST: Final = 4000
+_LOSSES: Final = (5, 60.0)  # so many connections lost within so many seconds are told: no network does that by itself
+_RETAINED_MOST: Final = 1_000  # topics with a retained message that are remembered; beyond, the oldest counts as new
 _PACKET_MOST: Final = 65_536  # what brokers are set to; a larger packet would cost the connection, again and again
 
 
@@ -52,6 +58,22 @@ class Broker:
         raise MqttError(f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}: expected mqtt://host:port or mqtts://…")
 
 
+class _TlsSocket(ssl.SSLSocket):
+    def do_handshake(self, block: bool = False) -> None:  # noqa: FBT001, FBT002  # ssl's
+        try:
+            super().do_handshake(block)
+        except OSError:
+            self.close()  # paho forgets it as it is
+            raise
+
+
+def tls_context(ca_file: Path | None) -> ssl.SSLContext:
+    """Believes whom `ca_file` names, None: whom this machine believes. Raises OSError where it cannot be read."""
+    context = ssl.create_default_context(cafile=ca_file)
+    context.sslsocket_class = _TlsSocket
+    return context
+
+
 class _Client(paho.Client):
     """paho, whose thread ends for ever and silently with whatever its loop raises: here it connects anew instead."""
 
@@ -74,7 +96,9 @@ class _Client(paho.Client):
 class _Connection:
     """A connection that comes back by itself, with the state that callbacks (in paho's thread) and callers share."""
 
-    def __init__(self, url: str, username: str, password: str, client_id: str, *, clean_session: bool) -> None:
+    def __init__(
+        self, url: str, username: str, password: str, client_id: str, *, clean_session: bool, ca_file: Path | None
+    ) -> None:
         self.broker = Broker.of(url)
         self._where = f"{self.broker.host}:{self.broker.port}"
         self._username = username
@@ -82,6 +106,7 @@ class _Connection:
         self._connected = self._stopping = False
         self._refusal = ""
         self._connects = 0
+        self._session_present = False  # at the last connect
         self._client = client = _Client(
             CallbackAPIVersion.VERSION2,
             client_id,
@@ -92,7 +117,7 @@ class _Connection:
         if username:
             client.username_pw_set(username, password)
         if self.broker.tls:
-            client.tls_set()
+            client.tls_set_context(tls_context(ca_file))
         client.connect_timeout = _START_S
         client.reconnect_delay_set(*_RECONNECT_S)
         client.max_queued_messages_set(_UNCONFIRMED_MOST)
@@ -109,6 +134,8 @@ class _Connection:
         self._stopping, self._refusal = False, ""
         try:
             self._client.connect(self.broker.host, self.broker.port, _KEEPALIVE_S)
+        except ssl.SSLError as error:
+            raise MqttError(f"MQTT broker at {self._where}: no TLS with it: {error}") from error
         except (OSError, ValueError) as error:
             raise MqttError(f"no MQTT broker at {self._where}: {error}") from error
         self._client.loop_start()
@@ -131,6 +158,9 @@ class _Connection:
     def _opened(self) -> None:
         """A connection begins (in paho's thread, `_state` held)."""
 
+    def _lost(self) -> None:
+        """A connection has ended that we did not end (in paho's thread, `_state` held); `_ended` follows."""
+
     def _ended(self) -> None:
         """A connection has ended, or a new one is about to be tried (in paho's thread, `_state` held)."""
 
@@ -139,7 +169,7 @@ class _Connection:
             self._connected = False
             self._ended()
 
-    def _on_connect(self, _c: paho.Client, _u: Any, _f: paho.ConnectFlags, reason: ReasonCode, _p: Any) -> None:
+    def _on_connect(self, _c: paho.Client, _u: Any, flags: paho.ConnectFlags, reason: ReasonCode, _p: Any) -> None:
         with self._state:
             self._refusal = str(reason) if reason.is_failure else ""
             if self._refusal:
@@ -147,6 +177,7 @@ class _Connection:
             else:
                 self._connected = True
                 self._connects += 1
+                self._session_present = flags.session_present
                 self._opened()
             self._state.notify_all()
 
@@ -154,6 +185,7 @@ class _Connection:
         with self._state:
             if self._connected and not self._stopping:
                 log.warning("mqtt: connection to %s lost (%s), connecting anew", self._where, reason)
+                self._lost()
             self._connected = False
             self._ended()
 
@@ -161,30 +193,50 @@ class _Connection:
 class MqttSource(_Connection):
     """The collector's ear: a persistent session at QoS 1 whose messages are acknowledged only by `acknowledge`.
 
-    `refused_topics`: those that the broker does not let us subscribe.
+    `refused_topics`: those that the broker does not let us subscribe. Of each retained message the first copy is
+    handed on, not one a connection.
     """
 
     def __init__(
-        self, url: str, username: str, password: str, client_id: str, topics: Sequence[str], inbox: Inbox
-    ) -> None:
-        """Raises MqttError for a wrong `url`. `topics` are filters; `client_id` must be the same at every start."""
-        super().__init__(url, username, password, client_id, clean_session=False)
+        self, url: str, username: str, password: str, client_id: str, topics: Sequence[str], inbox: Inbox, *,
+        ca_file: Path | None = None,
+    ) -> None:  # fmt: skip
+        """Raises MqttError for a wrong `url`. `topics` are filters; `client_id` must be the same at every start.
+
+        `ca_file`: whom to believe the broker's certificate, in the place of those that this machine believes.
+        """
+        super().__init__(url, username, password, client_id, clean_session=False, ca_file=ca_file)
         self.refused_topics: tuple[str, ...] = ()
         self._topics, self._inbox = tuple(topics), inbox
         self._epoch = 0
         self._subscribed = self._shedding = False
-        self._received = self._acked = self._stale_acks = self._shed = self._lost = self._failed = 0
+        self._under_way: set[int] = set()  # mids of this connection that are taken and not acknowledged
+        self._retained: dict[str, bytes] = {}  # topic -> digest of the retained message that was taken
+        self._losses: deque[float] = deque(maxlen=_LOSSES[0])  # when connections were lost, on the clock of `monotonic`
+        self._received = self._acked = self._stale_acks = self._shed = self._dropped = self._failed = 0
+        self._repeated = self._retained_again = self._sessions_lost = 0
         self._client.on_message = self._on_message
         self._client.on_subscribe = self._on_subscribe
         inbox.on_room = self._bring_again
 
     @property
     def counters(self) -> dict[str, int]:
-        """Since the start. `shed` come again; `lost` (QoS 0 into a full inbox) and `failed` do not."""
+        """Since the start. `shed` come again; `lost` (QoS 0 into a full inbox) and `failed` do not.
+
+        `repeated`: sent again while the first copy was under way. `sessions_lost`: times that the broker had forgotten
+        us, and with us what it had acknowledged to devices without a spool.
+        """
         return {
             "received": self._received, "acked": self._acked, "stale_acks": self._stale_acks, "shed": self._shed,
-            "lost": self._lost, "failed": self._failed, "reconnects": max(0, self._connects - 1),
+            "lost": self._dropped, "failed": self._failed, "reconnects": max(0, self._connects - 1),
+            "repeated": self._repeated, "retained_again": self._retained_again, "sessions_lost": self._sessions_lost,
         }  # fmt: skip
+
+    @property
+    def unsteady(self) -> bool:
+        """Whether the connection is cut all the time, as where another client uses our client id."""
+        most, within_s = _LOSSES
+        return len(self._losses) == most and monotonic() - self._losses[0] < within_s
 
     def acknowledge(self, messages: Iterable[Message]) -> None:
         """The broker may forget these. Only what came over the present connection is acknowledged.
@@ -198,6 +250,7 @@ class MqttSource(_Connection):
                     continue
                 if message.epoch == self._epoch and self._client.ack(message.mid, message.qos) == _OK:
                     self._acked += 1
+                    self._under_way.discard(message.mid)
                 else:
                     self._stale_acks += 1
 
@@ -209,12 +262,24 @@ class MqttSource(_Connection):
         return self._subscribed
 
     def _opened(self) -> None:
+        if self._connects > 1 and not self._session_present:
+            self._sessions_lost += 1
+            log.error("mqtt: %s has lost our session; what devices without a spool sent since is gone", self._where)
         # Also where the broker kept the session: the topics may have changed since.
         self._client.subscribe([(topic, 1) for topic in self._topics])
+
+    def _lost(self) -> None:
+        if self._shedding:
+            return  # it was us, see _bring_again
+        steady = not self.unsteady
+        self._losses.append(monotonic())
+        if steady and self.unsteady:
+            log.error("mqtt: %d connections lost within %g s; does another client use our client id?", *_LOSSES)
 
     def _ended(self) -> None:
         self._epoch += 1
         self._subscribed = self._shedding = False
+        self._under_way.clear()
 
     def _on_subscribe(self, _c: paho.Client, _u: Any, _mid: int, reasons: list[ReasonCode], _p: Any) -> None:
         with self._state:
@@ -241,15 +306,36 @@ class MqttSource(_Connection):
         """
         self._received += 1
         came = Message(message.topic, bytes(message.payload), message.retain, message.qos, message.mid, self._epoch)
-        if not (self._shedding and came.qos) and self._inbox.put(came):
+        if message.dup and came.mid in self._under_way:
+            # nats-server does not wait for a slow collector: each copy would make it slower still. The acknowledgement
+            # of the first one is for all of them.
+            self._repeated += 1
+            return
+        if came.retained and self._retained.get(came.topic) == _digest(came.payload):
+            self._retained_again += 1  # no news, and it stays with the broker whatever we answer
+            self._client.ack(came.mid, came.qos)
+            return
+        if not (self._shedding and came.qos) and self._put(came):
             return
         if came.qos == 0:
-            self._lost += 1
+            self._dropped += 1
             return
         self._shed += 1
         if not self._shedding:
             log.warning("mqtt: the inbox is full (%d messages), the broker has to send again", len(self._inbox))
             self._shedding = True
+
+    def _put(self, came: Message) -> bool:
+        if came.qos:
+            self._under_way.add(came.mid)  # before: once it is in the inbox it may be acknowledged any time
+        if not self._inbox.put(came):
+            self._under_way.discard(came.mid)
+            return False
+        if came.retained:
+            self._retained[came.topic] = _digest(came.payload)
+            if len(self._retained) > _RETAINED_MOST:
+                del self._retained[next(iter(self._retained))]
+        return True
 
     def _bring_again(self) -> None:
         """There is room: if messages were shed, reconnect, yet not before the acknowledgements are on their way."""
@@ -258,12 +344,18 @@ class MqttSource(_Connection):
                 self._client.cut()
 
 
+def _digest(payload: bytes) -> bytes:
+    return hashlib.blake2b(payload, digest_size=16).digest()
+
+
 class MqttPublisher(_Connection):
     """The city's voice: a connection and user of its own, so that no warning can stop the listening."""
 
-    def __init__(self, url: str, username: str, password: str, client_id: str = "") -> None:
+    def __init__(
+        self, url: str, username: str, password: str, client_id: str = "", *, ca_file: Path | None = None
+    ) -> None:
         """`client_id` defaults to the user's name, as brokers that tie the two want it. Raises MqttError."""
-        super().__init__(url, username, password, client_id or username, clean_session=True)
+        super().__init__(url, username, password, client_id or username, clean_session=True, ca_file=ca_file)
         self.on_session: Callable[[], object] | None = None  # called, in paho's thread, once a lost connection is back
 
     def _opened(self) -> None:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import signal
 import socket
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, Self
 
 from paho.mqtt import client as paho
 from paho.mqtt.enums import CallbackAPIVersion
 
-from ingest.broker.nats import NatsBroker, _answers
+from ingest.broker.knock import lets_in
+from ingest.broker.mosquitto import MosquittoFolder
+from ingest.broker.mosquitto_conf import Listener
+from ingest.broker.nats import NatsBroker
 
 WAIT_S = 10.0
 
@@ -50,6 +54,83 @@ class Mosquitto:
     stop = kill
 
 
+class CityMosquitto:
+    """As a city runs it: the generated configuration with persistence, passwords and rights, on loopback.
+
+    Users: collector, collector-backfill, collector-out, collector-listener and `gateways`; `mend` may change the
+    generated mosquitto.conf before the broker is started. `tls_port`: there as well, once tls/ has a certificate.
+    """
+
+    username = "collector"
+
+    def __init__(
+        self, program: str, folder: Path, port: int, gateways: Iterable[str] = (), mend: Callable[[str], str] = str,
+        tls_port: int = 0,
+    ) -> None:  # fmt: skip
+        folder.mkdir(parents=True, exist_ok=True)  # ours, and so the broker stays who we are
+        self.folder, self.port, self.url = MosquittoFolder(folder), port, f"mqtt://127.0.0.1:{port}"
+        self._passwords: dict[str, str] = {}
+        self._program = program
+        self._process: subprocess.Popen[bytes] | None = None
+        secured = [Listener("127.0.0.1", tls_port, tls=True)] if tls_port else []
+        with self.folder.changing(Listener("127.0.0.1", port), *secured):
+            for gateway in gateways:
+                self._passwords[gateway] = self.folder.set_password(gateway)
+        conf = folder / "mosquitto.conf"
+        conf.write_text(mend(conf.read_text()))
+
+    @property
+    def password(self) -> str:
+        return self.password_of("collector")
+
+    def password_of(self, user: str) -> str:
+        kept = self.folder.password_file(user)
+        return kept.read_text() if kept.exists() else self._passwords[user]
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """For `service(folder, **broker.settings)`."""
+        return {
+            "CANHBAO_MQTT__URL": self.url,
+            "CANHBAO_MQTT__PASSWORD_FILE": str(self.folder.password_file("collector")),
+            "CANHBAO_MQTT__BACKFILL_PASSWORD_FILE": str(self.folder.password_file("collector-backfill")),
+            "CANHBAO_MQTT__OUT_PASSWORD_FILE": str(self.folder.password_file("collector-out")),
+        }
+
+    @property
+    def log(self) -> str:
+        """All that it said since the first start."""
+        file = self.folder.folder / "log"
+        return file.read_text(errors="replace") if file.exists() else ""
+
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
+    def start(self) -> None:
+        with (self.folder.folder / "log").open("ab") as log:
+            command = [self._program, "-c", "mosquitto.conf"]
+            self._process = subprocess.Popen(command, cwd=self.folder.folder, stdout=log, stderr=log)
+        process = self._process
+        until(lambda: _port_open(self.port) or process.poll() is not None, "mosquitto does not start")
+        assert process.poll() is None, self.log
+
+    def kill(self) -> None:
+        self._end(signal.SIGKILL)
+
+    def terminate(self) -> None:
+        """A clean end: everything is saved."""
+        self._end(signal.SIGTERM)
+
+    stop = terminate
+
+    def _end(self, number: signal.Signals) -> None:
+        if self._process is not None:
+            self._process.send_signal(number)
+            self._process.wait(60)
+
+
 class Nats:
     """The bundled broker behind the same face."""
 
@@ -59,7 +140,7 @@ class Nats:
         self.username, self.password = self._broker.collector.username, self._broker.collector.password
 
     def start(self) -> None:
-        until(lambda: _answers(self._broker.address, self._broker.collector))
+        until(lambda: lets_in(self._broker.address, self.username, self.password))
 
     def kill(self) -> None:
         assert self._broker._process is not None
@@ -110,6 +191,7 @@ class Client:
     def close(self) -> None:
         self.client.disconnect()
         self.client.loop_stop()
+        self.client._reset_sockets()  # paho closes them when it is forgotten, which may be after they are
 
     def __enter__(self) -> Self:
         return self

@@ -187,6 +187,80 @@ def test_a_full_inbox_counts_what_it_loses_at_qos_0(broker: Peer, connect: Calla
     }  # fmt: skip
 
 
+def test_what_is_under_way_is_not_taken_again(nats: Nats, connect: Callable[..., MqttSource]) -> None:
+    inbox = Inbox()
+    source = connect(nats, inbox)
+    with Client(nats.port) as gateway:
+        gateway.publish(READINGS, *NUMBERS)
+    messages = drain(inbox, 40)
+    until(lambda: source.counters["repeated"] >= 80, "the broker does not send again")
+    assert len(inbox) == 0
+    source.acknowledge(messages)
+    with Client(nats.port) as gateway:
+        gateway.publish(READINGS, *NUMBERS)  # the numbers that brokers give are free again
+    assert payloads(drain(inbox, 40)) == NUMBERS
+    assert source.counters["stale_acks"] == 0
+
+
+def test_a_copy_that_found_no_room_is_not_under_way(nats: Nats, connect: Callable[..., MqttSource]) -> None:
+    inbox = Inbox(most=2)
+    source = connect(nats, inbox)
+    source._bring_again = inbox.on_room = lambda: None  # it does not connect anew, so the broker's copies have to do
+    with Client(nats.port) as gateway:
+        gateway.publish(READINGS, b"a", b"b", b"c")
+    until(lambda: source.counters["shed"])
+    source.acknowledge(drain(inbox, 2))
+    source._shedding = False
+    assert payloads(drain(inbox, 1)) == [b"c"]
+
+
+def test_a_retained_message_is_taken_once_however_often_it_comes(
+    broker: Peer, connect: Callable[..., MqttSource]
+) -> None:
+    inbox = Inbox()
+    with Client(broker.port) as gateway:
+        gateway.publish(READINGS, b"poison", retain=True)
+        source = connect(broker, inbox)
+        source.acknowledge(drain(inbox, 1))
+        for _ in range(2):
+            before = source.counters["retained_again"]
+            source._client.cut()
+            until(lambda before=before: source.counters["retained_again"] > before)
+        assert len(inbox) == 0
+        gateway.publish(READINGS, b"other poison", retain=True)
+        drain(inbox, 1)
+        source._client.cut()
+        until(lambda: any(m.retained and m.payload == b"other poison" for m in inbox.drain(0.1)))
+
+
+def test_a_connection_that_is_lost_all_the_time_is_told_once(
+    broker: Peer, connect: Callable[..., MqttSource], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(mqtt, "_LOSSES", (3, 60.0))
+    source = connect(broker, Inbox())
+    for n in range(1, 5):
+        assert source.unsteady == (n > 3)
+        source._client.cut()
+        until(lambda n=n: source.counters["reconnects"] == n)
+    assert caplog.text.count("does another client use our client id?") == 1
+    assert source.counters["sessions_lost"] == 0
+    later = mqtt.monotonic() + 61
+    monkeypatch.setattr(mqtt, "monotonic", lambda: later)
+    assert not source.unsteady
+
+
+@pytest.mark.server("mosquitto")
+def test_a_broker_that_forgot_us_is_told(
+    mosquitto: Mosquitto, connect: Callable[..., MqttSource], caplog: pytest.LogCaptureFixture
+) -> None:
+    source = connect(mosquitto, Inbox())
+    assert source.counters["sessions_lost"] == 0
+    mosquitto.kill()
+    mosquitto.start()
+    until(lambda: source.counters["sessions_lost"] == 1)
+    assert "has lost our session" in caplog.text
+
+
 def test_pings_go_on_while_the_inbox_is_full(
     broker: Peer, connect: Callable[..., MqttSource], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from random import Random
@@ -46,6 +46,7 @@ JUDGED = {
                                      ("temperature", 'statistic = "count"\nwindow = "1m"', "10, 19")],
 }  # fmt: skip
 LEVELS = ("advisory", "warning", "danger")
+RUN = (sys.executable, "-m", "alerts", "run")
 
 
 def rules_for(name: str) -> str:
@@ -58,19 +59,17 @@ def rules_for(name: str) -> str:
 
 
 @contextmanager
-def service(folder: Path, **settings: str) -> Iterator[tuple[str, str]]:
+def service(folder: Path, *, command: Sequence[str] = RUN, **settings: str) -> Iterator[tuple[str, str]]:
     """A running `canhbao run` in `folder`; its page and its broker. Ends with SIGTERM and exit code 0."""
     environ = {**os.environ, "CANHBAO_HTTP__LISTEN": "127.0.0.1:0", "CANHBAO_MQTT__URL": "embedded:0",
                "CANHBAO_CITY__FILE": str(folder / "city.toml"), "CANHBAO_RULES__FILE": str(folder / "rules.toml"),
                "CANHBAO_DATA__PATH": str(folder / "data"), **settings}  # fmt: skip
-    with (folder / "log").open("w") as log:
-        command = [sys.executable, "-m", "alerts", "run"]
-        with subprocess.Popen(command, env=environ, stdout=log, stderr=log) as process:
-            try:
-                yield _addresses(folder / "log", process)
-            finally:
-                process.send_signal(signal.SIGTERM)
-                code = process.wait(30)
+    with (folder / "log").open("w") as log, subprocess.Popen(command, env=environ, stdout=log, stderr=log) as process:
+        try:
+            yield _addresses(folder / "log", process)
+        finally:
+            process.send_signal(signal.SIGTERM)
+            code = process.wait(30)
     assert code == 0, (folder / "log").read_text()[-2000:]
 
 

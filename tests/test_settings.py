@@ -123,6 +123,10 @@ def test_the_bundled_broker_may_be_given_a_port(url: str, port: int) -> None:
         ('[city]\nfile = "nowhere.toml"\n', "city.file", "there is none"),
         ('[history]\nurl = "influx+http://db:8086?org=a"\n', "history.url", "bucket"),
         ('[mqtt]\npassword_file = "nowhere"\n', "mqtt.password_file", "can be read"),
+        ('[mqtt]\nurl = "mqtts://x"\nca_file = "nowhere.pem"\n', "mqtt.ca_file", "nowhere.pem: No such file"),
+        ('[mqtt]\nurl = "mqtts://x"\nca_file = "canhbao.toml"\n', "mqtt.ca_file", "certificates in PEM"),
+        ('[mqtt]\nurl = "mqtt://x"\nca_file = "canhbao.toml"\n', "mqtt.ca_file", "no mqtts://"),
+        ('[mqtt]\nca_file = "canhbao.toml"\n', "mqtt.ca_file", "no mqtts://"),
         ('[mqtt]\npassword = "x"\n', "mqtt.password", "CANHBAO_MQTT__PASSWORD"),
         ("[http\n", "line", "TOML"),
     ],
@@ -169,6 +173,12 @@ def test_a_secret_comes_from_the_environment_or_from_a_file_of_its_own(write: Wr
     assert from_file == Secret("from file")
     assert from_environment == Secret("from environment")
     assert load(None, {"CANHBAO_HISTORY__TOKEN": "t"}).history_token == Secret("t")
+
+
+def test_secrets_that_are_not_made_yet_are_left_alone_when_nobody_wants_them(write: Write) -> None:
+    path = write('[mqtt]\npassword_file = "nowhere"\n')
+
+    assert load(path, {"CANHBAO_HISTORY__TOKEN": "t"}, with_secrets=False).mqtt.password is None
 
 
 def test_no_secret_shows_in_a_setting_that_is_printed() -> None:

@@ -44,11 +44,27 @@ FAMILIES: Final = {
         Family(
             "canhbao_late_total", "counter", "Readings too old for every window of their sensor; stored, not judged."
         ),
+        Family("canhbao_inbox_messages", "gauge", "Messages that have come and wait for their turn."),
         Family(
-            "canhbao_shed_total", "counter", "Times that a full inbox dropped the connection to be sent the rest again."
+            "canhbao_shed_total", "counter", "Messages that a full inbox had no room for; the broker sends them again."
         ),
         Family("canhbao_lost_total", "counter", "Messages of quality of service 0 that a full inbox had no room for."),
+        Family("canhbao_repeated_total", "counter", "Messages that the broker sent again while they were under way."),
+        Family("canhbao_retained_again_total", "counter", "Copies of retained messages that are dead letters already."),
         Family("canhbao_reconnects_total", "counter", "Connections to the broker after the first."),
+        Family(
+            "canhbao_sessions_lost_total", "counter", "Times that the broker had forgotten us and what it kept for us."
+        ),
+        Family(
+            "canhbao_stale_acks_total",
+            "counter",
+            "Acknowledgements that came after their connection and were not sent.",
+        ),
+        Family("canhbao_topics_refused", "gauge", "Topics that the broker does not let the collector subscribe."),
+        Family(
+            "canhbao_broker_restarts_total", "counter", "Times that the bundled broker ended and was started again."
+        ),
+        Family("canhbao_broker_errors_total", "counter", "Errors that the bundled broker logged; they are in our log."),
         Family("canhbao_receipts_total", "counter", "Receipts sent to gateways."),
         Family("canhbao_transitions_total", "counter", "Changes of level of a sensor under a rule."),
         Family("canhbao_notices_total", "counter", "Versions of incidents."),

@@ -22,6 +22,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from ingest.broker.knock import lets_in
 from ingest.data_folder import kept_random, write_private
 
 log = logging.getLogger(__name__)
@@ -32,6 +33,10 @@ _READY_S: Final = 10.0
 _STOP_S: Final = 5.0  # a clean end takes a tenth of a second; what is not gone then is killed
 _BACKOFF_S: Final = (0.2, 0.5, 1.0, 2.0, 5.0)  # between restarts; the last one repeats, without end: no broker, no news
 _STEADY_S: Final = 60.0  # alive for so long, a broker starts the backoff anew
+_ROOM_BYTES: Final = 1024 * 1024  # what the disk must take before a start: on a full one it may lose its streams
+_ROOM_S: Final = 1.0  # between two tries whether there is room again; without end, since nothing else mends it
+# After one failed write it stores nothing more, whatever room there is, until it is started anew.
+_DISK_FAULT: Final = re.compile(r"no space left on device|critical write error|JetStream out of", re.IGNORECASE)
 
 # The kernel kills the broker when the thread that started it ends, so that it never outlives us, however we end. A
 # launcher sets that, since code between fork and exec of a process with threads may hang.
@@ -67,16 +72,18 @@ class Credentials:
 class NatsBroker:
     """A running broker at `address` until `stop`. If it dies it is started again, on the same port and the same state.
 
-    `restarts` counts how often that was.
+    `restarts` counts how often that was, `errors` what it complained of. `fault`: why it stores nothing, "" while it
+    does; it is started again as soon as the disk has room.
     """
 
     def __init__(self, folder: Path, port: int) -> None:
         self.address = (HOST, port)
         self.url = f"mqtt://{HOST}:{port}"
-        self.restarts = 0
+        self.restarts = self.errors = 0
+        self.fault = ""
         self.collector = Credentials("collector", kept_random(folder / "collector.password"))
         self.collector_out = Credentials("collector-out", kept_random(folder / "collector-out.password"))
-        self._configuration = folder / "nats.conf"
+        self._folder, self._configuration = folder, folder / "nats.conf"
         self._configure(folder)
         self._program = _program()
         self._process: subprocess.Popen[str] | None = None
@@ -98,10 +105,10 @@ class NatsBroker:
             raise BrokerError(f"{folder}: {error.strerror}") from error
         broker._keeper.start()
         deadline = time.monotonic() + _READY_S
-        while not _answers(broker.address, broker.collector):
-            if broker.restarts or time.monotonic() > deadline:
+        while not lets_in(broker.address, broker.collector.username, broker.collector.password):
+            if broker.fault or broker.restarts or time.monotonic() > deadline:
                 broker.stop()
-                raise BrokerError(f"nats-server is not ready: {broker._last_line}")
+                raise BrokerError(f"nats-server is not ready: {broker.fault or broker._last_line}")
             time.sleep(0.02)
         log.info("broker: nats-server listens on %s", broker.url)
         return broker
@@ -110,12 +117,7 @@ class NatsBroker:
         """End it cleanly, by force after some seconds."""
         self._stopping.set()
         if (process := self._process) is not None:
-            process.terminate()
-            try:
-                process.wait(_STOP_S)
-            except subprocess.TimeoutExpired:
-                log.warning("broker: nats-server does not end, killed")
-                process.kill()
+            _end(process)
         self._keeper.join()
 
     def _configure(self, folder: Path) -> None:
@@ -157,7 +159,7 @@ class NatsBroker:
 
     def _keep(self) -> None:
         failures = 0
-        while not self._stopping.is_set():
+        while self._has_room():
             started = time.monotonic()
             try:
                 self._run_once()
@@ -172,6 +174,28 @@ class NatsBroker:
             self.restarts += 1
             self._stopping.wait(wait_s)
 
+    def _has_room(self) -> bool:
+        """Waits until the disk takes something. False: we are to stop."""
+        while not self._stopping.is_set():
+            try:
+                _try_disk(self._folder)
+            except OSError as error:
+                self._say_fault(f"{self._folder}: {error.strerror}")
+                self._stopping.wait(_ROOM_S)
+            else:
+                return True
+        return False
+
+    def _say_fault(self, fault: str) -> None:
+        if not self.fault:
+            log.error("broker: nothing is stored until the disk takes it: %s", fault)
+            self.fault = fault
+
+    def _mend(self, process: subprocess.Popen[str]) -> None:
+        """A thread of its own, as the keeper listens to the process."""
+        if self._has_room():
+            _end(process)
+
     def _run_once(self) -> None:
         """From its start to its end; what it says goes to our log."""
         command = [sys.executable, "-I", "-S", "-c", _LAUNCHER, str(os.getpid()), self._program]
@@ -180,15 +204,42 @@ class NatsBroker:
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace",
             process_group=0,  # Ctrl-C on the terminal is ours to answer
         )  # fmt: skip
+        self.fault = ""
         if self._stopping.is_set():  # stop() may just have looked for a process and found none
             self._process.terminate()
         assert self._process.stdout is not None
         with self._process.stdout as lines:
             for line in lines:
                 self._last_line = _STAMP.sub("", line).strip()
-                level = logging.WARNING if "[ERR]" in line or "[FTL]" in line else logging.DEBUG
-                log.log(level, "nats-server: %s", self._last_line)
+                wrong = "[ERR]" in line or "[FTL]" in line
+                self.errors += wrong
+                log.log(logging.WARNING if wrong else logging.DEBUG, "nats-server: %s", self._last_line)
+                if not self.fault and _DISK_FAULT.search(line):
+                    self._say_fault(self._last_line)
+                    threading.Thread(target=self._mend, args=(self._process,), name="broker-mend", daemon=True).start()
         self._process.wait()
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    """Cleanly, by force after some seconds."""
+    process.terminate()
+    try:
+        process.wait(_STOP_S)
+    except subprocess.TimeoutExpired:
+        log.warning("broker: nats-server does not end, killed")
+        process.kill()
+
+
+def _try_disk(folder: Path) -> None:
+    """Raises OSError where there is no room."""
+    trial = folder / "room"
+    try:
+        with trial.open("wb") as file:
+            file.write(bytes(_ROOM_BYTES))
+            file.flush()
+            os.fsync(file.fileno())
+    finally:
+        trial.unlink(missing_ok=True)
 
 
 def _program() -> str:
@@ -207,17 +258,3 @@ def _free(port: int) -> int:
             raise BrokerError(f"port {port} of {HOST} cannot be used for the broker: {error.strerror}") from error
         free: int = probe.getsockname()[1]
         return free
-
-
-def _answers(address: tuple[str, int], credentials: Credentials) -> bool:
-    """Does it accept an MQTT client? Asked in its own words, as a port may be open long before."""
-    fields = ("ready", credentials.username, credentials.password)
-    body = b"\x00\x04MQTT\x04\xc2\x00\x0a" + b"".join(len(f).to_bytes(2) + f.encode() for f in fields)
-    try:
-        with socket.create_connection(address, timeout=1.0) as client:
-            client.sendall(b"\x10" + len(body).to_bytes(1) + body)
-            accepted = client.recv(4) == b"\x20\x02\x00\x00"
-            client.sendall(b"\xe0\x00")
-    except OSError:
-        return False
-    return accepted
