@@ -1,0 +1,58 @@
+"""`canhbao run` with one thing altered, for stories that need a service that is slow or wrong: altered.py NAME…"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from alerts.__main__ import main
+from alerts.folds import Folds
+from alerts.spine import Spine
+from ingest import mqtt
+from ingest.entries import Entry
+from ingest.inbox import Message
+from ingest.journal import Journal
+
+PAUSE_S = 0.03
+SLOW_S = 0.1  # a message
+
+
+def slow() -> None:
+    real = Spine._take
+
+    def take(spine: Spine, messages: Sequence[Message], now: int) -> None:
+        time.sleep(SLOW_S * len(messages))
+        real(spine, messages, now)
+
+    Spine._take = take
+
+
+def short_keepalive() -> None:
+    mqtt._KEEPALIVE_S = 2
+
+
+def answers_first() -> None:
+    """Receipt and acknowledgement before the commit: what must never be."""
+    real = Journal.append
+
+    def enter(spine: Spine, entry: Entry, messages: Sequence[Message] = ()) -> None:
+        spine._answer(spine._folds.answer(entry, spine._now_ms(), heard=True))
+        spine._link.acknowledge(messages)
+        time.sleep(PAUSE_S)
+        position = real(spine._journal, entry)
+        spine._arrival = max(spine._arrival, entry.arrival)
+        before = spine._folds.engine.alive
+        spine._decide(position, entry, Folds.judge(spine._folds, position, entry), before)
+
+    Spine._enter = enter
+
+
+ALTERATIONS: dict[str, Callable[[], Any]] = {f.__name__: f for f in (slow, short_keepalive, answers_first)}
+
+
+if __name__ == "__main__":
+    for name in sys.argv[1:]:
+        ALTERATIONS[name]()
+    sys.exit(main(["run"]))
