@@ -134,6 +134,7 @@ class _Play:
         stage.service.signal(signal.SIGTERM)
         deadline = time.monotonic() + END_S
         while not stage.look():
+            stage.service.go_on()  # a life's planned stop may come this late
             if time.monotonic() > deadline:
                 self.outcome.violations.append(f"the service does not end within {END_S:g} s")
                 stage.service.signal(signal.SIGKILL)
@@ -193,3 +194,5 @@ class _Play:
                 self.outcome.violations.append(f"{what} within {within_s:g} s")
                 return
             self._look(tuple)
+            if self.stage.service.stopped_at is not None:
+                self.stage.service.go_on()
