@@ -160,8 +160,12 @@ class Stage:
             acknowledged=self._acknowledged(),
             received=received(self.folder / "received.jsonl"),
             heard=tuple(self.ear.heard),
-            retained=retained(self.side),
+            retained=retained(self.side, self._open_incidents()),
         )  # fmt: skip
+
+    def _open_incidents(self) -> int:
+        with closing(sqlite3.connect(self.folder / "data" / "ledger.sqlite")) as db:
+            return int(db.execute("SELECT count(*) FROM incident WHERE closed_at IS NULL").fetchone()[0])
 
     def _acknowledged(self) -> list[Any]:
         answers = lines(self.folder / f"site-{PROCESSES}" / "pubacked.jsonl")
