@@ -56,7 +56,7 @@ def test_no_promise_is_broken_in_any_world(tally: Tally) -> None:
 
 
 def full_at(seed: int) -> list[str]:
-    """The disk is full from its n-th write on, for a while: if it refuses one, somebody says so; and nothing is wrong."""
+    """The disk is full from its n-th write on, for a while. If it refuses one, somebody says so; all else holds."""
 
     def only_that(world: World) -> None:
         world.kill_chance = world.io_error_chance = 0.0
