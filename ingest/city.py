@@ -11,6 +11,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final, TypeVar
 from zoneinfo import ZoneInfo
@@ -222,9 +223,14 @@ def duration_ms(text: str, key: str) -> int:
 def parse_city(text: str, file: str = "city.toml") -> City:
     """The registry that `text` describes. Raises ConfigError for the first thing that is wrong."""
     try:
-        return _resolve(parse_toml(text, _Document))
+        return _parsed(text)
     except ConfigError as error:
         raise ConfigError(error.key, error.found, error.expected, file) from None
+
+
+@lru_cache(maxsize=2)  # a start reads the same text three times: for the spine, for the plan, and out of the journal
+def _parsed(text: str) -> City:
+    return _resolve(parse_toml(text, _Document))
 
 
 def _resolve(doc: _Document) -> City:

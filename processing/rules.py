@@ -8,6 +8,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -196,9 +197,14 @@ class _Document(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 def parse_rules(text: str, file: str = "rules.toml") -> Rules:
     """The rules that `text` describes. Raises ConfigError for the first thing that is wrong."""
     try:
-        return _resolve(parse_toml(text, _Document))
+        return _parsed(text)
     except ConfigError as error:
         raise ConfigError(error.key, error.found, error.expected, file) from None
+
+
+@lru_cache(maxsize=2)  # as in ingest.city
+def _parsed(text: str) -> Rules:
+    return _resolve(parse_toml(text, _Document))
 
 
 def _resolve(doc: _Document) -> Rules:

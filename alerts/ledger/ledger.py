@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from sqlalchemy import func, insert, or_, select, tuple_, update
+from sqlalchemy import bindparam, func, insert, or_, select, tuple_, update
 from sqlalchemy.dialects.sqlite import insert as upsert  # PostgreSQL's has the same name and the same form
 
 from alerts.incidents.incident import Incident, Notice
@@ -28,6 +28,14 @@ from ingest.disk import LOCAL, Disk
 from ingest.entries import Position
 from processing.transitions import HealthEvent, LateBreach, Transition
 
+_POSITION: Final = select(schema.progress.c.position)  # these are made once, as in alerts.ledger.outbox
+_MOVED: Final = (
+    update(schema.progress)
+    .where(schema.progress.c.position < bindparam("to"))
+    .values(position=bindparam("to"), arrival=bindparam("at"))
+)
+_ROWS: Final = [insert(table) for table in (schema.transition, schema.health, schema.late_breach, schema.notice)]
+_SNAPSHOT: Final = insert(schema.snapshot)
 _DIGITS_MOST: Final = 15  # of a time in ms, some 30,000 years
 _NEW_INCIDENTS: Final = upsert(schema.incident)
 _INCIDENTS: Final = _NEW_INCIDENTS.on_conflict_do_update(
@@ -68,29 +76,27 @@ class Ledger:
         `incidents`: every row that changed, also those that made no version. `snapshot`: the name of the engine's
         snapshot taken at this position. Raises LedgerError unless `position` is after the one that stands.
         """
-        progress = schema.progress
         with self.store.writing() as db:
-            moved = update(progress).where(progress.c.position < position).values(position=position, arrival=arrival)
-            if db.execute(moved).rowcount != 1:
+            if db.execute(_MOVED, {"to": position, "at": arrival}).rowcount != 1:
                 raise LedgerError(f"{self.store.path}: position {position} is not after the one it has")
             rows = (
-                (schema.transition, [transition_row(t, position) for t in transitions]),
-                (schema.health, [health_row(event, position) for event in health]),
-                (schema.late_breach, [late_breach_row(late, position) for late in late_breaches]),
-                (schema.notice, [notice_row(notice) for notice in notices]),
+                [transition_row(t, position) for t in transitions],
+                [health_row(event, position) for event in health],
+                [late_breach_row(late, position) for late in late_breaches],
+                [notice_row(notice) for notice in notices],
             )
-            for table, values in rows:
+            for into, values in zip(_ROWS, rows, strict=True):
                 if values:
-                    db.execute(insert(table), values)
+                    db.execute(into, values)
             if incidents:
                 db.execute(_INCIDENTS, [incident_row(incident) for incident in incidents])
             if snapshot is not None:
-                db.execute(insert(schema.snapshot), {"position": position, "name": snapshot})
+                db.execute(_SNAPSHOT, {"position": position, "name": snapshot})
 
     def position(self) -> Position:
         """Up to where the journal has been decided; ORIGIN at first."""
         with self.store.reading() as db:
-            return Position(db.execute(select(schema.progress.c.position)).scalar_one())
+            return Position(db.execute(_POSITION).scalar_one())
 
     def snapshots(self, limit: int = 10) -> list[tuple[str, Position]]:
         """Names and positions, newest first."""

@@ -17,6 +17,42 @@ from alerts.ledger.rows import notice_of
 from alerts.ledger.store import Store
 
 _KEY: Final = ["incident", "version", "channel", "recipient"]
+_CHANGES: Final = ("status", "attempts", "next_try_at", "sent_at", "error")  # what an answer changes of a message
+
+# Made once: to make a statement anew costs more than to run it, and every channel asks each second.
+_MESSAGE, _NOTICE = schema.message, schema.notice
+_CURSOR: Final = select(schema.fan_out)
+_OLDEST: Final = select(_NOTICE).where(_NOTICE.c.seq >= bindparam("first")).order_by(_NOTICE.c.seq).limit(1)
+_NEW_CONTENT: Final = insert(schema.content).on_conflict_do_nothing(index_elements=["seq"])
+_NEW: Final = insert(_MESSAGE).on_conflict_do_nothing(index_elements=_KEY)
+_INSERTED: Final = insert(_MESSAGE)
+_NEW_OR_AGAIN: Final = _INSERTED.on_conflict_do_update(
+    index_elements=_KEY,
+    set_={name: _INSERTED.excluded[name] for name in ("status", "next_try_at")} | {"renewed": _MESSAGE.c.renewed + 1},
+)
+_MOVED: Final = update(schema.fan_out).values({name: bindparam(name) for name in ("seq", "channel", "recipient")})
+_NEWEST_NOTICES: Final = (
+    select(_NOTICE)
+    .where(_NOTICE.c.seq.in_(select(func.max(_NOTICE.c.seq)).group_by(_NOTICE.c.area, _NOTICE.c.hazard)))
+    .order_by(_NOTICE.c.seq)
+)
+_DUE: Final = (
+    select(_MESSAGE, schema.content.c.body)
+    .join(schema.content, schema.content.c.seq == _MESSAGE.c.seq)
+    .where(_MESSAGE.c.channel == bindparam("of"), _MESSAGE.c.next_try_at <= bindparam("now"))
+    .order_by(_MESSAGE.c.next_try_at, _MESSAGE.c.id)
+    .limit(bindparam("most"))
+)
+_NEWEST: Final = (
+    select(_MESSAGE.c.recipient, func.max(_MESSAGE.c.seq).label("newest"))
+    .where(_MESSAGE.c.channel == bindparam("of"), _MESSAGE.c.recipient.in_(bindparam("recipients", expanding=True)))
+    .group_by(_MESSAGE.c.recipient)
+)
+_MARKED: Final = (
+    update(_MESSAGE)
+    .where(_MESSAGE.c.id == bindparam("key"), _MESSAGE.c.renewed == bindparam("seen"))
+    .values({name: bindparam(f"new_{name}") for name in _CHANGES})
+)
 
 
 class Status(StrEnum):
@@ -87,9 +123,9 @@ class Outbox:
     def pending(self) -> Pending | None:
         """The oldest notice that still lacks messages; None: all have theirs."""
         with self._store.reading() as db:
-            cursor = db.execute(select(schema.fan_out)).one()
-            oldest = schema.notice.c.seq >= cursor.seq if cursor.channel else schema.notice.c.seq > cursor.seq
-            row = db.execute(select(schema.notice).where(oldest).order_by(schema.notice.c.seq).limit(1)).one_or_none()
+            cursor = db.execute(_CURSOR).one()
+            first = cursor.seq if cursor.channel else cursor.seq + 1
+            row = db.execute(_OLDEST, {"first": first}).one_or_none()
         if row is None:
             return None
         return Pending(*notice_of(row), Address(cursor.channel, cursor.recipient) if cursor.channel else None)
@@ -107,69 +143,46 @@ class Outbox:
             _write_content(db, pending.seq, body)
             if addresses:
                 rows = [_row(pending, address, now) for address in addresses]
-                db.execute(insert(schema.message).on_conflict_do_nothing(index_elements=_KEY), rows)
-            db.execute(update(schema.fan_out), cursor)
+                db.execute(_NEW, rows)
+            db.execute(_MOVED, cursor)
 
     def queue_again(self, again: Sequence[tuple[Pending, Address, dict[str, Any]]], now: int) -> None:
         """The messages of these keys are due once more, whatever became of them."""
-        due = {"status": Status.QUEUED.value, "next_try_at": now, "renewed": schema.message.c.renewed + 1}
         with self._store.writing() as db:
             for pending, address, body in again:
-                row = _row(pending, address, now)
                 _write_content(db, pending.seq, body)
-                db.execute(insert(schema.message).values(row).on_conflict_do_update(index_elements=_KEY, set_=due))
+                db.execute(_NEW_OR_AGAIN, _row(pending, address, now))
 
     def newest_notices(self) -> list[Pending]:
         """The newest notice of every hazard and area that ever had one, in their order."""
-        table = schema.notice
-        newest = select(func.max(table.c.seq)).group_by(table.c.area, table.c.hazard)
         with self._store.reading() as db:
-            rows = db.execute(select(table).where(table.c.seq.in_(newest)).order_by(table.c.seq))
-            return [Pending(*notice_of(row)) for row in rows]
+            return [Pending(*notice_of(row)) for row in db.execute(_NEWEST_NOTICES)]
 
     def due(self, channel: str, now: int, limit: int) -> list[Message]:
         """At most `limit` messages of the channel to send now, those that have waited longest first."""
-        table = schema.message
-        query = (
-            select(table, schema.content.c.body)
-            .join(schema.content, schema.content.c.seq == table.c.seq)
-            .where(table.c.channel == channel, table.c.next_try_at <= now)
-            .order_by(table.c.next_try_at, table.c.id)
-            .limit(limit)
-        )
         with self._store.reading() as db:
-            return [_message(row._asdict()) for row in db.execute(query)]
+            rows = db.execute(_DUE, {"of": channel, "now": now, "most": limit})
+            return [_message(row._asdict()) for row in rows]
 
     def newest(self, channel: str, recipients: Collection[str]) -> dict[str, int]:
         """The number of the newest notice that each recipient has a message of, sent or not."""
-        table = schema.message
-        query = (
-            select(table.c.recipient, func.max(table.c.seq).label("newest"))
-            .where(table.c.channel == channel, table.c.recipient.in_(recipients))
-            .group_by(table.c.recipient)
-        )
+        if not recipients:
+            return {}
         with self._store.reading() as db:
-            return {row.recipient: row.newest for row in db.execute(query)}
+            rows = db.execute(_NEWEST, {"of": channel, "recipients": list(recipients)})
+            return {row.recipient: row.newest for row in rows}
 
     def mark(self, messages: Sequence[Message]) -> None:
         """Writes down what became of them; one that was made due again meanwhile stays due."""
         if not messages:
             return
-        table = schema.message
-        columns = ("status", "attempts", "next_try_at", "sent_at", "error")
-        change = (
-            update(table)
-            .where(table.c.id == bindparam("key"), table.c.renewed == bindparam("seen"))
-            .values({c: bindparam(f"new_{c}") for c in columns})
-        )
-        rows = [{"key": m.id, "seen": m.renewed, **{f"new_{c}": getattr(m, c) for c in columns}} for m in messages]
+        rows = [{"key": m.id, "seen": m.renewed, **{f"new_{c}": getattr(m, c) for c in _CHANGES}} for m in messages]
         with self._store.writing() as db:
-            db.execute(change, rows)
+            db.execute(_MARKED, rows)
 
 
 def _write_content(db: Connection, seq: int, body: dict[str, Any]) -> None:
-    row = {"seq": seq, "body": msgspec.json.encode(body).decode()}
-    db.execute(insert(schema.content).values(row).on_conflict_do_nothing(index_elements=["seq"]))
+    db.execute(_NEW_CONTENT, {"seq": seq, "body": msgspec.json.encode(body).decode()})
 
 
 def _row(pending: Pending, address: Address, now: int) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from queue import Queue
 from random import Random
 from types import SimpleNamespace
@@ -21,6 +22,7 @@ from paho.mqtt.client import topic_matches_sub
 _GOOD: Final = SimpleNamespace(is_failure=False)
 _LOST: Final = "the connection is lost"
 _NO_CONNECTION: Final = 4  # paho's number for it
+_matches: Final = lru_cache(1024)(topic_matches_sub)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +62,7 @@ class Broker:
         self.accepted.append(packet)
         if retain:
             self.retained[topic] = payload
-        found = [s for s in self.sessions.values() if any(topic_matches_sub(sub, topic) for sub in s.topics)]
+        found = [s for s in self.sessions.values() if any(_matches(sub, topic) for sub in s.topics)]
         for session in found:
             session.queue.append(packet)
         for name in [name for name, client in self.clients.items() if isinstance(client, GatewayLink)]:

@@ -18,6 +18,8 @@ from random import Random
 from typing import Final, TypeAlias
 
 SECTOR: Final = 512
+_SLOTS: Final = 8  # of locks on the shared memory of SQLite's log
+ROOMY: Final = 1 << 40
 
 Act: TypeAlias = Callable[[str], None]  # called before every access, with its name; may raise a Fault or Dead
 
@@ -48,7 +50,7 @@ class File:
     pending: int = 0
     exclusive: int = 0
     shared_memory: list[object] = field(default_factory=list)
-    memory_locks: dict[int, dict[int, bool]] = field(default_factory=dict)  # slot -> open file -> exclusive
+    memory_locks: list[dict[int, bool]] = field(default_factory=lambda: [{} for _ in range(_SLOTS)])  # file: exclusive
 
     def write(self, offset: int, content: bytes) -> None:
         _put(self.data, offset, content)
@@ -91,7 +93,7 @@ class SimulatedDisk:
 
     def __init__(self, act: Act, r: Random, connect: Callable[[SimulatedDisk, Path, str], sqlite3.Connection]) -> None:
         self.act, self.random, self._connect = act, r, connect
-        self.room = 1 << 40
+        self.room = ROOMY
         self.files: dict[str, File] = {}
         self.folders: set[str] = {"/"}
         self._names: dict[str, File] = {}  # that a power cut leaves for sure
@@ -104,7 +106,9 @@ class SimulatedDisk:
         self.folders.add(str(folder))
 
     def names(self, folder: Path) -> list[str]:
-        return sorted(Path(name).name for name in self.files if str(Path(name).parent) == str(folder))
+        within = f"{folder}/"
+        found = (name.removeprefix(within) for name in self.files if name.startswith(within))
+        return sorted(name for name in found if "/" not in name)
 
     def read(self, file: Path) -> bytes:
         with _as_os_error(file):
@@ -158,8 +162,8 @@ class SimulatedDisk:
         """Raises Fault where there is no room; then a part of it may have been written."""
         self.writes += 1
         self.act("write")
-        over = self.used + offset + len(content) - len(file.data) - self.room
-        if over > 0 and offset + len(content) > len(file.data):
+        more = offset + len(content) - len(file.data)
+        if more > 0 and self.room < ROOMY and (over := self.used + more - self.room) > 0:
             self.refusals += 1
             file.write(offset, content[: max(0, len(content) - over)])
             raise Fault(errno.ENOSPC)
@@ -198,7 +202,8 @@ class SimulatedDisk:
             file.readers.clear()
             file.reserved = file.pending = file.exclusive = 0
             file.shared_memory.clear()
-            file.memory_locks.clear()
+            for slot in file.memory_locks:
+                slot.clear()
 
     def _move(self, name: str, new: str) -> None:
         file = self.files.pop(name, None)

@@ -11,6 +11,7 @@ import logging
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
+from functools import cache
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -21,13 +22,14 @@ from simulated.broker import Broker, Client
 from simulated.disk import SimulatedDisk
 from simulated.offers import CITY, RULES
 from simulated.providers import Lines, Receiver
-from sqlalchemy import Engine, create_engine
+from sqlalchemy import Connection, Engine, QueuePool, create_engine, create_mock_engine
+from sqlalchemy.dialects import sqlite
 
 from alerts import spine
 from alerts.delivery.channels import Mqtt
 from alerts.delivery.channels import mqtt as mqtt_channel
 from alerts.folds import RecoveryError
-from alerts.ledger import store
+from alerts.ledger import schema, store
 from alerts.ledger.ledger import Ledger
 from alerts.ledger.store import LedgerError
 from alerts.snapshots import Snapshots
@@ -53,15 +55,17 @@ class Process:
     def __init__(self, disk: SimulatedDisk, broker: Broker, clock: Clock, receiver: Receiver, r: Random) -> None:
         self.disk, self.broker, self.clock, self.receiver, self.random = disk, broker, clock, receiver, r
         self.alive = self.dying = False
+        self.spared = self._stillborn = False  # of two starts in a row nothing hits one, or little else would happen
         self.works: Works | None = None
         self.clients: list[Client] = []
         self.inbox_most = r.choice([20, 8_000])
         self.snapshot_entries = r.choice([2, 5, 20])
         self.power_chance = r.choice([0.0, 0.3, 1.0])  # that a kill is a power cut
-        self.kills = self.power_cuts = self.refusals = 0
+        self.kills = self.power_cuts = 0
         self.said: list[str] = []  # errors in its log, and what it said when it did not start
         self._connections: list[Any] = []
         self._seen: tuple[object, ...] = ()
+        self._unfinished = False  # delivery was not idle the last time
 
     def kill(self) -> None:
         """At the moment of the call; it has to be noticed, see `Killed` and disk.Dead."""
@@ -70,10 +74,12 @@ class Process:
     @contextmanager
     def edges(self, moment: Callable[[str], None]) -> Iterator[None]:
         """Where the service touches the world, it touches this one. `moment` is told of its steps outwards."""
+        _tables()  # while they still can be made
         paho = {"broker": self.broker, "moment": staticmethod(moment), "alive": self.clients}
         with (
             mock.patch.object(mqtt, "_Client", type("Paho", (Client,), paho)),
             mock.patch.object(store, "create_engine", _Engines()),
+            mock.patch.object(schema.metadata, "create_all", _make_tables),
             mock.patch.object(mqtt_channel, "ThreadPoolExecutor", _Here),
             mock.patch.object(spine, "SNAPSHOT_ENTRIES", self.snapshot_entries),
             _errors_into(self.said),
@@ -89,6 +95,7 @@ class Process:
     def start(self) -> None:
         """It comes up, or says why it does not."""
         self.alive = True
+        self.spared, self._stillborn = self._stillborn, True
         with self._may_end():
             stores = Stores(Journal.open(JOURNAL, disk=self.disk), Ledger.open(LEDGER, self.disk),
                             Snapshots(SNAPSHOTS, self.disk))  # fmt: skip
@@ -99,7 +106,8 @@ class Process:
             )  # fmt: skip
             works.inbox.most = self.inbox_most
             works.start(ExitStack())
-            self.works = works
+            self.works, self._stillborn = works, False
+        self.spared = False
 
     def turn(self) -> None:
         if self.works is not None:
@@ -108,15 +116,14 @@ class Process:
                 self.works.spine.turn()
 
     def deliver(self, *, sure: bool = False) -> None:
-        """`sure`: also where it seems to have nothing to do."""
+        """One turn; `sure`: also where it seems to have nothing to do."""
         if self.works is None or not (self._has_news(self.works) or sure):
             return
+        self._unfinished = True
         with self._may_end():
             try:
-                while _LOOP.run_until_complete(self.works.delivery.turn()) and not self.dying:
-                    pass
+                self._unfinished = bool(_LOOP.run_until_complete(self.works.delivery.turn()))
             except LedgerError as error:  # its loop says so and goes on
-                self.refusals += 1
                 self.said.append(str(error))
 
     def end(self) -> None:
@@ -165,9 +172,9 @@ class Process:
 
     def _has_news(self, works: Works) -> bool:
         """Whether delivery has work; now and then it looks in vain, as it does every second."""
-        seen = (works, works.spine.counters["canhbao_notices_total"], self.refusals)
+        seen = (works, works.spine.counters["canhbao_notices_total"])
         self._seen, before = seen, self._seen
-        return seen != before or self.receiver.unanswered or self.random.random() < 0.1
+        return seen != before or self._unfinished or self.receiver.unanswered or self.random.random() < 0.1
 
 
 class _Here(ThreadPoolExecutor):
@@ -202,16 +209,45 @@ def _errors_into(said: list[str]) -> Iterator[None]:
 
 
 class _Engines:
+    """Every life's engines, with one dialect and one store of compiled statements."""
+
     first: Engine | None = None
 
-    def __call__(self, *arguments: Any, **named: Any) -> Engine:
-        made = create_engine(*arguments, **named)
+    def __call__(self, url: str, *, creator: Callable[[], Any], poolclass: type[QueuePool], **pool: Any) -> Engine:
         if self.first is None:
-            _Engines.first = made
-        else:
-            made.dialect, made._compiled_cache = self.first.dialect, self.first._compiled_cache
+            _Engines.first = create_engine(url, creator=creator, poolclass=poolclass, **pool)
+            return self.first
+        size = {name.removeprefix("pool_"): value for name, value in pool.items() if name != "pool_size"}
+        made = Engine(poolclass(creator, pool["pool_size"], **size), self.first.dialect, self.first.url)
+        made._compiled_cache = self.first._compiled_cache
         return made
 
 
-_LOOP = asyncio.new_event_loop()
-_LOOP.set_default_executor(_Here(1))
+def _make_tables(db: Connection, **_: object) -> None:
+    for statement in _tables():
+        db.exec_driver_sql(statement)
+
+
+@cache
+def _tables() -> list[str]:
+    made: list[str] = []
+    dialect = sqlite.dialect()
+    schema.metadata.create_all(
+        create_mock_engine("sqlite://", lambda ddl, *_, **__: made.append(str(ddl.compile(dialect=dialect)))),
+        checkfirst=False,
+    )
+    return made
+
+
+class _Loop(asyncio.SelectorEventLoop):
+    def run_in_executor(self, _executor: object, work: Callable[..., Any], *arguments: Any) -> asyncio.Future[Any]:  # type: ignore[override]
+        """Done when it is given back: whoever awaits it goes on at once."""
+        done = self.create_future()
+        try:
+            done.set_result(work(*arguments))
+        except (Killed, Exception) as error:  # noqa: BLE001  # whoever waits for it gets it
+            done.set_exception(error)
+        return done
+
+
+_LOOP = _Loop()

@@ -47,7 +47,7 @@ class Lines:
 
     name = "console"
     carries_state = False
-    at_once = 1
+    at_once = 16
 
     def recipients(self, notice: Notice) -> Sequence[str]:
         return ("operators",) if notice.told else ()

@@ -31,12 +31,12 @@ _int, _i64, _ptr = c.c_int, c.c_int64, c.c_void_p
 
 
 class _Open(c.Structure):
-    """sqlite3_file, and which of ours it is."""
+    """sqlite3_file; its address says which of ours it is."""
 
-    _fields_ = (("methods", _ptr), ("key", _i64))
+    _fields_ = (("methods", _ptr),)
 
 
-_F = c.POINTER(_Open)
+_F = _ptr  # sqlite3_file*
 _IO: Final = {  # of struct sqlite3_io_methods, version 2, in its order
     "xClose": (_F,), "xRead": (_F, _ptr, _int, _i64), "xWrite": (_F, _ptr, _int, _i64), "xTruncate": (_F, _i64),
     "xSync": (_F, _int), "xFileSize": (_F, c.POINTER(_i64)), "xLock": (_F, _int), "xUnlock": (_F, _int),
@@ -50,6 +50,7 @@ _VFS: Final = {  # of struct sqlite3_vfs, version 1, from xOpen on
     "xDlOpen": (), "xDlError": (), "xDlSym": (), "xDlClose": (), "xRandomness": (_ptr, _int, _ptr),
     "xSleep": (_ptr, _int), "xCurrentTime": (_ptr, c.POINTER(c.c_double)), "xGetLastError": (_ptr, _int, _ptr),
 }  # fmt: skip
+_MAY_FAIL: Final = ("xOpen", "xRead", "xWrite", "xTruncate", "xSync", "xDelete")  # what asks the disk
 _TYPES: Final = {name: c.CFUNCTYPE(_int, *kinds) for name, kinds in (_IO | _VFS).items()}
 
 
@@ -100,8 +101,11 @@ class _Functions:
     def __init__(self) -> None:
         self.disk: SimulatedDisk | None = None
         self._open: dict[int, tuple[SimulatedDisk, str, File, int]] = {}  # open file -> where, what, flags
-        self._next = 0
-        own = {name: _TYPES[name](self._guarded(name)) for name in _TYPES if hasattr(self, name)}
+        own = {
+            name: _TYPES[name](self._guarded(name) if name in _MAY_FAIL else getattr(self, name))
+            for name in _TYPES
+            if hasattr(self, name)
+        }
         missing = {name: _TYPES[name]() for name in _TYPES if name not in own}
         made = own | missing
         self.methods = _Methods(2, *(made[name] for name in _IO))
@@ -113,7 +117,7 @@ class _Functions:
 
         def call(*arguments: Any) -> int:
             try:
-                return int(method(*arguments) or _OK)
+                return method(*arguments) or _OK
             except Fault as fault:
                 return _FULL if fault.number == errno.ENOSPC else code
             except Dead:
@@ -123,62 +127,65 @@ class _Functions:
 
     # -- files -----------------------------------------------------------------------------------------------------
 
-    def xOpen(self, _vfs: Any, name: bytes | None, file: Any, flags: int, out: Any) -> int:  # noqa: N802  # SQLite's name
+    def xOpen(self, _vfs: Any, name: bytes | None, file: int, flags: int, out: Any) -> int:  # noqa: N802  # SQLite's name
         assert self.disk is not None
         disk, path = self.disk, (name or b"").decode()
-        file.contents.methods = None
+        _Open.from_address(file).methods = None
         found = disk.files.get(path)
         if found is None:
             if path and not flags & _CREATE:
                 return _CANTOPEN
             disk.act("create")
             found = disk.named(path, File()) if path else File()
-        self._next += 1
-        self._open[self._next] = (disk, path, found, flags)
-        file.contents.key = self._next
-        file.contents.methods = c.addressof(self.methods)
+        self._open[file] = (disk, path, found, flags)
+        _Open.from_address(file).methods = c.addressof(self.methods)
         if out:
             out[0] = flags
         return _OK
 
-    def xClose(self, file: Any) -> None:  # noqa: N802
+    def xClose(self, file: int) -> int:  # noqa: N802
         self.xUnlock(file, 0)
-        disk, path, _, flags = self._open.pop(file.contents.key)
+        disk, path, _, flags = self._open.pop(file)
         if flags & _DELETE_ON_CLOSE:
             disk.remove(path)
+        return _OK
 
-    def xRead(self, file: Any, into: int, count: int, offset: int) -> int:  # noqa: N802
-        disk, _, found, _ = self._open[file.contents.key]
+    def xRead(self, file: int, into: int, count: int, offset: int) -> int:  # noqa: N802
+        disk, _, found, _ = self._open[file]
         disk.act("read")
         got = bytes(found.data[offset : offset + count])
+        if len(got) == count:
+            c.memmove(into, got, count)
+            return _OK
         c.memmove(into, got + bytes(count - len(got)), count)
-        return _OK if len(got) == count else _SHORT_READ
+        return _SHORT_READ
 
-    def xWrite(self, file: Any, content: int, count: int, offset: int) -> None:  # noqa: N802
-        disk, _, found, _ = self._open[file.contents.key]
+    def xWrite(self, file: int, content: int, count: int, offset: int) -> None:  # noqa: N802
+        disk, _, found, _ = self._open[file]
         disk.put(found, offset, c.string_at(content, count))
 
-    def xTruncate(self, file: Any, size: int) -> None:  # noqa: N802
-        disk, _, found, _ = self._open[file.contents.key]
+    def xTruncate(self, file: int, size: int) -> None:  # noqa: N802
+        disk, _, found, _ = self._open[file]
         disk.act("write")
         found.cut(size)
 
-    def xSync(self, file: Any, _flags: int) -> None:  # noqa: N802
-        disk, _, found, flags = self._open[file.contents.key]
+    def xSync(self, file: int, _flags: int) -> None:  # noqa: N802
+        disk, _, found, flags = self._open[file]
         disk.sync(found)
         if flags & _CREATE and flags & (_MAIN_JOURNAL | _WAL):
             disk.sync_names()  # as the real one does for logs that it has made
 
-    def xFileSize(self, file: Any, out: Any) -> None:  # noqa: N802
-        out[0] = len(self._open[file.contents.key][2].data)
+    def xFileSize(self, file: int, out: Any) -> int:  # noqa: N802
+        out[0] = len(self._open[file][2].data)
+        return _OK
 
-    def xSectorSize(self, _file: Any) -> int:  # noqa: N802
+    def xSectorSize(self, _file: int) -> int:  # noqa: N802
         return 4096
 
-    def xDeviceCharacteristics(self, _file: Any) -> int:  # noqa: N802
+    def xDeviceCharacteristics(self, _file: int) -> int:  # noqa: N802
         return _POWERSAFE_OVERWRITE
 
-    def xFileControl(self, _file: Any, _what: int, _argument: Any) -> int:  # noqa: N802
+    def xFileControl(self, _file: int, _what: int, _argument: Any) -> int:  # noqa: N802
         return _NOTFOUND
 
     def xDelete(self, _vfs: Any, name: bytes, sync: int) -> int:  # noqa: N802
@@ -191,85 +198,88 @@ class _Functions:
             self.disk.sync_names()
         return _OK
 
-    def xAccess(self, _vfs: Any, name: bytes, _how: int, out: Any) -> None:  # noqa: N802
+    def xAccess(self, _vfs: Any, name: bytes, _how: int, out: Any) -> int:  # noqa: N802
         assert self.disk is not None
         found = self.disk.files.get(name.decode())
         out[0] = int(found is not None)
+        return _OK
 
-    def xFullPathname(self, _vfs: Any, name: bytes, size: int, out: int) -> None:  # noqa: N802
+    def xFullPathname(self, _vfs: Any, name: bytes, size: int, out: int) -> int:  # noqa: N802
         c.memmove(out, name + b"\0", min(size, len(name) + 1))
+        return _OK
 
     # -- locks -----------------------------------------------------------------------------------------------------
 
-    def xLock(self, file: Any, level: int) -> int:  # noqa: N802
-        key = file.contents.key
-        found = self._open[key][2]
+    def xLock(self, file: int, level: int) -> int:  # noqa: N802
+        found = self._open[file][2]
         if level == _SHARED:
             if found.pending or found.exclusive:
                 return _BUSY
-            found.readers.add(key)
+            found.readers.add(file)
         elif level == _RESERVED:
-            if found.reserved not in (0, key):
+            if found.reserved not in (0, file):
                 return _BUSY
-            found.reserved = key
+            found.reserved = file
         else:
-            if found.reserved not in (0, key) or found.pending not in (0, key):
+            if found.reserved not in (0, file) or found.pending not in (0, file):
                 return _BUSY
-            found.pending = key
-            if found.readers - {key}:
+            found.pending = file
+            if found.readers - {file}:
                 return _BUSY
-            found.exclusive = key
+            found.exclusive = file
         return _OK
 
-    def xUnlock(self, file: Any, level: int) -> None:  # noqa: N802
-        key = file.contents.key
-        found = self._open[key][2]
+    def xUnlock(self, file: int, level: int) -> int:  # noqa: N802
+        found = self._open[file][2]
         found.reserved, found.pending, found.exclusive = (
-            0 if held == key else held for held in (found.reserved, found.pending, found.exclusive)
+            0 if held == file else held for held in (found.reserved, found.pending, found.exclusive)
         )
         if level == 0:
-            found.readers.discard(key)
+            found.readers.discard(file)
+        return _OK
 
-    def xCheckReservedLock(self, file: Any, out: Any) -> None:  # noqa: N802
-        found = self._open[file.contents.key][2]
+    def xCheckReservedLock(self, file: int, out: Any) -> int:  # noqa: N802
+        found = self._open[file][2]
         out[0] = int(bool(found.reserved or found.exclusive))
+        return _OK
 
     # -- the shared index of the write-ahead log -------------------------------------------------------------------
 
-    def xShmMap(self, file: Any, region: int, size: int, extend: int, out: Any) -> None:  # noqa: N802
-        memory = self._open[file.contents.key][2].shared_memory
+    def xShmMap(self, file: int, region: int, size: int, extend: int, out: Any) -> int:  # noqa: N802
+        memory = self._open[file][2].shared_memory
         if region >= len(memory) and not extend:
             out[0] = None
-            return
+            return _OK
         while region >= len(memory):
             memory.append(c.create_string_buffer(size))
         out[0] = c.addressof(memory[region])
-
-    def xShmLock(self, file: Any, first: int, count: int, flags: int) -> int:  # noqa: N802
-        key = file.contents.key
-        locks = self._open[key][2].memory_locks
-        slots = [locks.setdefault(slot, {}) for slot in range(first, first + count)]
-        if flags & _SHM_UNLOCK:
-            for slot in slots:
-                slot.pop(key, None)
-            return _OK
-        exclusive = bool(flags & _SHM_EXCLUSIVE)
-        if any(held or exclusive for slot in slots for other, held in slot.items() if other != key):
-            return _BUSY
-        for slot in slots:
-            slot[key] = exclusive
         return _OK
 
-    def xShmBarrier(self, _file: Any) -> None:  # noqa: N802
-        return None
+    def xShmLock(self, file: int, first: int, count: int, flags: int) -> int:  # noqa: N802
+        slots = self._open[file][2].memory_locks[first : first + count]
+        if flags & _SHM_UNLOCK:
+            for slot in slots:
+                slot.pop(file, None)
+            return _OK
+        exclusive = bool(flags & _SHM_EXCLUSIVE)
+        for slot in slots:
+            for other, held in slot.items():
+                if (held or exclusive) and other != file:
+                    return _BUSY
+        for slot in slots:
+            slot[file] = exclusive
+        return _OK
 
-    def xShmUnmap(self, file: Any, delete: int) -> None:  # noqa: N802
-        key = file.contents.key
-        found = self._open[key][2]
-        for slot in found.memory_locks.values():
-            slot.pop(key, None)
+    def xShmBarrier(self, _file: int) -> int:  # noqa: N802
+        return _OK
+
+    def xShmUnmap(self, file: int, delete: int) -> int:  # noqa: N802
+        found = self._open[file][2]
+        for slot in found.memory_locks:
+            slot.pop(file, None)
         if delete:
             found.shared_memory.clear()
+        return _OK
 
     # -- the system ------------------------------------------------------------------------------------------------
 
@@ -281,8 +291,9 @@ class _Functions:
     def xSleep(self, _vfs: Any, microseconds: int) -> int:  # noqa: N802
         return microseconds
 
-    def xCurrentTime(self, _vfs: Any, out: Any) -> None:  # noqa: N802
+    def xCurrentTime(self, _vfs: Any, out: Any) -> int:  # noqa: N802
         out[0] = time.time() / 86_400 + 2_440_587.5
+        return _OK
 
     def xGetLastError(self, _vfs: Any, _count: int, _out: Any) -> int:  # noqa: N802
         return 0

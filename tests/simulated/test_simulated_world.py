@@ -15,7 +15,7 @@ from simulated import sqlite_vfs
 from simulated.process import Killed
 from simulated.world import World, simulated
 
-STEPS = 60
+STEPS = (20, 60)  # of a run, at least and at most
 WRITES = 500
 
 pytestmark = pytest.mark.skipif(
@@ -27,7 +27,7 @@ def found_in(seed: int, prepare: Callable[[World], object] = lambda _: None, mis
     """What does not hold in the world of a seed."""
     with simulated(seed) as world, mutated(mistake, partial(_gap, world)) if mistake else nullcontext():
         prepare(world)
-        world.play(STEPS)
+        world.play(world.random.randint(*STEPS))
         world.heal()
         return world.violations()
 
@@ -82,5 +82,5 @@ def test_a_disk_that_is_full_at_any_write_loses_nothing_and_is_told(tally: Tally
 
 @pytest.mark.parametrize("mistake", MUTATIONS)
 def test_a_mistake_is_found_in_some_world(mistake: str) -> None:
-    tried = range(400)
+    tried = range(1_000)
     assert any(found_in(seed, mistake=mistake) for seed in tried), "no world shows it"

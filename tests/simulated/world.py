@@ -11,21 +11,19 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from random import Random
 
 from chaos.invariants import Truth, violations
 from simulated.broker import Broker
-from simulated.disk import Dead, Fault, SimulatedDisk
+from simulated.disk import ROOMY, Dead, Fault, SimulatedDisk
 from simulated.offers import GATEWAYS, NOON, Offers
-from simulated.process import JOURNAL, LEDGER, Killed, Process
+from simulated.process import JOURNAL, Killed, Process
 from simulated.providers import Receiver
 
-from alerts.ledger.ledger import Ledger
 from alerts.spine import Clock
 from ingest.journal import Journal
 
-_ROOMY = 1 << 40
 _ROUNDS_MOST = 40  # of a minute each, after which everything must have come to rest
 
 
@@ -59,11 +57,12 @@ class World:
         if self.full_at and self.disk.writes >= self.full_at:
             self.full_at = 0
             self.disk.room = self.disk.used
-        if r.random() < self.kill_chance:
-            process.kill()
-            raise Dead
-        if r.random() < self.io_error_chance:
-            raise Fault(errno.EIO)
+        if not process.spared:
+            if r.random() < self.kill_chance:
+                process.kill()
+                raise Dead
+            if r.random() < self.io_error_chance:
+                raise Fault(errno.EIO)
         if what == "sync" and self.rough:
             self._meanwhile()
 
@@ -79,7 +78,7 @@ class World:
         self.moment("pause")
         self.pass_time(int(seconds * 1000))
         if self.random.random() < 0.3:
-            self.disk.room = _ROOMY
+            self.disk.room = ROOMY
         return False
 
     def _meanwhile(self) -> None:
@@ -111,7 +110,7 @@ class World:
             (8, offers.device),
             (10, self.network),
             (3, process.turn),
-            (2, process.deliver),
+            (4, process.deliver),
             (5, lambda: self.pass_time(r.choice([10, 200, 3_000, 11_000]))),
             (0.3, lambda: r.choice([*process.clients, *offers.links.values()]).drop()),
             (0.2, broker.crash),
@@ -151,14 +150,14 @@ class World:
         """Nothing fails any more; until everything that was offered has its receipt and everything due was sent."""
         self.rough = False
         self.kill_chance = self.io_error_chance = self.provider_trouble = 0.0
-        self.disk.room, self.broker.up = _ROOMY, True
+        self.disk.room, self.broker.up = ROOMY, True
         for _ in range(_ROUNDS_MOST):
-            for _ in range(6):
+            for n in range(6):
                 if self.process.works is None:
                     self.process.start()
                 self.network()
                 self.process.turn()
-                self.process.deliver(sure=True)
+                self.process.deliver(sure=n == 0)
             self.pass_time(61_000)
             if not any(self._open().values()):
                 return
@@ -167,17 +166,16 @@ class World:
     # -- what has to hold ------------------------------------------------------------------------------------------
 
     def violations(self) -> list[str]:
-        """After `heal`."""
-        self.process.end()
+        """After `heal`; the process lives."""
+        works = self.process.works
+        assert works is not None
         devices = self.offers.of_device
         truth = Truth(
             self.offers.of_message, self.offers.receipted(), loose=list(devices.values()),
             acknowledged=[reading for number, reading in devices.items() if number not in self.broker.lost],
             parked=len(self.offers.spool.parked_seqs), received=self.receiver.came, retained=self.broker.retained,
         )  # fmt: skip
-        journal = Journal.open(JOURNAL, read_only=True, disk=self.disk)
-        with closing(Ledger.open(LEDGER, self.disk)) as ledger:
-            return violations(truth, journal, ledger, Receiver.name)
+        return violations(truth, Journal.open(JOURNAL, read_only=True, disk=self.disk), works.ledger, Receiver.name)
 
     def _open(self) -> dict[str, int]:
         if self.process.works is None:
