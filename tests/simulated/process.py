@@ -1,7 +1,7 @@
 """One life after the other of the service's process, on simulated edges.
 
 What is patched: paho by broker.Client, threads by doing it at once (one seed is then one order of things), SQLAlchemy's
-engines to share what they compiled (most of a life would go into that).
+engines to share what they compiled, the tables' definitions too (most of a life would go into that).
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import os
 from collections.abc import Callable, Iterator
@@ -39,12 +40,17 @@ def _gap(world: World) -> None:
         raise Killed
 
 
+def _collect_seldom() -> None:
+    gc.freeze()
+    gc.set_threshold(50_000)
+
+
 def results(work: Callable[[int], list[str]], seeds: range) -> Iterator[tuple[int, list[str]]]:
     """Over all processors where it is worth it; a world is a function of its seed."""
     if len(seeds) < 1_000:
         yield from ((seed, work(seed)) for seed in seeds)
         return
-    with multiprocessing.get_context("spawn").Pool(os.cpu_count()) as pool:
+    with multiprocessing.get_context("spawn").Pool(os.cpu_count(), _collect_seldom) as pool:
         yield from zip(seeds, pool.imap(work, seeds, chunksize=20), strict=True)
 
 
