@@ -115,7 +115,7 @@ def slow_story(folder: Path, peer: Peer, count: int) -> None:
             gateway.publish(READINGS, *(numbered(n + 1, begin + n, 0.2) for n in range(count)))
             gateway.publish(READINGS, numbered(count + 1, now_ms(), 3.0))
             last = b'{"boot":"%s","seq":%d}' % (BOOT.encode(), count + 1)
-            until(lambda: (RECEIPT, last, False) in gateway.heard, "not all have a receipt", count * 0.1 * 2 + 10)
+            until(lambda: (RECEIPT, last, False) in gateway.heard, "not all have a receipt", count * 0.1 * 4 + 10)
             until(lambda: levels(page) == [3], "the warning is not told", IN_TIME_S)
         shown = metrics(page)
         assert part(page, "broker") == (True, "")
