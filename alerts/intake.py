@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ingest.entries import Batch, ClockMode, DeadLetter, Header
-from ingest.formats import Refusal, RefusedError, decode, gateway_of
+from ingest.formats import Refusal, RefusedError, decode
 from ingest.inbox import Message
 from ingest.lookup import Lookup, Resolved, dead_letters, header
 from ingest.readings import Flag
@@ -56,7 +56,7 @@ def offer(messages: Sequence[Message], lookup: Lookup, clock: ClockMode, *, now:
     faults: list[Exception] = []
     arrival = last_arrival if clock == "data" else max(now, last_arrival)
     for message in messages:
-        numbering, gateway = None, gateway_of(message.topic)
+        numbering = None
         try:
             decoded = decode(message.topic, message.payload, retained=message.retained)
             numbering = decoded.numbering
@@ -72,7 +72,7 @@ def offer(messages: Sequence[Message], lookup: Lookup, clock: ClockMode, *, now:
             resolved.append((message, found))
         reasons.update(refusal.reason for refusal in refusals)
         refused += dead_letters(message.topic, message.payload, refusals, arrival=arrival)
-        numbered = header(gateway, numbering, arrival)
+        numbered = header(message.topic, numbering, arrival)
         headers += [] if numbered is None else [numbered]
     return Offer(tuple(resolved), tuple(headers), tuple(refused), arrival, reasons, tuple(faults))
 

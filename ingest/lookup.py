@@ -11,7 +11,7 @@ import numpy as np
 
 from ingest.city import City, Sensor
 from ingest.entries import ClockMode, DeadLetter, Header
-from ingest.formats import Decoded, Numbering, Refusal, RefusedError, gateway_of, shown
+from ingest.formats import Decoded, Numbering, Refusal, RefusedError, gateway_of, is_backfill, shown
 from ingest.quantity import UnitError, convert
 from ingest.readings import Float64, Int32, Int64
 
@@ -103,11 +103,12 @@ class Lookup:
         return known
 
 
-def header(gateway: str, numbering: Numbering | None, arrival: int) -> Header | None:
+def header(topic: str, numbering: Numbering | None, arrival: int) -> Header | None:
     """The journal's header of a message, None for one without a number."""
     if numbering is None:
         return None
-    return Header(gateway, numbering.boot, numbering.seq, numbering.first, arrival)
+    lane = is_backfill(topic)
+    return Header(gateway_of(topic), numbering.boot, numbering.seq, numbering.first, arrival, lane)
 
 
 def dead_letters(topic: str, payload: bytes, refused: Sequence[Refusal], *, arrival: int) -> tuple[DeadLetter, ...]:

@@ -207,7 +207,8 @@ class MqttSource(_Connection):
         """
         super().__init__(url, username, password, client_id, clean_session=False, ca_file=ca_file)
         self.refused_topics: tuple[str, ...] = ()
-        self._topics, self._inbox = tuple(topics), inbox
+        self.inbox = inbox
+        self._topics = tuple(topics)
         self._epoch = 0
         self._subscribed = self._shedding = False
         self._under_way: set[int] = set()  # mids of this connection that are taken and not acknowledged
@@ -322,13 +323,13 @@ class MqttSource(_Connection):
             return
         self._shed += 1
         if not self._shedding:
-            log.warning("mqtt: the inbox is full (%d messages), the broker has to send again", len(self._inbox))
+            log.warning("mqtt: the inbox is full (%d messages), the broker has to send again", len(self.inbox))
             self._shedding = True
 
     def _put(self, came: Message) -> bool:
         if came.qos:
             self._under_way.add(came.mid)  # before: once it is in the inbox it may be acknowledged any time
-        if not self._inbox.put(came):
+        if not self.inbox.put(came):
             self._under_way.discard(came.mid)
             return False
         if came.retained:

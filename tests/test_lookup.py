@@ -235,8 +235,10 @@ def test_a_message_refused_whole_is_one_letter() -> None:
 
 
 def test_a_numbered_message_has_a_header() -> None:
-    assert header("gw-1", Numbering("a" * 16, 5, 2), NOW) == Header("gw-1", "a" * 16, 5, 2, NOW)
-    assert header("gw-1", None, NOW) is None
+    numbering = Numbering("a" * 16, 5, 2)
+    assert header(TOPIC, numbering, NOW) == Header("gw-1", "a" * 16, 5, 2, NOW)
+    assert header("canhbao/v1/gw-1/backfill/cbor", numbering, NOW) == Header("gw-1", "a" * 16, 5, 2, NOW, backfill=True)
+    assert header(TOPIC, None, NOW) is None
 
 
 @given(

@@ -44,6 +44,8 @@ FAMILIES: Final = {
         Family(
             "canhbao_late_total", "counter", "Readings too old for every window of their sensor; stored, not judged."
         ),
+        Family("canhbao_backfill_messages_total", "counter", "Messages of old spools that have come."),
+        Family("canhbao_backfill_waiting", "gauge", "Messages of old spools that have come and wait for their turn."),
         Family("canhbao_inbox_messages", "gauge", "Messages that have come and wait for their turn."),
         Family(
             "canhbao_shed_total", "counter", "Messages that a full inbox had no room for; the broker sends them again."

@@ -50,8 +50,8 @@ if os.getppid() == int(sys.argv[1]):
 
 _STAMP: Final = re.compile(r"\[\d+\] \S+ \S+ (?=\[)")  # process, date and time: our log has its own
 
-_INPUTS: Final = ["canhbao.v1.*.readings", "canhbao.v1.*.readings.*", "canhbao.v1.*.backfill",
-                  "canhbao.v1.*.backfill.*", "canhbao.v1.*.status"]  # fmt: skip
+_LIVE: Final = ["canhbao.v1.*.readings", "canhbao.v1.*.readings.*", "canhbao.v1.*.status"]
+_BACKFILL: Final = ["canhbao.v1.*.backfill", "canhbao.v1.*.backfill.*"]
 _TO_GATEWAYS: Final = ["canhbao.v1.*.receipt", "canhbao.v1.*.command"]
 _OUT: Final = [f"canhbao.v1.{kind}.>" for kind in ("alerts", "cap", "speak", "drill")]
 # The MQTT filter a/# also means a itself; and the broker brings QoS 1 messages to a subject of its own.
@@ -82,6 +82,7 @@ class NatsBroker:
         self.restarts = self.errors = 0
         self.fault = ""
         self.collector = Credentials("collector", kept_random(folder / "collector.password"))
+        self.collector_backfill = Credentials("collector-backfill", kept_random(folder / "collector-backfill.password"))
         self.collector_out = Credentials("collector-out", kept_random(folder / "collector-out.password"))
         self._folder, self._configuration = folder, folder / "nats.conf"
         self._configure(folder)
@@ -149,9 +150,10 @@ class NatsBroker:
             },
             "authorization": {
                 "users": [
-                    user(self.collector, _TO_GATEWAYS, _INPUTS),
+                    user(self.collector, _TO_GATEWAYS, _LIVE),
+                    user(self.collector_backfill, _TO_GATEWAYS, _BACKFILL),
                     user(self.collector_out, _LISTEN, _LISTEN),
-                    user(anonymous, _INPUTS, [*_TO_GATEWAYS, *_LISTEN]),
+                    user(anonymous, [*_LIVE, *_BACKFILL], [*_TO_GATEWAYS, *_LISTEN]),
                 ]
             },
         }

@@ -20,6 +20,7 @@ __all__ = [
     "RefusedError",
     "decode",
     "gateway_of",
+    "is_backfill",
     "shown",
 ]
 
@@ -37,6 +38,11 @@ def gateway_of(topic: str) -> str:
         return ""
     gateway = topic.removeprefix(PREFIX).partition("/")[0]
     return gateway if is_gateway_id(gateway) else ""
+
+
+def is_backfill(topic: str) -> bool:
+    """Whether a topic of ours is on the lane of old spools."""
+    return topic.startswith(PREFIX) and topic.split("/")[3:4] == ["backfill"]
 
 
 def decode(topic: str, payload: bytes, *, retained: bool) -> Decoded:
