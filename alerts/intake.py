@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from ingest.entries import Batch, ClockMode, DeadLetter, Header
-from ingest.formats import Refusal, RefusedError, decode
+from ingest.formats import Refusal, RefusedError, decode, gateway_of, is_backfill, is_status, status
 from ingest.inbox import Message
 from ingest.lookup import Lookup, Resolved, dead_letters, header
-from ingest.readings import Flag
+from ingest.readings import Flag, Int64
 from processing.acceptance import Acceptance, Acceptances
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """One message: whose, how many readings, how many of them refused; `newest_t` None where it says nothing."""
+
+    gateway: str
+    readings: int
+    refused: int
+    newest_t: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +36,8 @@ class Offer:
     arrival: int
     reasons: Counter[str]  # refused readings, and messages refused whole, by reason
     faults: tuple[Exception, ...] = ()
+    heard: tuple[Heard, ...] = ()  # one a message
+    online: tuple[tuple[str, bool], ...] = ()  # gateway, and what it says of itself, in order
 
     @property
     def has_readings(self) -> bool:
@@ -42,8 +54,8 @@ class Taken:
     """What of an offer goes into the journal, and how many of its readings were known already."""
 
     batch: Batch
-    duplicates: int
-    conflicts: int
+    duplicates: Counter[str]  # by gateway
+    conflicts: Counter[str]  # ditto
     out_of_bounds: int
 
 
@@ -54,12 +66,18 @@ def offer(messages: Sequence[Message], lookup: Lookup, clock: ClockMode, *, now:
     refused: list[DeadLetter] = []
     reasons: Counter[str] = Counter()
     faults: list[Exception] = []
+    heard: list[Heard] = []
+    online: list[tuple[str, bool]] = []
     arrival = last_arrival if clock == "data" else max(now, last_arrival)
     for message in messages:
-        numbering = None
+        numbering, count, newest_t = None, 0, None
         try:
+            if is_status(message.topic):
+                online.append((gateway_of(message.topic), status.decode(message.payload)))
+                continue
             decoded = decode(message.topic, message.payload, retained=message.retained)
-            numbering = decoded.numbering
+            numbering, count = decoded.numbering, len(decoded.t) + len(decoded.refused)
+            newest_t = None if is_backfill(message.topic) else max(decoded.t, default=None)
             found = lookup.resolve(decoded, arrival=arrival, clock_mode=clock, previous_arrival=arrival)
         except RefusedError as error:
             refusals: Sequence[Refusal] = [Refusal(error.reason, error.detail)]
@@ -70,11 +88,13 @@ def offer(messages: Sequence[Message], lookup: Lookup, clock: ClockMode, *, now:
         else:
             arrival, refusals = found.last_arrival, found.refused
             resolved.append((message, found))
+        heard.append(Heard(gateway_of(message.topic), count, len(refusals), newest_t))
         reasons.update(refusal.reason for refusal in refusals)
         refused += dead_letters(message.topic, message.payload, refusals, arrival=arrival)
         numbered = header(message.topic, numbering, arrival)
         headers += [] if numbered is None else [numbered]
-    return Offer(tuple(resolved), tuple(headers), tuple(refused), arrival, reasons, tuple(faults))
+    return Offer(tuple(resolved), tuple(headers), tuple(refused), arrival, reasons, tuple(faults),
+                 tuple(heard), tuple(online))  # fmt: skip
 
 
 def take(offered: Offer, acceptance: Acceptance) -> Taken:
@@ -90,16 +110,31 @@ def take(offered: Offer, acceptance: Acceptance) -> Taken:
     )
     refused = (*offered.refused, *_impossible(offered, accepted))
     batch = Batch(accepted.readings, offered.headers, refused, offered.arrival)
-    return Taken(batch, len(accepted.duplicates), len(accepted.conflicts), len(accepted.out_of_bounds))
+    return Taken(
+        batch, _by_gateway(offered, accepted.duplicates), _by_gateway(offered, accepted.conflicts),
+        len(accepted.out_of_bounds),
+    )  # fmt: skip
+
+
+def _by_gateway(offered: Offer, rows: Int64) -> Counter[str]:
+    counts: Counter[str] = Counter()
+    for message, _, count in _messages_of(offered, rows):
+        counts[gateway_of(message.topic)] += count
+    return counts
+
+
+def _messages_of(offered: Offer, rows: Int64) -> Iterator[tuple[Message, Resolved, int]]:
+    """The messages that `rows` of the offer stand in, each with how many of them."""
+    ends = np.cumsum([len(found.t) for _, found in offered.resolved])
+    numbers, counts = np.unique(np.searchsorted(ends, rows, side="right"), return_counts=True)
+    for number, count in zip(numbers.tolist(), counts.tolist(), strict=True):
+        yield (*offered.resolved[number], count)
 
 
 def _impossible(offered: Offer, accepted: Acceptances) -> list[DeadLetter]:
     """Dead letters of the counters' increments that cannot be; their readings are in the batch as well, flagged 4."""
-    ends = np.cumsum([len(found.t) for _, found in offered.resolved])
-    numbers, counts = np.unique(np.searchsorted(ends, accepted.out_of_bounds, side="right"), return_counts=True)
     letters: list[DeadLetter] = []
-    for number, count in zip(numbers.tolist(), counts.tolist(), strict=True):
-        message, found = offered.resolved[number]
+    for message, found, count in _messages_of(offered, accepted.out_of_bounds):
         refusal = Refusal("out_of_bounds", f"{count} of its totals rose by more than is possible in that time")
         letters += dead_letters(message.topic, message.payload, [refusal], arrival=found.last_arrival)
     return letters

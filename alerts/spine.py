@@ -12,13 +12,14 @@ import msgspec
 
 from alerts.folds import RecoveryError, recover
 from alerts.incidents.incident import Notice
-from alerts.intake import offer, take
+from alerts.intake import Offer, Taken, offer, take
 from alerts.ledger.ledger import Ledger
 from alerts.ledger.store import LedgerError
 from alerts.snapshots import KEPT, Snapshots
 from alerts.view import View
 from ingest.city import parse_city
 from ingest.entries import ORIGIN, TICK_MS, ClockMode, Configuration, DeadLetter, Entry, Position, Start, Tick
+from ingest.gateways import GatewayBook
 from ingest.inbox import Message
 from ingest.journal import Journal, JournalError
 from ingest.letter_quota import LetterQuota
@@ -109,6 +110,7 @@ class Spine:
         compile_plan(self._wanted(0))  # a wrong text is refused here: in the journal it would be wrong for ever
         self._lookup = Lookup(city, self._ids)
         self._quota = LetterQuota(city.gateways)
+        self._gateways = GatewayBook(city.gateways)
         self.counters: defaultdict[str, float] = defaultdict(float)  # metric name -> since the start
         self.fault = ""  # why the last write was refused; "" while the disk takes everything
         self.view: View | None = None
@@ -176,8 +178,9 @@ class Spine:
         self.counters["canhbao_messages_total"] += len(messages)
         self.counters["canhbao_readings_total"] += len(taken.batch.readings)
         self.counters["canhbao_late_total"] += int(taken.batch.readings.late.sum())
-        self.counters["canhbao_duplicates_total"] += taken.duplicates
-        self.counters["canhbao_conflicts_total"] += taken.conflicts
+        self.counters["canhbao_duplicates_total"] += taken.duplicates.total()
+        self.counters["canhbao_conflicts_total"] += taken.conflicts.total()
+        self._note(offered, taken)
         for reason, count in (offered.reasons + Counter(out_of_bounds=taken.out_of_bounds)).items():
             self.counters[f'canhbao_refused_total{{reason="{reason}"}}'] += count
         batch = replace(taken.batch, refused=self._within_quota(taken.batch.refused))
@@ -185,6 +188,17 @@ class Spine:
             self._enter(batch, messages)
         else:
             self._link.acknowledge(messages)  # nothing in them that is not on disk already
+
+    def _note(self, offered: Offer, taken: Taken) -> None:
+        """Who said what, on the wall's time under either clock; a clock is measured only where time is the wall's."""
+        now, book = self._now_ms(), self._gateways
+        for gateway, online in offered.online:
+            book.status(gateway, online=online, now=now)
+        for one in offered.heard:
+            newest_t = one.newest_t if self._clock.arrival == "wall" else None
+            book.message(one.gateway, now, readings=one.readings, refused=one.refused, newest_t=newest_t)
+        for gateway in taken.duplicates | taken.conflicts:
+            book.repeated(gateway, duplicates=taken.duplicates[gateway], conflicts=taken.conflicts[gateway])
 
     def _within_quota(self, letters: Sequence[DeadLetter]) -> tuple[DeadLetter, ...]:
         kept = self._quota.keep(letters)
@@ -309,7 +323,7 @@ class Spine:
             plan, position = self._folds.engine.plan, int(self._folds.position)
             self.view = View(
                 self._arrival, self._clock.arrival, plan.city, plan.rules, plan.configuration.sensor_ids,
-                *self._folds.engine.latest(), position, dict(self.counters),
+                *self._folds.engine.latest(), position, dict(self.counters), self._gateways.states(),
             )  # fmt: skip
         self._viewed = self._seconds()
         self._told(self.view)

@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
-from typing import Any, Final
+from typing import Any
 
 from alerts.delivery.channels import Channel
 from alerts.delivery.delivery import Delivery
@@ -19,10 +19,7 @@ from alerts.view import View
 from alerts.words.message import message
 from ingest.inbox import Inbox
 from ingest.lanes import Lanes
-from ingest.mqtt import MqttPublisher, MqttSource
-
-READINGS_TOPICS: Final = ("canhbao/v1/+/readings", "canhbao/v1/+/readings/+")
-BACKFILL_TOPICS: Final = ("canhbao/v1/+/backfill", "canhbao/v1/+/backfill/+")
+from ingest.mqtt import BACKFILL_TOPICS, COLLECTOR_TOPICS, MqttPublisher, MqttSource
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +56,7 @@ class Works:
     ) -> None:  # fmt: skip
         self.ledger: Ledger = stores.ledger
         self._page_url, self._told = page_url, told
-        self.source = _source(connections, connections.live, READINGS_TOPICS)
+        self.source = _source(connections, connections.live, COLLECTOR_TOPICS)
         self.backfill = _source(connections, connections.backfill, BACKFILL_TOPICS)
         out = connections.out
         self.publisher = MqttPublisher(
@@ -100,6 +97,8 @@ class Works:
             **self.spine.counters,
             "canhbao_backfill_messages_total": old["received"],
             "canhbao_backfill_waiting": len(self.backfill.inbox),
+            **{f'canhbao_rate_limited_total{{gateway="{gateway or "unknown"}"}}': count
+               for gateway, count in (self.source.limited + self.backfill.limited).items()},
             "canhbao_shed_total": came["shed"],
             "canhbao_lost_total": came["lost"],
             "canhbao_repeated_total": came["repeated"],

@@ -7,7 +7,7 @@ import logging
 import socket
 import ssl
 import threading
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -20,10 +20,13 @@ from paho.mqtt import client as paho
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
 from paho.mqtt.reasoncodes import ReasonCode
 
+from ingest.formats import gateway_of
 from ingest.inbox import Inbox, Message
+from ingest.rate_limit import RateLimit
 
 log = logging.getLogger(__name__)
 
+BACKFILL_TOPICS: Final = ("canhbao/v1/+/backfill", "canhbao/v1/+/backfill/+")
 COLLECTOR_TOPICS: Final = ("canhbao/v1/+/readings", "canhbao/v1/+/readings/+", "canhbao/v1/+/status")
 
 _OK: Final = MQTTErrorCode.MQTT_ERR_SUCCESS
@@ -33,6 +36,7 @@ _RECONNECT_S: Final = (1, 16)  # between tries, doubling, for as long as it take
 # Publishes without PUBACK. Full (a broker that takes and never answers): the next one is refused to its caller.
 _UNCONFIRMED_MOST: Final = 4000
 _LOSSES: Final = (5, 60.0)  # so many connections lost within so many seconds are told: no network does that by itself
+_LIMITED_TOLD: Final = 10_000  # messages left out of one gateway between two lines in the log
 _RETAINED_MOST: Final = 1_000  # topics with a retained message that are remembered; beyond, the oldest counts as new
 _PACKET_MOST: Final = 65_536  # what brokers are set to; a larger packet would cost the connection, again and again
 
@@ -212,6 +216,8 @@ class MqttSource(_Connection):
         self._epoch = 0
         self._subscribed = self._shedding = False
         self._under_way: set[int] = set()  # mids of this connection that are taken and not acknowledged
+        self.limited: Counter[str] = Counter()  # messages beyond their gateway's rate, by gateway
+        self._limit = RateLimit()
         self._retained: dict[str, bytes] = {}  # topic -> digest of the retained message that was taken
         self._losses: deque[float] = deque(maxlen=_LOSSES[0])  # when connections were lost, on the clock of `monotonic`
         self._received = self._acked = self._stale_acks = self._shed = self._dropped = self._failed = 0
@@ -316,6 +322,8 @@ class MqttSource(_Connection):
             self._retained_again += 1  # no news, and it stays with the broker whatever we answer
             self._client.ack(came.mid, came.qos)
             return
+        if not self._within_rate(came):
+            return
         if not (self._shedding and came.qos) and self._put(came):
             return
         if came.qos == 0:
@@ -325,6 +333,17 @@ class MqttSource(_Connection):
         if not self._shedding:
             log.warning("mqtt: the inbox is full (%d messages), the broker has to send again", len(self.inbox))
             self._shedding = True
+
+    def _within_rate(self, came: Message) -> bool:
+        """What is beyond is answered at once: kept waiting, it would stand in the broker's way to us before others."""
+        gateway = gateway_of(came.topic)
+        if self._limit.admits(gateway, monotonic()):
+            return True
+        self.limited[gateway] += 1
+        if self.limited[gateway] % _LIMITED_TOLD == 1:
+            log.warning("gateway %s sends more than it may; %d messages left out", gateway, self.limited[gateway])
+        self._client.ack(came.mid, came.qos)
+        return False
 
     def _put(self, came: Message) -> bool:
         if came.qos:

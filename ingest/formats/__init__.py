@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import Final
 
 from ingest.city import is_gateway_id
-from ingest.formats import native
+from ingest.formats import native, status
 from ingest.formats.decoded import PAYLOAD_BYTES_MAX, REASONS, Decoded, Numbering, Refusal, RefusedError, shown
 
 __all__ = [
@@ -21,7 +21,9 @@ __all__ = [
     "decode",
     "gateway_of",
     "is_backfill",
+    "is_status",
     "shown",
+    "status",
 ]
 
 PREFIX: Final = "canhbao/v1/"
@@ -38,6 +40,11 @@ def gateway_of(topic: str) -> str:
         return ""
     gateway = topic.removeprefix(PREFIX).partition("/")[0]
     return gateway if is_gateway_id(gateway) else ""
+
+
+def is_status(topic: str) -> bool:
+    """Whether a gateway says on it that it is there."""
+    return topic.startswith(PREFIX) and topic.split("/")[3:] == ["status"]
 
 
 def is_backfill(topic: str) -> bool:
