@@ -11,6 +11,7 @@ from typing import Final, Protocol, TypeVar
 import msgspec
 
 from alerts.folds import RecoveryError, recover
+from alerts.health import health_lines, late_lines
 from alerts.incidents.incident import Notice
 from alerts.intake import Offer, Taken, offer, take
 from alerts.ledger.ledger import Ledger
@@ -232,7 +233,19 @@ class Spine:
         self._answer(self._folds.answer(entry, self._now_ms(), heard=self._link.connected))
         self._link.acknowledge(messages)
         before = self._folds.engine.alive
-        self._decide(position, entry, self._folds.judge(position, entry), before)
+        result = self._folds.judge(position, entry)
+        self._decide(position, entry, result, before)
+        self._tell_operators(result)
+
+    def _tell_operators(self, result: StepResult) -> None:
+        """After the ledger has it: what a night shift has to see to, and residents never hear of."""
+        if result.health:
+            plan, status = self._folds.engine.plan, self._folds.engine.latest()[-1]
+            of_sensor = dict(zip(plan.configuration.sensor_ids, status, strict=True))
+            for line in health_lines(result.health, plan.city, of_sensor):
+                log.warning("%s", line)
+        for line in late_lines(result.late_breaches):
+            log.warning("%s", line)
 
     def _decide(self, position: Position, entry: Entry, result: StepResult, alive_before: int) -> None:
         plan = self._folds.engine.plan
