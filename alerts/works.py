@@ -11,9 +11,12 @@ from typing import Any, Final
 
 from alerts.delivery.channels import Channel
 from alerts.delivery.delivery import Delivery
+from alerts.driving import Desk
 from alerts.incidents.incident import Notice
 from alerts.ledger.ledger import Ledger
+from alerts.ledger.marks import Marks
 from alerts.ledger.outbox import Outbox
+from alerts.letters import Letters
 from alerts.spine import Clock, Spine, Stores, Texts
 from alerts.view import View
 from alerts.words.message import message
@@ -37,7 +40,7 @@ class Connections:
 
 
 class Works:
-    """Inbox, source, spine, publisher, delivery. `wall_ms` is the wall's time also where readings bring their own.
+    """Inbox, source, desk, spine, publisher, delivery. `wall_ms`: the wall's time also where readings bring their own.
 
     `channels` makes them, given the connection that warnings go out on; `told` is called at every new view. Raises what
     the spine raises where the stores do not fit together, and MqttError for a wrong address.
@@ -58,7 +61,11 @@ class Works:
         self.publisher = MqttPublisher(
             connections.url, connections.out_username, connections.out_password, ca_file=connections.ca_file
         )
-        self.spine = Spine(self.inbox.drain, self.source, stores, texts, clock, self._turned)
+        self.desk = Desk(self.inbox.wake)
+        self.letters = Letters(stores.journal, Marks(stores.ledger.store), self.desk)
+        self.spine = Spine(
+            self.inbox.drain, self.source, stores, texts, clock, self._turned, asked=self.desk.take
+        )  # fmt: skip
         self.delivery = Delivery(
             Outbox(stores.ledger.store), channels(self.publisher), self._compose, now_ms=clock.now_ms, random=random
         )
