@@ -73,8 +73,8 @@ def announce(folder: Path, url: str) -> FolderLock:
     The lock is what counts: what a killed process leaves in the file is believed by nobody. Raises FolderError.
     """
     try:
-        fd = os.open(folder / _ADDRESS, os.O_RDWR | os.O_CREAT, 0o644)
-        fcntl.flock(fd, fcntl.LOCK_EX)  # who looks holds it for a moment at most
+        fd = os.open(folder / _ADDRESS, os.O_RDWR | os.O_CREAT, 0o600)
+        fcntl.flock(fd, fcntl.LOCK_EX)  # only we ourselves may look, and hold it for a moment
         os.truncate(fd, 0)
         os.pwrite(fd, url.encode(), 0)
     except OSError as error:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from brokers import Client, until
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from test_run import metrics_of
 from test_service import service
@@ -114,6 +114,7 @@ def test_where_no_service_has_run_there_is_nothing_to_look_at(folder: Path, said
     assert not (folder / "data").exists(), "looking makes nothing"
 
 
+@example("\\x1b is no escape")
 @given(st.text() | st.text(st.characters(categories=["Cf", "Cc", "Zl", "Zp", "Co", "Cs"])))
 def test_nothing_that_a_terminal_obeys_is_shown_and_no_two_texts_look_alike(text: str) -> None:
     shown = printable(text)

@@ -20,7 +20,7 @@ from test_spine import CITY, MINUTE, NOON
 from alerts.web.app import create_app
 from alerts.web.operators import known_token, operators_token
 from alerts.web.sources import Desks
-from ingest.data_folder import announce, announced
+from ingest.data_folder import FolderError, announce, announced
 
 PATH = "/api/v1/dead-letters"
 
@@ -107,6 +107,10 @@ def test_the_token_is_128_bits_for_its_owner_alone_and_stays(tmp_path: Path) -> 
     assert len(bytes.fromhex(token)) == 16
     assert (tmp_path / "operator_token").stat().st_mode & 0o777 == 0o600
     assert operators_token(tmp_path) == known_token(tmp_path) == token
+    for spoilt in ("", "\n", token[:-1]):
+        (tmp_path / "operator_token").write_text(spoilt)
+        with pytest.raises(FolderError, match="delete the file"):
+            operators_token(tmp_path)
     assert token not in repr(Desks(token, None))  # type: ignore[arg-type]
 
 

@@ -6,6 +6,7 @@ All that is asked of an operator's call stands here (docs/decisions/0010); route
 from __future__ import annotations
 
 import hmac
+import re
 from collections.abc import Callable, Coroutine
 from http import HTTPStatus
 from ipaddress import ip_address
@@ -16,16 +17,20 @@ from fastapi import Request, Response
 from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 
-from ingest.data_folder import kept_random
+from ingest.data_folder import FolderError, kept_random
 
 BY: Final = "operator"  # nobody is known by name yet
 BODY_BYTES_MAX: Final = 65_536  # a payload of 16,000 bytes, escaped or in base64, and room
 _FILE: Final = "operator_token"
+_TOKEN: Final = re.compile("[0-9a-f]{32}")
 
 
 def operators_token(folder: Path) -> str:
-    """128 random bits, made once and kept in the data folder, readable by its owner alone. Raises OSError."""
-    return kept_random(folder / _FILE)
+    """128 random bits, made once and kept in the data folder, for its owner alone. Raises OSError, FolderError."""
+    token = kept_random(folder / _FILE)
+    if not _TOKEN.fullmatch(token):  # an empty one would let everybody in
+        raise FolderError(f"{folder / _FILE}: this is no token of ours; delete the file, and a new one is made")
+    return token
 
 
 def known_token(folder: Path) -> str:
