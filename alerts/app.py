@@ -27,12 +27,13 @@ from alerts.settings import Secret, Settings, read_text
 from alerts.snapshots import Snapshots
 from alerts.spine import AHEAD_MS_MAX, Clock, StoppedError, Stores, Texts
 from alerts.web.app import create_app
-from alerts.web.sources import Part, Sources
+from alerts.web.operators import operators_token
+from alerts.web.sources import Desks, Part, Sources
 from alerts.words.names import Lang
 from alerts.works import Connections, Login, Works
 from ingest.broker.nats import BrokerError, NatsBroker
 from ingest.city import parse_city
-from ingest.data_folder import FolderError, kept_random, lock_folder
+from ingest.data_folder import FolderError, announce, kept_random, lock_folder
 from ingest.journal import Journal, JournalError
 from ingest.mqtt import MqttError, MqttPublisher
 from processing.rules import parse_rules
@@ -80,6 +81,8 @@ class Service:
                 channels=self._channels, random=Random(), page_url=self._link_url, told=self._told,
             )  # fmt: skip
             self._works.start(closing)
+            self._token = operators_token(settings.data_path)
+            closing.enter_context(announce(settings.data_path, self.page_url))
             self._closing = closing.pop_all()
 
     def run(self, *, until_s: float | None = None, ending: Callable[[], object] = lambda: None) -> None:
@@ -135,6 +138,7 @@ class Service:
                 self._health,
                 self._service_ms,
                 lambda: self.counters,
+                Desks(self._token, self._works.letters),
             )
         )
         server = _Server(
@@ -185,6 +189,8 @@ class Service:
             # Going on with a state that nobody knows could tell wrong things; a restart recovers it from the journal.
             self._failure = "the spine failed; the log says why; a restart recovers from the journal"
             log.exception("spine")
+        finally:
+            self._works.desk.close()
 
     async def _deliver_the_rest(self) -> None:
         """What the last turns called for, as far as it goes out soon; the rest goes out after the next start."""

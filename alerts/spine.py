@@ -10,11 +10,13 @@ from typing import Final, Protocol, TypeVar
 
 import msgspec
 
+from alerts.driving import Asked, Driven
 from alerts.folds import RecoveryError, recover
 from alerts.health import health_lines, late_lines
 from alerts.incidents.incident import Notice
 from alerts.intake import Offer, Taken, offer, take
 from alerts.ledger.ledger import Ledger
+from alerts.ledger.marks import Marks
 from alerts.ledger.store import LedgerError
 from alerts.snapshots import KEPT, Snapshots
 from alerts.view import View
@@ -89,16 +91,18 @@ class Stores:
 class Spine:
     """Owns the journal, the ledger's writing side and the folds; every method belongs to one thread.
 
-    `drain(wait_s)`: the messages that have come. `told`: called after every turn that swapped the view.
+    `drain(wait_s)`: the messages that have come. `told`: called after every turn that swapped the view. `asked`: the
+    dead letters that operators want driven again, a few a turn.
     """
 
     def __init__(
         self, drain: Callable[[float], Sequence[Message]], link: Link, stores: Stores, texts: Texts, clock: Clock,
-        told: Callable[[View], None],
+        told: Callable[[View], None], *, asked: Callable[[], Sequence[Asked]] = tuple,
     ) -> None:  # fmt: skip
         """Recovers the folds. Raises RecoveryError, JournalError, LedgerError, and ConfigError for wrong texts."""
-        self._drain, self._link, self._texts, self._told = drain, link, texts, told
+        self._drain, self._link, self._texts, self._told, self._asked = drain, link, texts, told, asked
         self._journal, self._ledger, self._snapshots = stores.journal, stores.ledger, stores.snapshots
+        self._marks = Marks(stores.ledger.store)
         self._clock, self._now_ms, self._seconds = clock, clock.now_ms, clock.seconds
         self._folds, self._incidents = recover(stores.journal, stores.ledger, stores.snapshots)
         self._arrival = self._journal.last_arrival
@@ -147,6 +151,8 @@ class Spine:
         now = self._now_ms() if self._clock.arrival == "wall" else self._arrival
         if messages:
             self._take(messages, now)
+        for asked in self._asked():
+            self._drive(asked, now)
         if self._clock.arrival == "wall" and now // TICK_MS > self._arrival // TICK_MS:
             self._enter(Tick(now // TICK_MS * TICK_MS))  # also while only what is known already arrives
         if messages:
@@ -177,10 +183,7 @@ class Spine:
             offered = offer(messages, self._lookup, self._clock.arrival, now=now, last_arrival=self._arrival)
         taken = take(offered, self._folds.acceptance)
         self.counters["canhbao_messages_total"] += len(messages)
-        self.counters["canhbao_readings_total"] += len(taken.batch.readings)
-        self.counters["canhbao_late_total"] += int(taken.batch.readings.late.sum())
-        self.counters["canhbao_duplicates_total"] += taken.duplicates.total()
-        self.counters["canhbao_conflicts_total"] += taken.conflicts.total()
+        self._count(taken)
         self._note(offered, taken)
         for reason, count in (offered.reasons + Counter(out_of_bounds=taken.out_of_bounds)).items():
             self.counters[f'canhbao_refused_total{{reason="{reason}"}}'] += count
@@ -200,6 +203,38 @@ class Spine:
             book.message(one.gateway, now, readings=one.readings, refused=one.refused, newest_t=newest_t)
         for gateway in taken.duplicates | taken.conflicts:
             book.repeated(gateway, duplicates=taken.duplicates[gateway], conflicts=taken.conflicts[gateway])
+
+    def _drive(self, asked: Asked, now: int) -> None:
+        """A dead letter once more: the way of any message, arriving now; then its mark, then the answer.
+
+        Its number is not counted. It was when the letter was written, and a receipt is a gateway's leave to delete: no
+        person's correction may give it. What is refused again makes no second letter, the first is still there.
+        """
+        drive = asked.drive
+        message = Message(drive.topic, drive.payload, retained=False, qos=0, mid=0, epoch=0)
+        offered = offer([message], self._lookup, self._clock.arrival, now=now, last_arrival=self._arrival)
+        for fault in offered.faults:
+            log.error("dead letter %d could not be read", drive.letter, exc_info=fault)
+        taken = take(offered, self._folds.acceptance)
+        self._count(taken)
+        self.counters["canhbao_driven_total"] += 1
+        readings = taken.batch.readings
+        position = self._enter(replace(taken.batch, headers=(), refused=())) if len(readings) else None
+        refused = {
+            reason: n for reason, n in (offered.reasons + Counter(out_of_bounds=taken.out_of_bounds)).items() if n
+        }
+        driven = Driven(
+            max(now, self._arrival), drive.by, drive.corrected, position, len(readings) - taken.out_of_bounds,
+            taken.duplicates.total(), taken.conflicts.total(), refused,
+        )  # fmt: skip
+        self._until_done(lambda: self._marks.mark(drive, driven), "the ledger")
+        asked.answer.set_result(driven)
+
+    def _count(self, taken: Taken) -> None:
+        self.counters["canhbao_readings_total"] += len(taken.batch.readings)
+        self.counters["canhbao_late_total"] += int(taken.batch.readings.late.sum())
+        self.counters["canhbao_duplicates_total"] += taken.duplicates.total()
+        self.counters["canhbao_conflicts_total"] += taken.conflicts.total()
 
     def _within_quota(self, letters: Sequence[DeadLetter]) -> tuple[DeadLetter, ...]:
         kept = self._quota.keep(letters)
@@ -223,8 +258,8 @@ class Spine:
 
     # -- the way of an entry -------------------------------------------------------------------------------------
 
-    def _enter(self, entry: Entry, messages: Sequence[Message] = ()) -> None:
-        """Journal; then receipts and acknowledgements; then what it means; then the ledger."""
+    def _enter(self, entry: Entry, messages: Sequence[Message] = ()) -> Position:
+        """Journal; then receipts and acknowledgements; then what it means; then the ledger. Where it stands."""
         began = self._seconds()
         position = self._until_done(lambda: self._journal.append(entry), "the journal")
         self.counters["canhbao_journal_commit_seconds_count"] += 1
@@ -236,6 +271,7 @@ class Spine:
         result = self._folds.judge(position, entry)
         self._decide(position, entry, result, before)
         self._tell_operators(result)
+        return position
 
     def _tell_operators(self, result: StepResult) -> None:
         """After the ledger has it: what a night shift has to see to, and residents never hear of."""

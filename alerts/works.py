@@ -11,9 +11,12 @@ from typing import Any
 
 from alerts.delivery.channels import Channel
 from alerts.delivery.delivery import Delivery
+from alerts.driving import Desk
 from alerts.incidents.incident import Notice
 from alerts.ledger.ledger import Ledger
+from alerts.ledger.marks import Marks
 from alerts.ledger.outbox import Outbox
+from alerts.letters import Letters
 from alerts.spine import Clock, Spine, Stores, Texts
 from alerts.view import View
 from alerts.words.message import message
@@ -43,7 +46,7 @@ class Connections:
 
 
 class Works:
-    """Inbox, source, spine, publisher, delivery. `wall_ms` is the wall's time also where readings bring their own.
+    """Inbox, source, desk, spine, publisher, delivery. `wall_ms`: the wall's time also where readings bring their own.
 
     `channels` makes them, given the connection that warnings go out on; `told` is called at every new view. Raises what
     the spine raises where the stores do not fit together, and MqttError for a wrong address.
@@ -62,8 +65,10 @@ class Works:
         self.publisher = MqttPublisher(
             connections.url, out.username, out.password, out.client_id, ca_file=connections.ca_file
         )
+        self.desk = Desk(self.wake)
+        self.letters = Letters(stores.journal, Marks(stores.ledger.store), self.desk)
         lanes = Lanes(self.source, self.backfill)
-        self.spine = Spine(lanes.drain, lanes, stores, texts, clock, self._turned)
+        self.spine = Spine(lanes.drain, lanes, stores, texts, clock, self._turned, asked=self.desk.take)
         self.delivery = Delivery(
             Outbox(stores.ledger.store), channels(self.publisher), self._compose, now_ms=clock.now_ms, random=random
         )

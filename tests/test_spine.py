@@ -14,6 +14,7 @@ from conftest import Tally
 from sqlalchemy import select
 
 from alerts import intake
+from alerts.driving import Asked
 from alerts.folds import RecoveryError
 from alerts.ledger import schema
 from alerts.ledger.ledger import Ledger
@@ -87,13 +88,16 @@ class World:
     clock: ClockMode = "wall"
     stores: Stores | None = None
     connected: bool = True
+    asked: Callable[[], Sequence[Asked]] = tuple
 
     def start(self, journal: Callable[[Journal], Journal] = lambda j: j) -> Spine:
         self.end()
         self.stores = Stores(journal(Journal.open(self.folder / "journal")), Ledger.open(self.folder / "ledger.sqlite"),
                              Snapshots(self.folder / "snapshots"))  # fmt: skip
         clock = Clock(self.clock, lambda: self.now, lambda: self.now / 1000, lambda _: False)
-        spine = Spine(self.drain, self, self.stores, Texts(self.city, self.rules), clock, lambda _: None)
+        spine = Spine(
+            self.drain, self, self.stores, Texts(self.city, self.rules), clock, lambda _: None, asked=self.asked
+        )  # fmt: skip
         spine.begin()
         return spine
 

@@ -39,6 +39,7 @@ FAMILIES: Final = {
             "counter",
             "Refusals beyond a gateway's daily room; only counted here.",
         ),
+        Family("canhbao_driven_total", "counter", "Dead letters that operators have driven again."),
         Family("canhbao_duplicates_total", "counter", "Readings that were known already."),
         Family("canhbao_conflicts_total", "counter", "Readings known already with another value; the first stands."),
         Family(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
@@ -93,6 +93,29 @@ def decode(gateway: str, payload: bytes) -> Decoded:
         sensors=[row.sensor for row in rows], t=times,
         values=[math.nan if row.v is None else row.v for row in rows], units=[row.u for row in rows],
     )  # fmt: skip
+
+
+def renamed(payload: bytes, names: Mapping[str, str]) -> bytes:
+    """`payload` with sensors called by their new names, for a person who corrects what was refused.
+
+    All else stays as it means: unknown keys, and numbers that no reading may have. Raises ValueError where it is no
+    message of ours or none of `names` is in it.
+    """
+    try:
+        message = _document(payload)
+    except RefusedError as error:
+        raise ValueError(str(error)) from None
+    rows = message.get("readings", [message]) if isinstance(message, dict) else None
+    found = [row for row in rows if _is_named(row, names)] if isinstance(rows, list) else []
+    if not found:
+        raise ValueError(f"no reading of {' or '.join(map(shown, names))} in it")
+    for row in found:
+        row["sensor"] = names[row["sensor"]]
+    return json.dumps(message, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def _is_named(row: Any, names: Mapping[str, str]) -> bool:
+    return isinstance(row, dict) and isinstance(row.get("sensor"), str) and row["sensor"] in names
 
 
 def parse_time(text: str) -> int:
