@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import Final
 
 from ingest.city import is_gateway_id
-from ingest.formats import native
+from ingest.formats import cbor, native
 from ingest.formats.decoded import PAYLOAD_BYTES_MAX, REASONS, Decoded, Numbering, Refusal, RefusedError, shown
 
 __all__ = [
@@ -28,6 +28,8 @@ PREFIX: Final = "canhbao/v1/"
 DECODERS: Final[Mapping[str, Callable[[str, bytes], Decoded]]] = MappingProxyType({
     "readings": native.decode,
     "backfill": native.decode,
+    "readings/cbor": cbor.decode,
+    "backfill/cbor": cbor.decode,
 })  # fmt: skip
 
 
