@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import logging
 from collections import Counter, defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Final, Protocol, TypeVar
 
 import msgspec
 
 from alerts.folds import RecoveryError, recover
 from alerts.incidents.incident import Notice
-from alerts.intake import offer, take
+from alerts.intake import Offer, offer, take
 from alerts.ledger.ledger import Ledger
 from alerts.ledger.store import LedgerError
 from alerts.snapshots import KEPT, Snapshots
@@ -23,6 +24,7 @@ from ingest.inbox import Message
 from ingest.journal import Journal, JournalError
 from ingest.letter_quota import LetterQuota
 from ingest.lookup import Lookup
+from ingest.networks import Networks, owner
 from ingest.receipts import Owed
 from processing.engine import Engine
 from processing.plan import compile_plan, next_ids
@@ -37,6 +39,8 @@ WAIT_S: Final = 0.5  # a turn without messages: how late a tick, or the end of t
 VIEW_S: Final = 0.2  # between two views while nothing is decided: pages need no more
 TIMELESS_MOST: Final = 1_000  # messages held until a first reading tells the time; older ones come again
 RETRY_S: Final = 1.0  # between two tries of a write that the disk refused; without end, since going on would lose it
+
+NONE_READ: Final[Mapping[str, str]] = MappingProxyType({})
 
 T = TypeVar("T")
 
@@ -87,12 +91,13 @@ class Stores:
 class Spine:
     """Owns the journal, the ledger's writing side and the folds; every method belongs to one thread.
 
-    `drain(wait_s)`: the messages that have come. `told`: called after every turn that swapped the view.
+    `drain(wait_s)`: the messages that have come. `told`: called after every turn that swapped the view. `prefixes`: of
+    the topics of other networks.
     """
 
     def __init__(
         self, drain: Callable[[float], Sequence[Message]], link: Link, stores: Stores, texts: Texts, clock: Clock,
-        told: Callable[[View], None],
+        told: Callable[[View], None], *, prefixes: Mapping[str, str] = NONE_READ,
     ) -> None:  # fmt: skip
         """Recovers the folds. Raises RecoveryError, JournalError, LedgerError, and ConfigError for wrong texts."""
         self._drain, self._link, self._texts, self._told = drain, link, texts, told
@@ -108,7 +113,8 @@ class Spine:
         self._ids = next_ids(was.sensor_ids if was is not None else (), city)
         compile_plan(self._wanted(0))  # a wrong text is refused here: in the journal it would be wrong for ever
         self._lookup = Lookup(city, self._ids)
-        self._quota = LetterQuota(city.gateways)
+        self._networks = Networks.of(city, prefixes)
+        self._quota = LetterQuota([*city.gateways, *map(owner, self._networks.topics)])
         self.counters: defaultdict[str, float] = defaultdict(float)  # metric name -> since the start
         self.fault = ""  # why the last write was refused; "" while the disk takes everything
         self.view: View | None = None
@@ -161,7 +167,7 @@ class Spine:
 
     def _take(self, messages: Sequence[Message], now: int) -> None:
         messages = [*self._timeless, *messages]
-        offered = offer(messages, self._lookup, self._clock.arrival, now=now, last_arrival=self._arrival)
+        offered = self._offer(messages, now)
         if self._clock.arrival == "data" and self._journal.last == ORIGIN and not offered.has_readings:
             self._timeless = messages[-TIMELESS_MOST:]  # unacknowledged, so that the broker keeps those as well
             return
@@ -171,7 +177,7 @@ class Spine:
             log.error("a message could not be read; it is a dead letter", exc_info=fault)
         if self._journal.last == ORIGIN:
             self._start(offered.first_arrival)
-            offered = offer(messages, self._lookup, self._clock.arrival, now=now, last_arrival=self._arrival)
+            offered = self._offer(messages, now)
         taken = take(offered, self._folds.acceptance)
         self.counters["canhbao_messages_total"] += len(messages)
         self.counters["canhbao_readings_total"] += len(taken.batch.readings)
@@ -185,6 +191,11 @@ class Spine:
             self._enter(batch, messages)
         else:
             self._link.acknowledge(messages)  # nothing in them that is not on disk already
+
+    def _offer(self, messages: Sequence[Message], now: int) -> Offer:
+        return offer(
+            messages, self._lookup, self._clock.arrival, now=now, last_arrival=self._arrival, networks=self._networks
+        )
 
     def _within_quota(self, letters: Sequence[DeadLetter]) -> tuple[DeadLetter, ...]:
         kept = self._quota.keep(letters)

@@ -217,7 +217,7 @@ def test_one_letter_a_reason_is_kept_with_the_whole_message() -> None:
         *(Refusal("no_time", "t is 'now'", n) for n in range(3, 40)),
     ]
 
-    letters = dead_letters(TOPIC, b"payload", refused, arrival=NOW)
+    letters = dead_letters(TOPIC, b"payload", refused, arrival=NOW, sender="gw-1")
 
     assert [(letter.reason, letter.detail) for letter in letters] == [
         ("no_time", "reading 0: t is None; and 37 more: 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, …"),
@@ -229,7 +229,7 @@ def test_one_letter_a_reason_is_kept_with_the_whole_message() -> None:
 
 
 def test_a_message_refused_whole_is_one_letter() -> None:
-    letters = dead_letters("x/y", b"\xff", [Refusal("not_utf8", "byte 0")], arrival=NOW)
+    letters = dead_letters("x/y", b"\xff", [Refusal("not_utf8", "byte 0")], arrival=NOW, sender="")
 
     assert [(letter.reason, letter.detail, letter.gateway) for letter in letters] == [("not_utf8", "byte 0", "")]
 

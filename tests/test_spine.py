@@ -181,10 +181,10 @@ def test_while_the_disk_refuses_nothing_is_acknowledged_and_nothing_is_lost(worl
 def test_a_message_that_breaks_the_decoder_is_a_dead_letter_and_stops_nothing(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def breaking(topic: str, payload: bytes, *, retained: bool) -> Decoded:
+    def breaking(topic: str, payload: bytes, **given: Any) -> Decoded:
         if b"99.0" in payload:
             raise RecursionError
-        return decode(topic, payload, retained=retained)
+        return decode(topic, payload, **given)
 
     monkeypatch.setattr(intake, "decode", breaking)
     spine = world.start()
