@@ -35,6 +35,7 @@ from ingest.city import parse_city
 from ingest.data_folder import FolderError, kept_random, lock_folder
 from ingest.journal import Journal, JournalError
 from ingest.mqtt import MqttError, MqttPublisher
+from ingest.networks import topic_filters
 from processing.rules import parse_rules
 from processing.warm import warm_up
 
@@ -247,17 +248,20 @@ class Service:
         return Stores(journal, ledger, Snapshots(folder / "snapshots"))
 
     def _broker(self, closing: ExitStack) -> Connections:
-        mqtt = self._settings.mqtt
+        mqtt, networks = self._settings.mqtt, self._settings.networks
         client_id = mqtt.client_id or kept_random(self._settings.data_path / "client_id", "collector-")
         if mqtt.embedded_port is None:
             return Connections(
                 mqtt.url, mqtt.username, mqtt.password.reveal() if mqtt.password else "", mqtt.out_username,
-                mqtt.out_password.reveal() if mqtt.out_password else "", client_id, mqtt.ca_file,
+                mqtt.out_password.reveal() if mqtt.out_password else "", client_id, mqtt.ca_file, networks,
             )  # fmt: skip
-        self._bundled = broker = NatsBroker.start(self._settings.data_path, mqtt.embedded_port)
+        self._bundled = broker = NatsBroker.start(self._settings.data_path, mqtt.embedded_port, topic_filters(networks))
         closing.callback(broker.stop)
         inward, outward = broker.collector, broker.collector_out
-        return Connections(broker.url, inward.username, inward.password, outward.username, outward.password, client_id)
+        return Connections(
+            broker.url, inward.username, inward.password, outward.username, outward.password, client_id,
+            networks=networks,
+        )  # fmt: skip
 
 
 class _Server(uvicorn.Server):

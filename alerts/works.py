@@ -19,13 +19,14 @@ from alerts.view import View
 from alerts.words.message import message
 from ingest.inbox import Inbox
 from ingest.mqtt import MqttPublisher, MqttSource
+from ingest.networks import topic_filters
 
 READINGS_TOPICS: Final = ("canhbao/v1/+/readings", "canhbao/v1/+/readings/+")
 
 
 @dataclass(frozen=True, slots=True)
 class Connections:
-    """Where the broker is and who we are there."""
+    """Where the broker is and who we are there; `networks` that are read besides, by the prefix of their topics."""
 
     url: str
     username: str
@@ -34,6 +35,7 @@ class Connections:
     out_password: str = field(repr=False)
     client_id: str
     ca_file: Path | None = None
+    networks: Mapping[str, str] = field(default_factory=dict)
 
 
 class Works:
@@ -52,13 +54,15 @@ class Works:
         self._page_url, self._told = page_url, told
         self.inbox = Inbox()
         self.source = MqttSource(
-            connections.url, connections.username, connections.password, connections.client_id, READINGS_TOPICS,
-            self.inbox, ca_file=connections.ca_file,
+            connections.url, connections.username, connections.password, connections.client_id,
+            (*READINGS_TOPICS, *topic_filters(connections.networks)), self.inbox, ca_file=connections.ca_file,
         )  # fmt: skip
         self.publisher = MqttPublisher(
             connections.url, connections.out_username, connections.out_password, ca_file=connections.ca_file
         )
-        self.spine = Spine(self.inbox.drain, self.source, stores, texts, clock, self._turned)
+        self.spine = Spine(
+            self.inbox.drain, self.source, stores, texts, clock, self._turned, prefixes=connections.networks
+        )
         self.delivery = Delivery(
             Outbox(stores.ledger.store), channels(self.publisher), self._compose, now_ms=clock.now_ms, random=random
         )

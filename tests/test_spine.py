@@ -87,13 +87,15 @@ class World:
     clock: ClockMode = "wall"
     stores: Stores | None = None
     connected: bool = True
+    prefixes: dict[str, str] = field(default_factory=dict)
 
     def start(self, journal: Callable[[Journal], Journal] = lambda j: j) -> Spine:
         self.end()
         self.stores = Stores(journal(Journal.open(self.folder / "journal")), Ledger.open(self.folder / "ledger.sqlite"),
                              Snapshots(self.folder / "snapshots"))  # fmt: skip
         clock = Clock(self.clock, lambda: self.now, lambda: self.now / 1000, lambda _: False)
-        spine = Spine(self.drain, self, self.stores, Texts(self.city, self.rules), clock, lambda _: None)
+        spine = Spine(self.drain, self, self.stores, Texts(self.city, self.rules), clock, lambda _: None,
+                      prefixes=self.prefixes)  # fmt: skip
         spine.begin()
         return spine
 

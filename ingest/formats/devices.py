@@ -19,7 +19,9 @@ from ingest.readings import Flag
 
 OBJECT_BYTES_MAX: Final = 65_536  # a message of thirty gateways' receptions has more than the 16,000 of our own
 # A number and what may follow it as its unit: "3.42 V", "1200 mm", "25.60". No comma: 1,234 is two numbers.
-_AMOUNT: Final = re.compile(r"([+-]?[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]{1,3})?) {0,2}((?:[^\W\d_]|[°%])\S{0,15})?\Z")
+_AMOUNT: Final = re.compile(
+    r"([+-]?[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]{1,3})?) {0,2}((?:[^\W\d_]|[°%])[^\s\d]{0,15}[23]?)?\Z"
+)
 _AMOUNT_CHARACTERS_MAX: Final = 64
 _NOWHERE: Final = object()
 _NO_UNITS: Final[Mapping[str, str]] = MappingProxyType({})
