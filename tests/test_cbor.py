@@ -115,11 +115,19 @@ def test_columns_that_do_not_fit_together_are_refused_whole_and_keep_their_numbe
     ],
 )  # fmt: skip
 def test_one_bad_row_of_columns_is_refused_alone(change: dict[str, Any], why: str) -> None:
-    decoded = read({**COLUMNS, **change})
+    decoded = read({**COLUMNS, "v": [1.5, 2.5, 3.5], **change})
 
     assert [(one.index, one.reason) for one in decoded.refused] == [(1, why)]
     assert len(decoded.sensors) == len(decoded.t) == len(decoded.values) == len(decoded.units) == 2
     assert list(decoded.indices()) == [0, 2]
+
+
+def test_columns_have_no_more_rows_than_a_message_may() -> None:
+    def columns(rows: int) -> dict[str, Any]:
+        return {**COLUMNS, **{key: CBORTag(64, bytes(rows)) for key in ("i", "dt", "v")}}
+
+    assert len(read(columns(READINGS_MAX)).sensors) == READINGS_MAX
+    assert reason(columns(READINGS_MAX + 1)) == "wrong_shape"
 
 
 @pytest.mark.parametrize("t0", [None, 1.0, "2025-10-27T00:40:00Z", True])
@@ -134,6 +142,8 @@ def test_columns_start_at_a_whole_millisecond(t0: object) -> None:
         ({"v": "1"}, "not_a_number"), ({"v": b"1"}, "not_a_number"), ({"v": True}, "not_a_number"),
         ({"v": cbor2.undefined}, "not_a_number"), ({"v": CBORTag(1, 5)}, "not_a_number"),
         ({"v": CBORTag(86, b"\0" * 8)}, "not_a_number"), ({"v": [1]}, "not_a_number"),
+        ({"v": CBORTag(4, [2**62, 1])}, "not_a_number"), ({"v": CBORTag(4, [400, 1])}, "not_a_number"),
+        ({"v": CBORTag(4, [1.5, 1])}, "not_a_number"), ({"v": CBORTag(4, 15)}, "not_a_number"),
         ({"t": 1.0}, "no_time"), ({"t": CBORTag(0, "2025-10-27T00:40:00Z")}, "no_time"), ({"t": 2**200}, "no_time"),
         ({"sensor": b"rain-1"}, "wrong_shape"), ({"sensor": CBORTag(35, "(a+)+$")}, "wrong_shape"),
         ({"u": b"mm"}, "wrong_unit"),
@@ -201,6 +211,7 @@ def test_no_tag_makes_anything_but_data() -> None:
         for content in (0, -1, 1e300, b"\x01\x02\x03\x04", "2025-10-27T00:40:00Z", "(a+)+$", [1, 2], [-(10**9), 5], {}):
             made = cbor_document(cbor2.dumps(CBORTag(tag, content)))
             assert type(made) in plain, (tag, content, made)
+    assert cbor_document(bytes.fromhex("d81c81d81d00")) == Unread([Unread(0)])  # a list that would contain itself
 
 
 rows = st.tuples(

@@ -20,12 +20,14 @@ from test_foreign import CHIRPSTACK, CITY, MESSAGE, NOTICE, NOW, PREFIXES, SHELL
 from test_senml import NUMBERS
 from test_spine import World
 
+from ingest import letter_quota
 from ingest.city import parse_city
 from ingest.entries import Batch
 from ingest.formats import REASONS, Refusal, RefusedError, cbor, decode
 from ingest.inbox import Message
 from ingest.lookup import Lookup
 from ingest.networks import Networks
+from ingest.readings import Flag
 
 OURS: Final = '[[gateway]]\nid = "gw-1"\n[[sensor]]\nid = "rain-1"\nquantity = "rain"\narea = "1"\nperiod = "60s"\n'
 REGISTRY = parse_city(CITY + OURS)
@@ -295,3 +297,43 @@ def test_one_reading_of_the_year_2100_and_much_rubbish_blind_nothing(name: str, 
     world.start()
     assert any(told["at"] == at and told["to"] == 1 for told in map(json.loads, world.told()))
     world.end()
+
+
+def test_what_a_device_thinks_of_its_own_values_is_written_down(tmp_path: Path) -> None:
+    aslant = {**MESSAGE["uplink_message"], "decoded_payload": {"distance": 2116, "position": "tilt"}}
+    world = World(tmp_path, city=CITY + OURS, rules=RULES, now=NOW + 1000, prefixes=PREFIXES)
+    spine = world.start()
+    world.waiting = [Message(TTN, _json({**MESSAGE, "uplink_message": aslant}), False, 0, 1, 1)]
+    spine.turn()
+    world.end()
+
+    readings = next(entry for entry in world.entries() if isinstance(entry, Batch)).readings
+    assert readings.flag.tolist() == [Flag.SUSPECT]
+    assert readings.value.tolist() == pytest.approx([3.0 - 2.116])
+
+
+def test_a_time_relative_to_now_is_counted_from_the_arrival(tmp_path: Path) -> None:
+    world = World(tmp_path, city=CITY + OURS, rules=RULES, now=NOW + 1000, prefixes=PREFIXES)
+    spine = world.start()
+    world.waiting = [Message(f"{TOPIC}/senml", _json([{"n": "rain-1", "t": -60, "v": 1}]), False, 1, 1, 1)]
+    spine.turn()
+    world.end()
+
+    readings = next(entry for entry in world.entries() if isinstance(entry, Batch)).readings
+    assert (readings.t - NOW).tolist() == [1000 - 60_000]
+
+
+def test_a_network_full_of_strangers_takes_no_room_from_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(letter_quota, "QUOTA_BYTES", 2_000)
+    world = World(tmp_path, city=CITY + OURS, rules=RULES, now=NOW, prefixes=PREFIXES)
+    spine = world.start()
+    strangers = [Message("city/tele/x/SENSOR", b"{}", False, 1, n, 1) for n in range(30)]
+    nobodys = [Message("canhbao/v1/gw-9/readings", b"1", False, 1, 99, 1)]
+    world.waiting = [*strangers, *nobodys]
+    spine.turn()
+    world.end()
+
+    letters = next(entry for entry in world.entries() if isinstance(entry, Batch)).refused
+    assert {letter.gateway for letter in letters} == {"network:tasmota", "gw-9"}
+    assert len(letters) == 10
+    assert spine.counters['canhbao_dead_letters_dropped_total{gateway="network:tasmota"}'] == 21
