@@ -36,6 +36,7 @@ from ingest.city import parse_city
 from ingest.data_folder import FolderError, announce, kept_random, lock_folder
 from ingest.journal import Journal, JournalError
 from ingest.mqtt import MqttError, MqttPublisher
+from ingest.networks import topic_filters
 from processing.rules import parse_rules
 from processing.warm import warm_up
 
@@ -254,7 +255,7 @@ class Service:
         return Stores(journal, ledger, Snapshots(folder / "snapshots"))
 
     def _broker(self, closing: ExitStack) -> Connections:
-        mqtt, folder = self._settings.mqtt, self._settings.data_path
+        mqtt, networks, folder = self._settings.mqtt, self._settings.networks, self._settings.data_path
         live_id = mqtt.client_id or kept_random(folder / "client_id", "collector-")
         backfill_id = kept_random(folder / "backfill_client_id", "collector-backfill-")
         if mqtt.embedded_port is None:
@@ -264,8 +265,9 @@ class Service:
                 Login(mqtt.backfill_username, _text(mqtt.backfill_password), backfill_id),
                 Login(mqtt.out_username, _text(mqtt.out_password)),
                 mqtt.ca_file,
+                networks,
             )
-        self._bundled = broker = NatsBroker.start(folder, mqtt.embedded_port)
+        self._bundled = broker = NatsBroker.start(folder, mqtt.embedded_port, topic_filters(networks))
         closing.callback(broker.stop)
         live, backfill, out = broker.collector, broker.collector_backfill, broker.collector_out
         return Connections(
@@ -273,6 +275,7 @@ class Service:
             Login(live.username, live.password, live_id),
             Login(backfill.username, backfill.password, backfill_id),
             Login(out.username, out.password),
+            networks=networks,
         )
 
 

@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import SplitResult, parse_qs, urlsplit
 
-from ingest.city import DEFAULT_CITY_FILE, ConfigError, parse_toml
+from ingest.city import DEFAULT_CITY_FILE, FOREIGN, ConfigError, parse_toml
 from ingest.entries import ClockMode
 from ingest.mqtt import tls_context
+from ingest.networks import prefix_fault
 from processing.rules import DEFAULT_RULES_FILE
 
 PREFIX: Final = "CANHBAO_"
@@ -39,6 +40,7 @@ _DEFAULTS: Final[Mapping[str, Mapping[str, str]]] = {
         "out_password_file": "",
         "ca_file": "",
     },
+    "networks": dict.fromkeys(FOREIGN, ""),
     "http": {"listen": "127.0.0.1:8000"},
     "history": {"url": "duckdb", "token_file": ""},
 }
@@ -80,13 +82,17 @@ class MqttSettings:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Everything that an operator may choose, checked. `http_port` 0: any free one."""
+    """Everything that an operator may choose, checked. `http_port` 0: any free one.
+
+    `networks`: other networks that are read, by what their topics begin with.
+    """
 
     data_path: Path
     city_file: Path
     rules_file: Path
     clock: ClockMode
     mqtt: MqttSettings
+    networks: Mapping[str, str]
     http_host: str
     http_port: int
     history_url: str
@@ -142,6 +148,7 @@ def load(path: Path | None, environ: Mapping[str, str], *, with_secrets: bool = 
             out_password=secret("mqtt", "out_password"),
             ca_file=_certificates(of("mqtt", "ca_file"), of("mqtt", "url")),
         ),
+        networks={name: prefix for name in FOREIGN if (prefix := _prefix(name, of("networks", name)))},
         http_host=host,
         http_port=port,
         history_url=_history(of("history", "url")),
@@ -206,6 +213,12 @@ def _nearest(name: str, known: Mapping[str, Any], shown: str) -> str:
     if close:
         return shown.format(close[0])
     return "one of " + " ".join(shown.format(each) for each in known)
+
+
+def _prefix(network: str, given: _Given) -> str:
+    if fault := prefix_fault(network, given.text):
+        raise given.wrong(fault)
+    return given.text
 
 
 def _filled(given: _Given) -> str:

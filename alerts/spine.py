@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 from collections import Counter, defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Final, Protocol, TypeVar
 
 import msgspec
@@ -27,6 +28,7 @@ from ingest.inbox import Message
 from ingest.journal import Journal, JournalError
 from ingest.letter_quota import LetterQuota
 from ingest.lookup import Lookup
+from ingest.networks import Networks, owner
 from ingest.receipts import Owed
 from processing.engine import Engine
 from processing.plan import compile_plan, next_ids
@@ -41,6 +43,8 @@ WAIT_S: Final = 0.5  # a turn without messages: how late a tick, or the end of t
 VIEW_S: Final = 0.2  # between two views while nothing is decided: pages need no more
 TIMELESS_MOST: Final = 1_000  # messages held until a first reading tells the time; older ones come again
 RETRY_S: Final = 1.0  # between two tries of a write that the disk refused; without end, since going on would lose it
+
+NONE_READ: Final[Mapping[str, str]] = MappingProxyType({})
 
 T = TypeVar("T")
 
@@ -92,12 +96,13 @@ class Spine:
     """Owns the journal, the ledger's writing side and the folds; every method belongs to one thread.
 
     `drain(wait_s)`: the messages that have come. `told`: called after every turn that swapped the view. `asked`: the
-    dead letters that operators want driven again, a few a turn.
+    dead letters that operators want driven again, a few a turn. `prefixes`: of the topics of other networks.
     """
 
     def __init__(
         self, drain: Callable[[float], Sequence[Message]], link: Link, stores: Stores, texts: Texts, clock: Clock,
         told: Callable[[View], None], *, asked: Callable[[], Sequence[Asked]] = tuple,
+        prefixes: Mapping[str, str] = NONE_READ,
     ) -> None:  # fmt: skip
         """Recovers the folds. Raises RecoveryError, JournalError, LedgerError, and ConfigError for wrong texts."""
         self._drain, self._link, self._texts, self._told, self._asked = drain, link, texts, told, asked
@@ -114,7 +119,8 @@ class Spine:
         self._ids = next_ids(was.sensor_ids if was is not None else (), city)
         compile_plan(self._wanted(0))  # a wrong text is refused here: in the journal it would be wrong for ever
         self._lookup = Lookup(city, self._ids)
-        self._quota = LetterQuota(city.gateways)
+        self._networks = Networks.of(city, prefixes)
+        self._quota = LetterQuota([*city.gateways, *map(owner, self._networks.topics)])
         self._gateways = GatewayBook(city.gateways)
         self.counters: defaultdict[str, float] = defaultdict(float)  # metric name -> since the start
         self.fault = ""  # why the last write was refused; "" while the disk takes everything
@@ -170,7 +176,7 @@ class Spine:
 
     def _take(self, messages: Sequence[Message], now: int) -> None:
         messages = [*self._timeless, *messages]
-        offered = offer(messages, self._lookup, self._clock.arrival, now=now, last_arrival=self._arrival)
+        offered = self._offer(messages, now)
         if self._clock.arrival == "data" and self._journal.last == ORIGIN and not offered.has_readings:
             self._timeless = messages[-TIMELESS_MOST:]  # unacknowledged, so that the broker keeps those as well
             return
@@ -180,7 +186,7 @@ class Spine:
             log.error("a message could not be read; it is a dead letter", exc_info=fault)
         if self._journal.last == ORIGIN:
             self._start(offered.first_arrival)
-            offered = offer(messages, self._lookup, self._clock.arrival, now=now, last_arrival=self._arrival)
+            offered = self._offer(messages, now)
         taken = take(offered, self._folds.acceptance)
         self.counters["canhbao_messages_total"] += len(messages)
         self._count(taken)
@@ -212,7 +218,7 @@ class Spine:
         """
         drive = asked.drive
         message = Message(drive.topic, drive.payload, retained=False, qos=0, mid=0, epoch=0)
-        offered = offer([message], self._lookup, self._clock.arrival, now=now, last_arrival=self._arrival)
+        offered = self._offer([message], now)
         for fault in offered.faults:
             log.error("dead letter %d could not be read", drive.letter, exc_info=fault)
         taken = take(offered, self._folds.acceptance)
@@ -235,6 +241,11 @@ class Spine:
         self.counters["canhbao_late_total"] += int(taken.batch.readings.late.sum())
         self.counters["canhbao_duplicates_total"] += taken.duplicates.total()
         self.counters["canhbao_conflicts_total"] += taken.conflicts.total()
+
+    def _offer(self, messages: Sequence[Message], now: int) -> Offer:
+        return offer(
+            messages, self._lookup, self._clock.arrival, now=now, last_arrival=self._arrival, networks=self._networks
+        )
 
     def _within_quota(self, letters: Sequence[DeadLetter]) -> tuple[DeadLetter, ...]:
         kept = self._quota.keep(letters)

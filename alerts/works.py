@@ -23,6 +23,7 @@ from alerts.words.message import message
 from ingest.inbox import Inbox
 from ingest.lanes import Lanes
 from ingest.mqtt import BACKFILL_TOPICS, COLLECTOR_TOPICS, MqttPublisher, MqttSource
+from ingest.networks import topic_filters
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,13 +37,17 @@ class Login:
 
 @dataclass(frozen=True, slots=True)
 class Connections:
-    """Where the broker is, and who we are there: for what is measured now, for old spools, for what goes out."""
+    """Where the broker is, and who we are there: for what is measured now, for old spools, for what goes out.
+
+    `networks` that are read besides, by the prefix of their topics.
+    """
 
     url: str
     live: Login
     backfill: Login
     out: Login
     ca_file: Path | None = None
+    networks: Mapping[str, str] = field(default_factory=dict)
 
 
 class Works:
@@ -59,7 +64,8 @@ class Works:
     ) -> None:  # fmt: skip
         self.ledger: Ledger = stores.ledger
         self._page_url, self._told = page_url, told
-        self.source = _source(connections, connections.live, COLLECTOR_TOPICS)
+        foreign = topic_filters(connections.networks)
+        self.source = _source(connections, connections.live, (*COLLECTOR_TOPICS, *foreign))
         self.backfill = _source(connections, connections.backfill, BACKFILL_TOPICS)
         out = connections.out
         self.publisher = MqttPublisher(
@@ -68,7 +74,9 @@ class Works:
         self.desk = Desk(self.wake)
         self.letters = Letters(stores.journal, Marks(stores.ledger.store), self.desk)
         lanes = Lanes(self.source, self.backfill)
-        self.spine = Spine(lanes.drain, lanes, stores, texts, clock, self._turned, asked=self.desk.take)
+        self.spine = Spine(
+            lanes.drain, lanes, stores, texts, clock, self._turned, asked=self.desk.take, prefixes=connections.networks
+        )
         self.delivery = Delivery(
             Outbox(stores.ledger.store), channels(self.publisher), self._compose, now_ms=clock.now_ms, random=random
         )

@@ -6,7 +6,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -65,10 +65,10 @@ class CityMosquitto:
 
     def __init__(
         self, program: str, folder: Path, port: int, gateways: Iterable[str] = (), mend: Callable[[str], str] = str,
-        tls_port: int = 0,
+        tls_port: int = 0, foreign: Sequence[str] = (),
     ) -> None:  # fmt: skip
         folder.mkdir(parents=True, exist_ok=True)  # ours, and so the broker stays who we are
-        self.folder, self.port, self.url = MosquittoFolder(folder), port, f"mqtt://127.0.0.1:{port}"
+        self.folder, self.port, self.url = MosquittoFolder(folder, foreign), port, f"mqtt://127.0.0.1:{port}"
         self._passwords: dict[str, str] = {}
         self._program = program
         self._process: subprocess.Popen[bytes] | None = None

@@ -217,7 +217,7 @@ def test_one_letter_a_reason_is_kept_with_the_whole_message() -> None:
         *(Refusal("no_time", "t is 'now'", n) for n in range(3, 40)),
     ]
 
-    letters = dead_letters(TOPIC, b"payload", refused, arrival=NOW)
+    letters = dead_letters(TOPIC, b"payload", refused, arrival=NOW, sender="gw-1")
 
     assert [(letter.reason, letter.detail) for letter in letters] == [
         ("no_time", "reading 0: t is None; and 37 more: 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, …"),
@@ -229,16 +229,16 @@ def test_one_letter_a_reason_is_kept_with_the_whole_message() -> None:
 
 
 def test_a_message_refused_whole_is_one_letter() -> None:
-    letters = dead_letters("x/y", b"\xff", [Refusal("not_utf8", "byte 0")], arrival=NOW)
+    letters = dead_letters("x/y", b"\xff", [Refusal("not_utf8", "byte 0")], arrival=NOW, sender="")
 
     assert [(letter.reason, letter.detail, letter.gateway) for letter in letters] == [("not_utf8", "byte 0", "")]
 
 
 def test_a_numbered_message_has_a_header() -> None:
     numbering = Numbering("a" * 16, 5, 2)
-    assert header(TOPIC, numbering, NOW) == Header("gw-1", "a" * 16, 5, 2, NOW)
-    assert header("canhbao/v1/gw-1/backfill/cbor", numbering, NOW) == Header("gw-1", "a" * 16, 5, 2, NOW, backfill=True)
-    assert header(TOPIC, None, NOW) is None
+    assert header("gw-1", numbering, NOW, backfill=False) == Header("gw-1", "a" * 16, 5, 2, NOW)
+    assert header("gw-1", numbering, NOW, backfill=True) == Header("gw-1", "a" * 16, 5, 2, NOW, backfill=True)
+    assert header("gw-1", None, NOW, backfill=False) is None
 
 
 @given(

@@ -41,9 +41,12 @@ NOBODYS = ["canhbao/v1/gw-1/readings/a/b", "canhbao/v1/gw-1/other", "canhbao/v1/
            "canhbao/v1/alerts/20242/flood/x", "canhbao/v1/cap", "canhbao/v1/speak/20242/x", "canhbao/v2/gw-1/readings",
            "gw-1/readings", "readings"]  # fmt: skip
 # A user of ours may not pass for a gateway of the same name.
-SELVES = [f"canhbao/v1/{user}/{kind}" for user in ("collector", "collector-out", "collector-listener", PROBE_USER)
-          for kind in ("readings", "status", "receipt")]  # fmt: skip
-TOPICS = [*OWN, *OTHERS, *TO_GATEWAYS, *TOLD, *NOBODYS, *SELVES]
+SELVES = [f"canhbao/v1/{user}/{kind}" for user in ("collector", "collector-out", "collector-listener",
+          "collector-networks", PROBE_USER) for kind in ("readings", "status", "receipt")]  # fmt: skip
+FILTERS = ["application/+/device/+/event/up", "tele/+/SENSOR", "+/events/rpc"]
+FOREIGN = ["application/1/device/2/event/up", "tele/mains/SENSOR", "shelly-1/events/rpc"]
+NOT_READ = ["application/1/device/2/event/status", "tele/mains/LWT", "v3/a@b/devices/c/up", "shelly-1/online"]
+TOPICS = [*OWN, *OTHERS, *TO_GATEWAYS, *TOLD, *NOBODYS, *SELVES, *FOREIGN, *NOT_READ]
 MAY_WRITE = {
     "gw-1": OWN,
     "collector": [
@@ -53,15 +56,17 @@ MAY_WRITE = {
     "collector-backfill": [*TO_GATEWAYS, *(topic for topic in SELVES if topic.endswith("receipt"))],
     "collector-out": TOLD,
     "collector-listener": [],
+    "collector-networks": FOREIGN,
     PROBE_USER: [],
 }
 MAY_READ = {
     "gw-1": ["canhbao/v1/gw-1/receipt", "canhbao/v1/gw-1/command"],
-    "collector": [topic for topic in (*OWN, *OTHERS, *SELVES)
+    "collector": [topic for topic in (*OWN, *OTHERS, *SELVES, *FOREIGN)
                   if "backfill" not in topic and "receipt" not in topic and "collector/" not in topic],
     "collector-backfill": [topic for topic in (*OWN, *OTHERS) if "backfill" in topic],
     "collector-out": TOLD,
     "collector-listener": TOLD,
+    "collector-networks": [],
     PROBE_USER: [],
 }  # fmt: skip
 
@@ -72,7 +77,8 @@ def make(tmp_path: Path, free_port: Callable[[], int], program: Callable[[str], 
     with ExitStack() as closing:
 
         def begin(mend: Callable[[str], str] = str) -> CityMosquitto:
-            broker = CityMosquitto(program("mosquitto"), tmp_path / "mosquitto", free_port(), ["gw-1", "gw-2"], mend)
+            broker = CityMosquitto(program("mosquitto"), tmp_path / "mosquitto", free_port(), ["gw-1", "gw-2"], mend,
+                                   foreign=FILTERS)  # fmt: skip
             closing.callback(broker.stop)
             broker.start()
             return broker
@@ -274,6 +280,7 @@ def test_made_twice_it_is_the_same_and_what_a_person_changed_stays(tmp_path: Pat
         "collector",
         "collector-backfill",
         "collector-out",
+        "collector-networks",
         "collector-listener",
         PROBE_USER,
         "gw-1",

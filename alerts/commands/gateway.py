@@ -15,6 +15,7 @@ from ingest.broker.mosquitto import MosquittoFolder
 from ingest.broker.reload import Reload, reload
 from ingest.city import City, ConfigError, is_gateway_id, parse_city
 from ingest.data_folder import FolderError
+from ingest.networks import topic_filters
 
 HELP = "give gateways their passwords for the city's Mosquitto, take them away"
 EXAMPLE = """\
@@ -50,7 +51,7 @@ def run(arguments: argparse.Namespace) -> int:
     file = arguments.config or (DEFAULT_FILE if DEFAULT_FILE.exists() else None)
     chosen = settings.load(file, os.environ, with_secrets=False)  # they are made here
     city = parse_city(read_text(chosen.city_file), str(chosen.city_file))
-    folder = MosquittoFolder(arguments.folder or chosen.data_path / "mosquitto")
+    folder = MosquittoFolder(arguments.folder or chosen.data_path / "mosquitto", topic_filters(chosen.networks))
     if chosen.mqtt.embedded_port is not None:
         _say("mqtt.url is the bundled broker: it listens on this machine alone and asks no gateway for a password; "
              "these are for Mosquitto")  # fmt: skip

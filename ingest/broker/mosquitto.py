@@ -12,7 +12,7 @@ import hmac
 import os
 import pwd
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -35,8 +35,10 @@ class MosquittoFolder:
     What is written belongs to the owner of the folder and is readable by that user alone. Methods raise OSError.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, foreign: Sequence[str] = ()) -> None:
+        """`foreign`: filters of other networks' topics, which users of ours read and write besides."""
         self.folder = folder
+        self._access = access(foreign)
         self._passwords = folder / "passwords"
         self._probe_password = ""
 
@@ -98,8 +100,8 @@ class MosquittoFolder:
         conf, acl = self.folder / "mosquitto.conf", self.folder / "acl"
         if not conf.exists():
             self._write(conf, configuration(listeners or self._default_listeners(), _name(self._owner[0])))
-        if not acl.exists() or acl.read_text("utf-8") != access():
-            self._write(acl, access())
+        if not acl.exists() or acl.read_text("utf-8") != self._access:
+            self._write(acl, self._access)
         entries, ours = self._entries(), {}
         for user in SERVICE_USERS:
             password = kept_random(self.password_file(user))

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 ROOT: Final = "canhbao/v1"
 PROBE_USER: Final = "collector-probe"  # may do nothing; see MosquittoFolder.probe
+NETWORKS_USER: Final = "collector-networks"
 
 _OUT: Final = (f"{ROOT}/alerts/+/+", f"{ROOT}/cap/+", f"{ROOT}/speak/+", f"{ROOT}/drill/#")
 _TO_GATEWAYS: Final = (f"{ROOT}/+/receipt", f"{ROOT}/+/command")
@@ -26,6 +27,7 @@ SERVICE_USERS: Final[Mapping[str, Rights]] = {
     "collector": Rights((f"{ROOT}/+/readings", f"{ROOT}/+/readings/+", f"{ROOT}/+/status"), _TO_GATEWAYS),
     "collector-backfill": Rights((f"{ROOT}/+/backfill", f"{ROOT}/+/backfill/+"), _TO_GATEWAYS),
     "collector-out": Rights(_OUT, _OUT),
+    NETWORKS_USER: Rights(),  # brings what other networks say: the topics that the settings name
     "collector-listener": Rights(_OUT),  # what is told: for an operations centre or a bridge to loudspeakers
 }
 GATEWAY: Final = Rights(
@@ -113,11 +115,17 @@ def configuration(listeners: tuple[Listener, ...], user: str) -> str:
     )
 
 
-def access() -> str:
-    """Mosquitto's ACL: what stands nowhere is refused. It judges what is delivered, and lets everybody subscribe."""
+def access(foreign: Sequence[str] = ()) -> str:
+    """Mosquitto's ACL: what stands nowhere is refused. It judges what is delivered, and lets everybody subscribe.
+
+    `foreign`: filters of other networks' topics, which one user of theirs may write and the collector read.
+    """
+    collector = SERVICE_USERS["collector"]
+    users = {**SERVICE_USERS, PROBE_USER: Rights(), NETWORKS_USER: Rights(write=tuple(foreign)),
+             "collector": Rights((*collector.read, *foreign), collector.write)}  # fmt: skip
     lines = ["# Who may what. Written by `canhbao gateway`, which replaces changes made here.",
              "# A gateway: its own topics; %u is its name.", *_rules("pattern", GATEWAY)]  # fmt: skip
-    for user, rights in [*SERVICE_USERS.items(), (PROBE_USER, Rights())]:
+    for user, rights in users.items():
         # Patterns hold for every user: ours are no gateways.
         lines += ["", f"user {user}", f"topic deny {ROOT}/{user}/#", *_rules("topic", rights)]
     return "\n".join(lines) + "\n"
