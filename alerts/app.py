@@ -253,6 +253,7 @@ class Service:
             return Connections(
                 mqtt.url, mqtt.username, mqtt.password.reveal() if mqtt.password else "", mqtt.out_username,
                 mqtt.out_password.reveal() if mqtt.out_password else "", client_id, mqtt.ca_file,
+                mqtt.identity, mqtt.out_identity,
             )  # fmt: skip
         self._bundled = broker = NatsBroker.start(self._settings.data_path, mqtt.embedded_port)
         closing.callback(broker.stop)

@@ -19,6 +19,7 @@ from alerts.view import View
 from alerts.words.message import message
 from ingest.inbox import Inbox
 from ingest.mqtt import MqttPublisher, MqttSource
+from ingest.tls import Identity
 
 READINGS_TOPICS: Final = ("canhbao/v1/+/readings", "canhbao/v1/+/readings/+")
 
@@ -34,6 +35,8 @@ class Connections:
     out_password: str = field(repr=False)
     client_id: str
     ca_file: Path | None = None
+    identity: Identity | None = None
+    out_identity: Identity | None = None
 
 
 class Works:
@@ -53,11 +56,12 @@ class Works:
         self.inbox = Inbox()
         self.source = MqttSource(
             connections.url, connections.username, connections.password, connections.client_id, READINGS_TOPICS,
-            self.inbox, ca_file=connections.ca_file,
+            self.inbox, ca_file=connections.ca_file, identity=connections.identity,
         )  # fmt: skip
         self.publisher = MqttPublisher(
-            connections.url, connections.out_username, connections.out_password, ca_file=connections.ca_file
-        )
+            connections.url, connections.out_username, connections.out_password, ca_file=connections.ca_file,
+            identity=connections.out_identity,
+        )  # fmt: skip
         self.spine = Spine(self.inbox.drain, self.source, stores, texts, clock, self._turned)
         self.delivery = Delivery(
             Outbox(stores.ledger.store), channels(self.publisher), self._compose, now_ms=clock.now_ms, random=random
