@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import stat
 import subprocess
+import sys
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -276,3 +277,24 @@ def test_files_that_do_not_fit_are_named_and_nobody_is_asked_for_a_pass_phrase(
                    (certificate, locked), (key, key)):  # fmt: skip
         with pytest.raises(OSError, match=str(files_[1])):
             tls_context(None, Identity(*files_))
+    assert _at_a_terminal(TRY_OUT, str(certificate), str(locked)) == 3
+
+
+TRY_OUT = """
+import sys
+from pathlib import Path
+from ingest.tls import Identity
+try:
+    Identity(*map(Path, sys.argv[1:])).try_out()
+except OSError:
+    sys.exit(3)
+"""
+
+
+def _at_a_terminal(code: str, *arguments: str) -> int:
+    """How it ends where somebody could be asked; nobody answers."""
+    outer = "import os, pty, sys; sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))"
+    command = [sys.executable, "-c", outer, sys.executable, "-c", code, *arguments]
+    root = Path(__file__).parents[1]
+    done = subprocess.run(command, cwd=root, stdin=subprocess.DEVNULL, capture_output=True, timeout=30, check=False)
+    return done.returncode

@@ -180,7 +180,7 @@ def test_a_gateway_with_a_certificate_cannot_take_what_waits_for_the_collector(
     source = MqttSource(broker.url, "collector", broker.password, "collector-5eed", COLLECTOR_TOPICS, inbox)
     source.start()
     source.stop()
-    with Certified(broker, certified(broker, tmp_path / "own"), "collector") as gateway:
+    with Certified(broker, certified(broker, tmp_path / "own"), "collector-5eed") as gateway:
         gateway.client.publish("canhbao/v1/gw-1/readings", b"kept", 1).wait_for_publish(5)
     source = MqttSource(broker.url, "collector", broker.password, "collector-5eed", COLLECTOR_TOPICS, inbox)
     source.start()
