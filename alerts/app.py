@@ -261,9 +261,9 @@ class Service:
         if mqtt.embedded_port is None:
             return Connections(
                 mqtt.url,
-                Login(mqtt.username, _text(mqtt.password), live_id),
-                Login(mqtt.backfill_username, _text(mqtt.backfill_password), backfill_id),
-                Login(mqtt.out_username, _text(mqtt.out_password)),
+                Login(mqtt.username, _text(mqtt.password), live_id, mqtt.identity),
+                Login(mqtt.backfill_username, _text(mqtt.backfill_password), backfill_id, mqtt.backfill_identity),
+                Login(mqtt.out_username, _text(mqtt.out_password), "", mqtt.out_identity),
                 mqtt.ca_file,
                 networks,
             )

@@ -24,15 +24,17 @@ from ingest.inbox import Inbox
 from ingest.lanes import Lanes
 from ingest.mqtt import BACKFILL_TOPICS, COLLECTOR_TOPICS, MqttPublisher, MqttSource
 from ingest.networks import topic_filters
+from ingest.tls import Identity
 
 
 @dataclass(frozen=True, slots=True)
 class Login:
-    """Who we are on one connection. `client_id` "": the broker gives it the user's name."""
+    """Who we are on one connection. `client_id` "": the broker gives it the user's name. `identity`: a certificate."""
 
     username: str
     password: str = field(default="", repr=False)
     client_id: str = ""
+    identity: Identity | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +71,9 @@ class Works:
         self.backfill = _source(connections, connections.backfill, BACKFILL_TOPICS)
         out = connections.out
         self.publisher = MqttPublisher(
-            connections.url, out.username, out.password, out.client_id, ca_file=connections.ca_file
-        )
+            connections.url, out.username, out.password, out.client_id, ca_file=connections.ca_file,
+            identity=out.identity,
+        )  # fmt: skip
         self.desk = Desk(self.wake)
         self.letters = Letters(stores.journal, Marks(stores.ledger.store), self.desk)
         lanes = Lanes(self.source, self.backfill)
@@ -138,4 +141,4 @@ class Works:
 
 def _source(connections: Connections, login: Login, topics: tuple[str, ...]) -> MqttSource:
     return MqttSource(connections.url, login.username, login.password, login.client_id or login.username, topics,
-                      Inbox(), ca_file=connections.ca_file)  # fmt: skip
+                      Inbox(), ca_file=connections.ca_file, identity=login.identity)  # fmt: skip

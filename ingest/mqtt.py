@@ -11,6 +11,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from time import monotonic
 from typing import Any, Final
@@ -23,6 +24,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 from ingest.formats import gateway_of
 from ingest.inbox import Inbox, Message
 from ingest.rate_limit import RateLimit
+from ingest.tls import Identity, ended, ends_soon, tls_context
 
 log = logging.getLogger(__name__)
 
@@ -62,22 +64,6 @@ class Broker:
         raise MqttError(f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}: expected mqtt://host:port or mqtts://…")
 
 
-class _TlsSocket(ssl.SSLSocket):
-    def do_handshake(self, block: bool = False) -> None:  # noqa: FBT001, FBT002  # ssl's
-        try:
-            super().do_handshake(block)
-        except OSError:
-            self.close()  # paho forgets it as it is
-            raise
-
-
-def tls_context(ca_file: Path | None) -> ssl.SSLContext:
-    """Believes whom `ca_file` names, None: whom this machine believes. Raises OSError where it cannot be read."""
-    context = ssl.create_default_context(cafile=ca_file)
-    context.sslsocket_class = _TlsSocket
-    return context
-
-
 class _Client(paho.Client):
     """paho, whose thread ends for ever and silently with whatever its loop raises: here it connects anew instead."""
 
@@ -101,8 +87,9 @@ class _Connection:
     """A connection that comes back by itself, with the state that callbacks (in paho's thread) and callers share."""
 
     def __init__(
-        self, url: str, username: str, password: str, client_id: str, *, clean_session: bool, ca_file: Path | None
-    ) -> None:
+        self, url: str, username: str, password: str, client_id: str, *, clean_session: bool, ca_file: Path | None,
+        identity: Identity | None,
+    ) -> None:  # fmt: skip
         self.broker = Broker.of(url)
         self._where = f"{self.broker.host}:{self.broker.port}"
         self._username = username
@@ -120,8 +107,9 @@ class _Connection:
         )
         if username:
             client.username_pw_set(username, password)
-        if self.broker.tls:
-            client.tls_set_context(tls_context(ca_file))
+        self._identity, self._tls = identity, tls_context(ca_file, identity) if self.broker.tls else None
+        if self._tls is not None:
+            client.tls_set_context(self._tls)
         client.connect_timeout = _START_S
         client.reconnect_delay_set(*_RECONNECT_S)
         client.max_queued_messages_set(_UNCONFIRMED_MOST)
@@ -136,6 +124,8 @@ class _Connection:
     def start(self) -> None:
         """Connect, and stay connected until `stop`. Raises MqttError within some 10 s if that fails now."""
         self._stopping, self._refusal = False, ""
+        if fault := self._own_certificate():
+            raise MqttError(f"MQTT broker at {self._where} would not let {self._username or 'us'} in: {fault}")
         try:
             self._client.connect(self.broker.host, self.broker.port, _KEEPALIVE_S)
         except ssl.SSLError as error:
@@ -168,9 +158,28 @@ class _Connection:
     def _ended(self) -> None:
         """A connection has ended, or a new one is about to be tried (in paho's thread, `_state` held)."""
 
+    def _own_certificate(self) -> str:
+        """Read anew for every connection, so that one renewed meanwhile holds; what is wrong with it, "" if nothing."""
+        if self._identity is None or self._tls is None:
+            return ""
+        now = datetime.now(UTC)
+        try:
+            if fault := ended(self._identity, now):
+                return fault
+            if soon := ends_soon(self._identity, now):
+                log.warning("mqtt: %s", soon)
+            self._identity.load_into(self._tls)
+        except (OSError, ValueError) as error:
+            return str(error)
+        return ""
+
     def _on_pre_connect(self, _client: paho.Client, _userdata: Any) -> None:
+        if self._connects and (fault := self._own_certificate()):
+            log.error("mqtt: %s will not let us in: %s", self._where, fault)
         with self._state:
             self._connected = False
+            if self._tls is not None:
+                self._tls.alert = ""
             self._ended()
 
     def _on_connect(self, _c: paho.Client, _u: Any, flags: paho.ConnectFlags, reason: ReasonCode, _p: Any) -> None:
@@ -190,6 +199,10 @@ class _Connection:
             if self._connected and not self._stopping:
                 log.warning("mqtt: connection to %s lost (%s), connecting anew", self._where, reason)
                 self._lost()
+            elif self._tls is not None and self._tls.alert:
+                self._refusal = f"it ends TLS: {self._tls.alert}"
+                log.error("mqtt: %s at %s: %s", self._username or "anonymous", self._where, self._refusal)
+                self._state.notify_all()
             self._connected = False
             self._ended()
 
@@ -203,13 +216,14 @@ class MqttSource(_Connection):
 
     def __init__(
         self, url: str, username: str, password: str, client_id: str, topics: Sequence[str], inbox: Inbox, *,
-        ca_file: Path | None = None,
+        ca_file: Path | None = None, identity: Identity | None = None,
     ) -> None:  # fmt: skip
         """Raises MqttError for a wrong `url`. `topics` are filters; `client_id` must be the same at every start.
 
-        `ca_file`: whom to believe the broker's certificate, in the place of those that this machine believes.
+        `ca_file`: whom to believe the broker's certificate, in the place of those that this machine believes;
+        `identity`: what we show for ourselves where it wants a certificate of us.
         """
-        super().__init__(url, username, password, client_id, clean_session=False, ca_file=ca_file)
+        super().__init__(url, username, password, client_id, clean_session=False, ca_file=ca_file, identity=identity)
         self.refused_topics: tuple[str, ...] = ()
         self.inbox = inbox
         self._topics = tuple(topics)
@@ -372,10 +386,13 @@ class MqttPublisher(_Connection):
     """The city's voice: a connection and user of its own, so that no warning can stop the listening."""
 
     def __init__(
-        self, url: str, username: str, password: str, client_id: str = "", *, ca_file: Path | None = None
-    ) -> None:
+        self, url: str, username: str, password: str, client_id: str = "", *, ca_file: Path | None = None,
+        identity: Identity | None = None,
+    ) -> None:  # fmt: skip
         """`client_id` defaults to the user's name, as brokers that tie the two want it. Raises MqttError."""
-        super().__init__(url, username, password, client_id or username, clean_session=True, ca_file=ca_file)
+        super().__init__(
+            url, username, password, client_id or username, clean_session=True, ca_file=ca_file, identity=identity
+        )
         self.on_session: Callable[[], object] | None = None  # called, in paho's thread, once a lost connection is back
 
     def _opened(self) -> None:

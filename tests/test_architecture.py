@@ -26,7 +26,7 @@ MAY_IMPORT = {
 AT_THE_TOP = ("alerts.app", "alerts.commands", "alerts.__main__")  # nobody below imports these
 # Modules that touch disk, network, clock or environment. Every other one is pure: a new edge is a decision made here.
 EDGES = (
-    "ingest.mqtt", "ingest.inbox", "ingest.lanes", "ingest.journal", "ingest.day_file", "ingest.disk",
+    "ingest.mqtt", "ingest.tls", "ingest.inbox", "ingest.lanes", "ingest.journal", "ingest.day_file", "ingest.disk",
     "ingest.data_folder", "ingest.tidy", "ingest.history", "ingest.broker",
     "alerts.spine", "alerts.works", "alerts.driving", "alerts.letters", "alerts.folds", "alerts.snapshots",
     "alerts.ledger", "alerts.delivery",

@@ -288,20 +288,27 @@ def test_made_twice_it_is_the_same_and_what_a_person_changed_stays(tmp_path: Pat
 
 
 def test_the_network_is_let_in_over_tls_alone_and_every_listener_ties_the_client_id(tmp_path: Path) -> None:
-    texts = {}
-    for name in ("without", "with"):
+    here = ["listener 1883 127.0.0.1", "use_username_as_clientid true"]
+    served = ["use_username_as_clientid true", "certfile tls/server.crt", "keyfile tls/server.key"]
+    network = ["listener 8883 0.0.0.0", *served]
+    certified = ["listener 8884 0.0.0.0", *served, "cafile ca/ca.crt", "crlfile ca/crl.pem",
+                 "require_certificate true", "use_identity_as_username true"]  # fmt: skip
+    for name, there, expected in (
+        ("without", (), here),
+        ("with", ("tls/server.crt",), here + network),
+        ("both", ("tls/server.crt", "ca/ca.crt"), here + network + certified),
+    ):
+        for file in there:
+            (tmp_path / name / file).parent.mkdir(parents=True)
+            (tmp_path / name / file).touch()
         folder = MosquittoFolder(tmp_path / name)
-        if name == "with":
-            (tmp_path / name / "tls").mkdir(parents=True)
-            (tmp_path / name / "tls" / "server.crt").touch()
         with folder.changing():
-            texts[name] = (tmp_path / name / "mosquitto.conf").read_text()
-
-    network = "listener 8883 0.0.0.0\nuse_username_as_clientid true\ncertfile tls/server.crt\nkeyfile tls/server.key\n"
-    here = "listener 1883 127.0.0.1\nuse_username_as_clientid true\n"
-    assert texts["with"].endswith(f"{here}\n{network}")
-    assert texts["without"].endswith(network.replace("\n", "\n#").join(["#", ""])[:-1])
-    assert [line for line in texts["without"].splitlines() if line.startswith("listener")] == [here.splitlines()[0]]
+            text = (tmp_path / name / "mosquitto.conf").read_text()
+            assert folder.takes_certificates == (name == "both")
+        lines = [line for line in text[text.index("\nlistener ") :].splitlines() if line]
+        assert [line for line in lines if not line.startswith("#")] == expected
+        marked = [line.lstrip("#") for line in lines]
+        assert [line for line in marked if not line.startswith(" ")] == here + network + certified
 
 
 def test_rights_are_ours_alone_and_a_lost_password_is_made_anew(tmp_path: Path) -> None:

@@ -136,6 +136,23 @@ def test_the_bundled_broker_may_be_given_a_port(url: str, port: int) -> None:
         ('[mqtt]\nurl = "mqtts://x"\nca_file = "canhbao.toml"\n', "mqtt.ca_file", "certificates in PEM"),
         ('[mqtt]\nurl = "mqtt://x"\nca_file = "canhbao.toml"\n', "mqtt.ca_file", "no mqtts://"),
         ('[mqtt]\nca_file = "canhbao.toml"\n', "mqtt.ca_file", "no mqtts://"),
+        ('[mqtt]\nurl = "mqtts://x"\nkey_file = "x"\n', "mqtt.key_file", "mqtt.certificate_file beside it"),
+        (
+            '[mqtt]\nurl = "mqtts://x"\nout_certificate_file = "x"\n',
+            "mqtt.out_certificate_file",
+            "mqtt.out_key_file beside",
+        ),
+        ('[mqtt]\ncertificate_file = "x"\nkey_file = "x"\n', "mqtt.certificate_file", "no mqtts://"),
+        (
+            '[mqtt]\nurl = "mqtts://x"\nbackfill_certificate_file = "nowhere.crt"\nbackfill_key_file = "x"\n',
+            "mqtt.backfill_certificate_file",
+            "nowhere.crt with",
+        ),
+        (
+            '[mqtt]\nurl = "mqtts://x"\ncertificate_file = "canhbao.toml"\nkey_file = "canhbao.toml"\n',
+            "mqtt.certificate_file",
+            "its key without a pass phrase",
+        ),
         ('[mqtt]\npassword = "x"\n', "mqtt.password", "CANHBAO_MQTT__PASSWORD"),
         ("[http\n", "line", "TOML"),
     ],
@@ -185,9 +202,13 @@ def test_a_secret_comes_from_the_environment_or_from_a_file_of_its_own(write: Wr
 
 
 def test_secrets_that_are_not_made_yet_are_left_alone_when_nobody_wants_them(write: Write) -> None:
-    path = write('[mqtt]\npassword_file = "nowhere"\n')
+    path = write(
+        '[mqtt]\nurl = "mqtts://x"\npassword_file = "nowhere"\nca_file = "nowhere"\n'
+        'certificate_file = "nowhere"\nkey_file = "nowhere"\n'
+    )
 
-    assert load(path, {"CANHBAO_HISTORY__TOKEN": "t"}, with_secrets=False).mqtt.password is None
+    mqtt = load(path, {"CANHBAO_HISTORY__TOKEN": "t"}, with_secrets=False).mqtt
+    assert (mqtt.password, mqtt.identity) == (None, None)
 
 
 def test_no_secret_shows_in_a_setting_that_is_printed() -> None:

@@ -38,15 +38,20 @@ GATEWAY: Final = Rights(
 
 @dataclass(frozen=True, slots=True)
 class Listener:
-    """Where clients connect. With `tls`, by the certificate tls/server.crt and the key tls/server.key of the folder."""
+    """Where clients connect. With `tls`, by the certificate tls/server.crt and the key tls/server.key of the folder.
+
+    `by_certificate` (with `tls` alone): they log in by one that ca/ca.crt signed and ca/crl.pem does not name.
+    """
 
     host: str
     port: int
     tls: bool = False
+    by_certificate: bool = False
 
 
 LOOPBACK: Final = Listener("127.0.0.1", 1883)
 NETWORK: Final = Listener("0.0.0.0", 8883, tls=True)
+BY_CERTIFICATE: Final = Listener("0.0.0.0", 8884, tls=True, by_certificate=True)
 
 _CONFIGURATION: Final = """\
 # Mosquitto 2.0 for canhbao. Written once and then left alone: yours to change; delete it to have it written anew.
@@ -94,25 +99,57 @@ _AUTOSAVE_S: Final = 60
 
 _LISTENER: Final = "listener {port} {host}\nuse_username_as_clientid true\n"
 _TLS: Final = "certfile tls/server.crt\nkeyfile tls/server.key\n"
-_NO_TLS: Final = """
+_IDENTITY: Final = "use_identity_as_username true"
+# Mosquitto 2.0 refuses everybody while the list of revoked certificates has ended or has not begun, and goes without
+# one that it cannot read on SIGHUP, in silence.
+_CERTIFICATES: Final = f"""\
+# Nobody without a certificate that ca/ca.crt signed and ca/crl.pem, read again on SIGHUP, does not name (a connection
+# that is there already it does not end). The CN is the user name; no password is asked for.
+cafile ca/ca.crt
+crlfile ca/crl.pem
+require_certificate true
+{_IDENTITY}
+"""
+_NO_TLS: Final = """\
 # For gateways on a network: put tls/server.crt (with its chain) and tls/server.key here, and take away the marks.
-#listener 8883 0.0.0.0
-#use_username_as_clientid true
-#certfile tls/server.crt
-#keyfile tls/server.key
+"""
+_NO_CERTIFICATES: Final = """\
+# For gateways with certificates: `canhbao gateway ca --host NAME` makes the files; then take away the marks.
 """
 
 
 def configuration(listeners: tuple[Listener, ...], user: str) -> str:
     """mosquitto.conf. `user` "": the broker's user has no name here, and it is started as that user."""
-    blocks = [_LISTENER.format(port=each.port, host=each.host) + (_TLS if each.tls else "") for each in listeners]
+    blocks = [_block(each) for each in listeners]
+    if not any(each.tls for each in listeners):
+        blocks.append(_NO_TLS + _marked(_block(NETWORK)))
+    if not any(each.by_certificate for each in listeners):
+        blocks.append(_NO_CERTIFICATES + _marked(_block(BY_CERTIFICATE)))
     return _CONFIGURATION.format(
         user=f"user {user}\n" if user else "",
         overhead=_OVERHEAD_BYTES,
         queued_bytes=_QUEUED_BYTES,
         autosave_s=_AUTOSAVE_S,
-        listeners="\n".join(blocks) + ("" if any(each.tls for each in listeners) else _NO_TLS),
+        listeners="\n".join(blocks),
     )
+
+
+def takes_certificates(configuration: str) -> bool:
+    return f"\n{_IDENTITY}" in configuration
+
+
+def listener_by_certificate() -> str:
+    """The lines that a configuration without it needs."""
+    return _block(BY_CERTIFICATE)
+
+
+def _block(listener: Listener) -> str:
+    lines = _LISTENER.format(port=listener.port, host=listener.host)
+    return lines + (_TLS if listener.tls else "") + (_CERTIFICATES if listener.by_certificate else "")
+
+
+def _marked(block: str) -> str:
+    return "".join(line if line.startswith("#") else f"#{line}" for line in block.splitlines(keepends=True))
 
 
 def access(foreign: Sequence[str] = ()) -> str:
