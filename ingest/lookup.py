@@ -76,11 +76,9 @@ class Lookup:
         numbers: list[int] = []
         kept: list[int] = []
         values: list[float] = []
-        flags: list[int] = []
         refused = list(decoded.refused)
-        stated = decoded.flags or [Flag.NOT_EVALUATED] * len(decoded.sensors)
-        rows = zip(decoded.indices(), decoded.sensors, decoded.t, decoded.values, decoded.units, stated, strict=True)
-        for index, id_, t, value, unit, flag in rows:
+        rows = zip(decoded.indices(), decoded.sensors, decoded.t, decoded.values, decoded.units, strict=True)
+        for index, id_, t, value, unit in rows:
             try:
                 known = self._find(id_, decoded.gateway)
                 _check_time(t, latest)
@@ -91,7 +89,6 @@ class Lookup:
             numbers.append(known.number)
             kept.append(t)
             values.append(raw)
-            flags.append(flag)
         column = np.array(kept, np.int64)
         if clock_mode == "wall":
             arrivals = np.full(len(kept), now, np.int64)
@@ -99,7 +96,7 @@ class Lookup:
             arrivals = np.maximum(np.maximum.accumulate(column), now)
         refused.sort(key=lambda refusal: -1 if refusal.index is None else refusal.index)
         return Resolved(
-            np.array(numbers, np.int32), column, np.array(values, np.float64), np.array(flags, np.uint8), arrivals,
+            np.array(numbers, np.int32), column, np.array(values, np.float64), _flags(decoded, refused), arrivals,
             tuple(refused), int(arrivals[-1]) if len(arrivals) else now,
         )  # fmt: skip
 
@@ -110,6 +107,17 @@ class Lookup:
         if known.gateway is not None and known.gateway != gateway:
             raise RefusedError("wrong_gateway", f"{shown(id_)} belongs to {known.gateway}, came from {shown(gateway)}")
         return known
+
+
+def _flags(decoded: Decoded, refused: Sequence[Refusal]) -> UInt8:
+    """Those of the readings that are left."""
+    if not decoded.flags:
+        unstated = np.empty(len(decoded.sensors) + len(decoded.refused) - len(refused), np.uint8)
+        unstated.fill(Flag.NOT_EVALUATED)  # a third of what np.full takes, and each message pays it
+        return unstated
+    gone = {refusal.index for refusal in refused}
+    left = [flag for index, flag in zip(decoded.indices(), decoded.flags, strict=True) if index not in gone]
+    return np.array(left, np.uint8)
 
 
 def header(gateway: str, numbering: Numbering | None, arrival: int, *, backfill: bool) -> Header | None:

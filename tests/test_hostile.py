@@ -155,6 +155,7 @@ def survives(topic: str, payload: bytes) -> list[str]:
     assert rows == len(decoded.t) == len(decoded.values) == len(decoded.units)
     assert len(decoded.flags) in (0, rows)
     assert len(resolved.t) + len(resolved.refused) == rows + len(decoded.refused)
+    assert len(resolved.flag) == len(resolved.t)
     assert len({one.index for one in resolved.refused}) == len(resolved.refused)
     for t, raw in zip(resolved.t.tolist(), resolved.raw.tolist(), strict=True):
         assert 946_684_800_000 <= t <= NOW + 300_000

@@ -205,6 +205,16 @@ def test_refusals_keep_the_index_within_the_message(lookup: Lookup) -> None:
     ]  # fmt: skip
 
 
+def test_what_a_device_says_of_its_values_stays_with_them(lookup: Lookup) -> None:
+    rows = message(
+        ("nobody", 1.0), ("tower", 0.1), ("tower", 99.0), ("gauge", 0.2), refused=[Refusal("no_time", "t", 0)]
+    )
+    rows.flags.extend([3, 2, 3, 3])
+
+    assert resolve(lookup, rows).flag.tolist() == [2, 3]
+    assert resolve(lookup, message(("nobody", 1.0), ("tower", 0.1))).flag.tolist() == [2]
+
+
 def test_every_sensor_has_a_number(city: City) -> None:
     with pytest.raises(ValueError, match="gauge"):
         Lookup(city, ["tower"])
