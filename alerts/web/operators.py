@@ -1,6 +1,6 @@
 """Who is an operator, until there are users and roles: whoever sits at this machine and can read the data folder.
 
-All that is asked of an operator's call stands here (docs/decisions/0010); routes take `operator_route` and `BY`.
+All that is asked of an operator's call stands here (docs/decisions/0008); routes take `operator_route` and `BY`.
 """
 
 from __future__ import annotations
