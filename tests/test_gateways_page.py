@@ -13,7 +13,7 @@ from ingest import receipts, seqs
 from ingest.city import parse_city
 from ingest.formats import PAYLOAD_BYTES_MAX, REASONS
 from ingest.formats.decoded import READINGS_MAX
-from ingest.formats.native import DEPTH_MAX
+from ingest.formats.documents import DEPTH_MAX
 from ingest.inbox import Message
 from ingest.lookup import FUTURE_MS_MAX, Lookup
 
