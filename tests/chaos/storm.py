@@ -126,6 +126,8 @@ class _Play:
         """Everybody is up and nothing new is offered; until all is receipted and sent, and the service has ended."""
         stage, heal_s = self.stage, self.storm.heal_s
         stage.service.go_on()
+        if stage.service.life.dooms:
+            stage.service.signal(signal.SIGKILL)  # the last life ends as it is asked to, not as it was planned
         stage.people_stop()
         self._until(stage.all_receipted, "not all is receipted", heal_s)
         self._until(stage.all_there, "not all that the broker took has come", heal_s, LOOK_THERE_S)

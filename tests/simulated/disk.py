@@ -96,7 +96,7 @@ class SimulatedDisk:
         self.folders: set[str] = {"/"}
         self._names: dict[str, File] = {}  # that a power cut leaves for sure
         self._moves: list[tuple[str, File | None]] = []  # since then, in order: a name and what it means now
-        self.writes = 0
+        self.writes = self.refusals = 0  # refusals: for want of room
 
     # -- ingest.disk.Disk ------------------------------------------------------------------------------------------
 
@@ -160,6 +160,7 @@ class SimulatedDisk:
         self.act("write")
         over = self.used + offset + len(content) - len(file.data) - self.room
         if over > 0 and offset + len(content) > len(file.data):
+            self.refusals += 1
             file.write(offset, content[: max(0, len(content) - over)])
             raise Fault(errno.ENOSPC)
         file.write(offset, content)
