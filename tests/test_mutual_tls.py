@@ -322,8 +322,8 @@ def test_ca_makes_everything_once_and_says_when_it_ends(town: Path, said: Said) 
     folder = town / "data" / "mosquitto"
     assert main(["gateway", "ca", "--host", "broker.example", "192.0.2.7"]) == 0
     lines = [line.split("\t") for line in said()[0].splitlines()]
-    assert [(Path(file).name, what) for file, _, what in lines[:2]] == [("ca.crt", "made"), ("server.crt", "made")]
-    assert len(lines) == 6
+    users = ["collector", "collector-backfill", "collector-out", "collector-networks", "collector-listener"]
+    assert [(Path(file).stem, what) for file, _, what in lines] == [(n, "made") for n in ("ca", "server", *users)]
     for file, until_, _ in lines:
         certificate = x509.load_pem_x509_certificate(Path(file).read_bytes())
         assert until_ == f"until {certificate.not_valid_after_utc:%Y-%m-%d}"
@@ -332,7 +332,7 @@ def test_ca_makes_everything_once_and_says_when_it_ends(town: Path, said: Said) 
     before = {file: file.read_bytes() for file in folder.rglob("*") if file.is_file() and file.name != "lock"}
     assert main(["gateway", "ca"]) == 0
     out, err = said()
-    assert (out.count("as it was"), err) == (6, "")
+    assert (out.count("as it was"), err) == (7, "")
     assert {file: file.read_bytes() for file in before} == before
 
 
