@@ -189,7 +189,7 @@ def refused_story(folder: Path, peer: Peer) -> None:
 def test_a_broker_that_refuses_a_topic_is_said_and_the_rest_goes_on(
     folder: Path, free_port: Callable[[], int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ingest.broker.nats._INPUTS", ["canhbao.v1.*.readings", "canhbao.v1.*.status"])
+    monkeypatch.setattr("ingest.broker.nats._LIVE", ["canhbao.v1.*.readings", "canhbao.v1.*.status"])
     peer = Bundled(folder / "nats", free_port())
     try:
         refused_story(folder, peer)
