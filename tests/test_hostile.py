@@ -58,7 +58,7 @@ def in_json(topic: str, *samples: Any) -> Format:
 
 
 def in_cbor(topic: str, *samples: Any) -> Format:
-    typed = cbor.encode_columns(["rain-1"] * 3, [NOW, NOW + 5, NOW + 9], [0.1, 0.2, 0.3], boot=BOOT, seq=8)
+    typed = cbor.encode_columns(["rain-1"] * 5, range(NOW, NOW + 5), [0.1, 0.2, 0.3, 0.4, 0.5], boot=BOOT, seq=8)
     more = (typed,) if topic.endswith("cbor") else ()
     return Format(topic, (*map(cbor2.dumps, samples), *more), cbor2.loads, cbor2.dumps)
 
