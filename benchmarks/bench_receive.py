@@ -22,7 +22,7 @@ import tempfile
 import threading
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial, wraps
@@ -41,7 +41,7 @@ from alerts.snapshots import Snapshots
 from alerts.spine import Clock, Spine, Stores, Texts
 from ingest.broker.nats import NatsBroker
 from ingest.formats import cbor, native
-from ingest.inbox import Inbox
+from ingest.inbox import Inbox, Message
 from ingest.journal import Journal
 from ingest.mqtt import COLLECTOR_TOPICS, MqttSource
 from processing.warm import warm_up
@@ -50,6 +50,9 @@ GATEWAYS: Final = 50
 SENSORS_A_GATEWAY: Final = 100
 BOOT: Final = "00112233445566778899aabbccddeeff"
 WAIT_S: Final = 60.0
+FILLED: Final = (
+    130  # readings of each sensor beforehand: from here to twice as many its place in the pools is wide enough
+)
 AFTER: Final = "after the journal"
 STEPS: Final = ("decode and look up", "accept", "journal", "receipts", "acknowledge")
 
@@ -135,6 +138,13 @@ class Collector:
             setattr(where, name, self.steps.timed(step, getattr(where, name)))
         self.spine.begin()
 
+    def fill(self, messages: Iterable[tuple[str, bytes]]) -> None:
+        """Take these without a broker."""
+        for n, (topic, payload) in enumerate(messages, 1):
+            self.source.inbox.put(Message(topic, payload, retained=False, qos=0, mid=0, epoch=0))
+            if n % GATEWAYS == 0:
+                self.spine.turn(0.0)
+
     def receive(self, messages: int) -> float:
         """Seconds of processor until so many messages are on disk and acknowledged; those of its steps beside."""
         acked = self.source.counters["acked"]
@@ -199,14 +209,19 @@ class Offers:
     def publish(self, broker: NatsBroker, kind: Format) -> None:
         """The messages of a round; the broker has them when this returns."""
         client = Client(broker.url, "canhbao/v1/none/receipt", "bench-gateways")
-        for n in range(kind.messages):
-            gateway = n % GATEWAYS
-            client.mqtt.publish(f"canhbao/v1/gw-{gateway}/{kind.topic}", self._message(gateway, kind), 1)
+        for topic, payload in self.messages(kind, kind.messages):
+            client.mqtt.publish(topic, payload, 1)
         deadline = time.monotonic() + WAIT_S
         while client.mqtt._out_messages:  # noqa: SLF001  # paho tells each message's end alone
             _still_before(deadline)
             time.sleep(0.01)
         client.close()
+
+    def messages(self, kind: Format, count: int) -> Iterator[tuple[str, bytes]]:
+        """Topics and payloads, of one gateway after the other."""
+        for n in range(count):
+            gateway = n % GATEWAYS
+            yield f"canhbao/v1/gw-{gateway}/{kind.topic}", self._message(gateway, kind)
 
     def _message(self, gateway: int, kind: Format) -> bytes:
         before = self._readings[gateway]
@@ -231,6 +246,7 @@ def _measure(folder: Path, rounds: int, closing: ExitStack) -> None:
     receivers: dict[str, Callable[[int], float]] = {"ours": ours.receive, "paho": partial(bare_paho, broker)}
     if shutil.which("mosquitto_sub"):
         receivers["libmosquitto"] = partial(libmosquitto, broker)
+    ours.fill(offers.messages(FORMATS["CBOR columns of 100"], FILLED * GATEWAYS))
     begun_s = {name: [receive(0) for _ in range(3)][-1] for name, receive in receivers.items()}
     for title, kind in FORMATS.items():
         found: dict[str, list[float]] = defaultdict(list)
