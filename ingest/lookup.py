@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from operator import gt, lt
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -20,6 +21,7 @@ FUTURE_MS_MAX: Final = 300_000  # a clock may be ahead of ours by so much
 OLDEST_MS: Final = 946_684_800_000  # 2000-01-01
 NEWEST_MS: Final = 253_402_300_799_999  # the end of the year 9999: what lies beyond cannot be written as a time
 INDICES_SHOWN_MAX: Final = 10
+COLUMNS_MIN: Final = 4  # rows; fewer are looked at sooner one by one
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,10 +75,52 @@ class Lookup:
         """
         now = max(arrival, previous_arrival) if clock_mode == "wall" else previous_arrival
         latest = min(now + FUTURE_MS_MAX, NEWEST_MS) if clock_mode == "wall" else NEWEST_MS
+        refused = list(decoded.refused)
+        numbers = self._numbers_if_sound(decoded, latest)
+        kept, values = decoded.t, decoded.values
+        if numbers is None:
+            numbers, kept, values = self._row_by_row(decoded, latest, refused)
+        column = np.array(kept, np.int64)
+        if clock_mode == "wall":
+            arrivals = np.full(len(kept), now, np.int64)
+        else:
+            arrivals = np.maximum(np.maximum.accumulate(column), now)
+        refused.sort(key=lambda refusal: -1 if refusal.index is None else refusal.index)
+        return Resolved(
+            np.array(numbers, np.int32), column, np.array(values, np.float64), _flags(decoded, refused), arrivals,
+            tuple(refused), int(arrivals[-1]) if len(arrivals) else now,
+        )  # fmt: skip
+
+    def _numbers_if_sound(self, decoded: Decoded, latest: int) -> list[int] | None:
+        """The sensors' numbers where every row counts as it was sent, which is nearly always; else None.
+
+        What `_row_by_row` finds, a column at a time: a quarter of its time for a hundred readings.
+        """
+        if len(decoded.sensors) < COLUMNS_MIN:
+            return None
+        try:
+            known = map(self._known.__getitem__, decoded.sensors)
+            numbers, gateways, sent_in, units, low, high = zip(*known, strict=True)
+        except KeyError:
+            return None
+        sound = (
+            {None, decoded.gateway}.issuperset(gateways)
+            and min(decoded.t) >= OLDEST_MS
+            and max(decoded.t) <= latest
+            and (tuple(decoded.units) == units or {None}.issuperset((*decoded.units, *sent_in)))
+            and not any(map(lt, decoded.values, low))
+            and not any(map(gt, decoded.values, high))
+            and not any(map(math.isinf, decoded.values))
+        )
+        return list(numbers) if sound else None
+
+    def _row_by_row(
+        self, decoded: Decoded, latest: int, refused: list[Refusal]
+    ) -> tuple[list[int], list[int], list[float]]:
+        """Number, t and value of each row that counts; why another one does not is added to `refused`."""
         numbers: list[int] = []
         kept: list[int] = []
         values: list[float] = []
-        refused = list(decoded.refused)
         rows = zip(decoded.indices(), decoded.sensors, decoded.t, decoded.values, decoded.units, strict=True)
         for index, id_, t, value, unit in rows:
             try:
@@ -89,16 +133,7 @@ class Lookup:
             numbers.append(known.number)
             kept.append(t)
             values.append(raw)
-        column = np.array(kept, np.int64)
-        if clock_mode == "wall":
-            arrivals = np.full(len(kept), now, np.int64)
-        else:
-            arrivals = np.maximum(np.maximum.accumulate(column), now)
-        refused.sort(key=lambda refusal: -1 if refusal.index is None else refusal.index)
-        return Resolved(
-            np.array(numbers, np.int32), column, np.array(values, np.float64), _flags(decoded, refused), arrivals,
-            tuple(refused), int(arrivals[-1]) if len(arrivals) else now,
-        )  # fmt: skip
+        return numbers, kept, values
 
     def _find(self, id_: str, gateway: str) -> _Known:
         known = self._known.get(id_)

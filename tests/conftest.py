@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import faulthandler
+import multiprocessing
 import os
 import re
 import socket
+import traceback
+import warnings
 from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from functools import partial
 from itertools import chain
 from pathlib import Path
+from typing import Final
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -16,6 +24,10 @@ from servers import SERVERS
 
 CI = os.environ.get("CI") == "true"
 SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
+
+# Of the seeds of a proof: enough that all processors end at nearly the same time, few enough that handing them out
+# costs nothing.
+_PARTS: Final = 200
 
 # No deadlines and no complaint about slowness: the first call of a kernel compiles it, and CI machines are shared.
 _COMMON = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow], "print_blob": True}
@@ -74,10 +86,48 @@ class Tally:
             self.failures += 1
             raise
 
+    def all_hold(self, check: Callable[[int], object], few: int, many: int) -> None:
+        """Trials of `check`, which raises for a seed that shows a fault and is nothing but a function of it.
+
+        `many` are shared out over all processors; `check` is then one that can be pickled. A process that dies of a
+        trial fails the test, with its stack on stderr; a seed among the next part of them is the reason.
+        """
+        seeds = self.seeds(few, many)
+        if not self.full:
+            for seed in seeds:
+                with self.trial():
+                    check(seed)
+            return
+        step = max(1, len(seeds) // _PARTS)
+        parts = [seeds[at : at + step] for at in range(0, len(seeds), step)]
+        pool = ProcessPoolExecutor(mp_context=multiprocessing.get_context("spawn"), initializer=faulthandler.enable)
+        try:
+            for held, fault in pool.map(partial(_tried, check), parts):
+                self.n += held
+                if fault:
+                    with self.trial():
+                        pytest.fail(f"seed {self.seed + self.n - 1}: {fault}", pytrace=False)
+        except BrokenProcessPool:
+            with self.trial():
+                raise
+        finally:
+            pool.shutdown(cancel_futures=True)
+
     def __str__(self) -> str:
         last = self.seed + max(self.n, 1) - 1
         bound = f"{3 / self.n:.2g}" if self.n and not self.failures else "-"
         return f"{self.name}: n={self.n} failures={self.failures} 3/n={bound} seeds={self.seed}..{last}"
+
+
+def _tried(check: Callable[[int], object], seeds: range) -> tuple[int, str]:
+    """How many hold before the first that does not, and what came of that one."""
+    warnings.simplefilter("error")  # as pytest has it, which is not in this process
+    for held, seed in enumerate(seeds):
+        try:
+            check(seed)
+        except Exception:  # noqa: BLE001  # whatever it is, it belongs to its seed
+            return held, traceback.format_exc()
+    return len(seeds), ""
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from ingest.city import City, parse_city
@@ -275,3 +275,62 @@ def test_each_reading_is_either_kept_or_refused(
     assert (np.diff(resolved.arrival) >= 0).all()
     assert not np.isinf(resolved.raw).any()
     assert resolved.last_arrival >= OLDEST_MS
+
+
+# --- many rows at once ------------------------------------------------------------------------------------------------
+
+SENT_IN_MM = (
+    '[[sensor]]\nid = "well"\nquantity = "street_depth"\narea = "20242"\nperiod = "60s"\n'
+    'decoder = { network = "senml", id = "urn:1", unit = "mm" }\n'
+)
+WIDER = parse_city(CITY + SENT_IN_MM)
+MANY = Lookup(WIDER, list(WIDER.sensors))
+USUAL = st.tuples(
+    st.sampled_from(["tower", "theirs", "total", "well"]),
+    st.sampled_from([NOW, OLDEST_MS, NOW + FUTURE_MS_MAX]),
+    st.sampled_from([0.0, 0.5, math.nan]),
+    st.none(),
+)
+UNITS = {"tower": "m", "theirs": "mm", "total": "mm", "well": "m"}
+WITH_UNITS = USUAL.map(lambda row: (*row[:3], UNITS[row[0]]))
+ODD_PARTS = (
+    st.sampled_from(["senml/urn:1/", "gauge", "room", "nobody", ""]),
+    st.sampled_from([OLDEST_MS - 1, NOW + FUTURE_MS_MAX + 1, 2**80, -(2**80)]),
+    st.sampled_from([-1.0, 1e6, math.inf, -math.inf]),
+    st.sampled_from(["mm", "m", "cm", "V", ""]),
+)
+
+
+@st.composite
+def messages(draw: st.DrawFn) -> list[Any]:
+    """Rows, of which perhaps one is odd in one way."""
+    rows = draw(st.lists(draw(st.sampled_from([USUAL, WITH_UNITS])), max_size=20))
+    if rows and draw(st.booleans()):
+        at, part = draw(st.integers(0, len(rows) - 1)), draw(st.integers(0, 3))
+        row = list(rows[at])
+        row[part] = draw(ODD_PARTS[part])
+        rows[at] = tuple(row)
+    return rows
+
+
+@example([(sensor, NOW, 0.5, None) for sensor in ("well", "well", "senml/urn:1/", "well")], "gw-1")  # the one in mm
+@settings(max_examples=max(1_000, settings().max_examples))
+@given(messages(), st.sampled_from(["gw-1", "gw-2", ""]))
+def test_a_message_says_what_its_readings_would_say_one_by_one(rows: list[Any], gateway: str) -> None:
+    def resolved(some: list[Any]) -> Resolved:
+        decoded = Decoded(gateway)
+        for sensor, t, value, unit in some:
+            decoded.sensors.append(sensor)
+            decoded.t.append(t)
+            decoded.values.append(value)
+            decoded.units.append(unit)
+        return MANY.resolve(decoded, arrival=NOW, clock_mode="wall", previous_arrival=0)
+
+    together, alone = resolved(rows), [resolved([row]) for row in rows]
+
+    for name in ("sensor", "t", "raw", "flag", "arrival"):
+        one_by_one = np.concatenate([np.empty(0), *(getattr(one, name) for one in alone)])
+        assert np.array_equal(getattr(together, name), one_by_one, equal_nan=True), name
+    assert [(one.reason, one.detail, one.index) for one in together.refused] == [
+        (refusal.reason, refusal.detail, index) for index, one in enumerate(alone) for refusal in one.refused
+    ]

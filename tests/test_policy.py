@@ -13,6 +13,8 @@ import pytest
 
 TESTS = Path(__file__).parent
 STORY = """
+import os
+
 import pytest
 from hypothesis import given, strategies as st
 
@@ -28,6 +30,17 @@ def test_of_many_seeds(tally):
     for seed in tally.seeds(few=3, many=50):
         with tally.trial():
             assert seed != 1020
+
+def holds(seed):
+    assert seed != 1020
+
+def lives(seed):
+    if seed == 1020:
+        os._exit(1)
+
+@pytest.mark.parametrize("check", [holds, lives])
+def test_over_all_processors(tally, check):
+    tally.all_hold(check, few=3, many=500)
 """
 INI = """
 [pytest]
@@ -42,7 +55,7 @@ SELECTED = re.findall(r'-m "(proof or [^"]+)"', (TESTS.parent / "Makefile").read
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    """A project of three tests under our rules, one of which wants a server that does not exist."""
+    """A project of a few tests under our rules, one of which wants a server that does not exist."""
     shutil.copy(TESTS / "conftest.py", tmp_path)
     nowhere = '\nSERVERS["nowhere"] = Server("nowhere", ("nowhere-at-all",))\n'
     (tmp_path / "servers.py").write_text((TESTS / "servers.py").read_text("utf-8") + nowhere, "utf-8")
@@ -65,7 +78,7 @@ def test_a_missing_server_skips_its_tests_and_the_last_lines_say_why(project: Pa
     *_, reason, closing = said.splitlines()
     assert reason.startswith("SKIPPED [1]")
     assert reason.endswith("nowhere is not installed: apt-get install nowhere")
-    assert "2 passed, 1 skipped" in closing
+    assert "4 passed, 1 skipped" in closing
 
 
 def test_a_missing_server_is_a_failure_where_ci_is_true(project: Path) -> None:
@@ -74,7 +87,7 @@ def test_a_missing_server_is_a_failure_where_ci_is_true(project: Path) -> None:
     assert code == 1
     *_, reason, closing = said.splitlines()
     assert reason.endswith("nowhere is not installed: apt-get install nowhere")
-    assert "2 passed, 1 error" in closing
+    assert "4 passed, 1 error" in closing
 
 
 def test_a_proof_tells_counts_failures_and_seeds(project: Path) -> None:
@@ -82,5 +95,9 @@ def test_a_proof_tells_counts_failures_and_seeds(project: Path) -> None:
 
     assert code == 1  # seed 1020 is among the fifty
     assert "test_of_many_seeds: n=21 failures=1 3/n=- seeds=1000..1020" in said
+    assert "test_over_all_processors[holds]: n=21 failures=1 3/n=- seeds=1000..1020" in said
+    assert "seed 1020: Traceback" in said
+    assert re.search(r"test_over_all_processors\[lives\]: n=\d+ failures=1 3/n=-", said)
+    assert "BrokenProcessPool" in said
     assert "test_of_many_integers: n=5000 failures=0 3/n=0.0006" in said
     assert "again with: make proof SEED=1000" in said

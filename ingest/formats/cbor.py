@@ -75,20 +75,22 @@ def decode(gateway: str, payload: bytes) -> Decoded:
 def _columns(gateway: str, message: dict[Any, Any]) -> Decoded:
     numbering = numbering_of(message.get("boot"), message.get("seq"), message.get("first"))
     names, t0 = message.get("sensor"), message["t0"]
-    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+    if not isinstance(names, list) or not set(map(type, names)) <= {str}:
         raise RefusedError("wrong_shape", f"sensor is {shown(names)}, expected an array of ids", numbering)
     if type(t0) is not int:
         raise RefusedError("no_time", f"t0 is {shown(t0)}, expected whole milliseconds", numbering)
     if "u" in message or "readings" in message:
         raise RefusedError("wrong_shape", "columns have no u and no readings", numbering)
-    which, after, values = (_column(key, message.get(key), numbering) for key in ("i", "dt", "v"))
+    (which, whole), (after, exact), (values, real) = (
+        _column(key, message.get(key), numbering) for key in ("i", "dt", "v")
+    )
     if not len(which) == len(after) == len(values):
         lengths = f"{len(which)} of i, {len(after)} of dt, {len(values)} of v"
         raise RefusedError("wrong_shape", f"columns of one length are expected, found {lengths}", numbering)
     decoded = Decoded(gateway, message.get("boot"), message.get("seq"), message.get("first"))
-    if _is_sound(names, which, after, values):
-        decoded.sensors.extend(names[number] for number in which)
-        decoded.t.extend(t0 + each for each in after)
+    if whole | exact <= {int} and real <= {float} and _is_sound(names, which, values):
+        decoded.sensors.extend(map(names.__getitem__, which))
+        decoded.t.extend([t0 + each for each in after])
         decoded.values.extend(values)
         decoded.units.extend([None] * len(values))
         return decoded
@@ -105,25 +107,20 @@ def _columns(gateway: str, message: dict[Any, Any]) -> Decoded:
     return decoded
 
 
-def _is_sound(names: list[str], which: list[Any], after: list[Any], values: list[Any]) -> bool:
+def _is_sound(names: list[str], which: list[int], values: list[float]) -> bool:
     """Whether nothing is wrong or missing in any row, which is nearly always."""
-    return (
-        set(map(type, which)) | set(map(type, after)) <= {int}
-        and (not which or 0 <= min(which) <= max(which) < len(names))
-        and set(map(type, values)) <= {float}
-        and all(map(math.isfinite, values))
-    )
+    return (not which or 0 <= min(which) <= max(which) < len(names)) and all(map(math.isfinite, values))
 
 
-def _column(key: str, column: Any, numbering: Numbering | None) -> list[Any]:
-    """Its elements, not yet looked at. Raises RefusedError, wrong_shape."""
+def _column(key: str, column: Any, numbering: Numbering | None) -> tuple[list[Any], set[type]]:
+    """Its elements, not yet looked at but for their types. Raises RefusedError, wrong_shape."""
     if isinstance(column, list):
-        return at_most(column, numbering)
+        return at_most(column, numbering), set(map(type, column))
     if isinstance(column, CBORTag) and column.tag in _TYPED and isinstance(column.value, bytes):
         dtype = np.dtype(_TYPED[column.tag])
         if len(column.value) % dtype.itemsize == 0:
-            elements: list[Any] = at_most(np.frombuffer(column.value, dtype), numbering).tolist()
-            return elements
+            elements = at_most(np.frombuffer(column.value, dtype), numbering).tolist()
+            return elements, {float if dtype.kind == "f" else int}
     raise RefusedError("wrong_shape", f"{key} is {shown(column)}, expected an array or a typed array", numbering)
 
 

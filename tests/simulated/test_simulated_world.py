@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import gc
-import multiprocessing
-import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import nullcontext
 from functools import partial
 
@@ -40,25 +37,14 @@ def _gap(world: World) -> None:
         raise Killed
 
 
-def _collect_seldom() -> None:
-    gc.freeze()
-    gc.set_threshold(50_000)
-
-
-def results(work: Callable[[int], list[str]], seeds: range) -> Iterator[tuple[int, list[str]]]:
-    """Over all processors where it is worth it; a world is a function of its seed."""
-    if len(seeds) < 1_000:
-        yield from ((seed, work(seed)) for seed in seeds)
-        return
-    with multiprocessing.get_context("spawn").Pool(os.cpu_count(), _collect_seldom) as pool:
-        yield from zip(seeds, pool.imap(work, seeds, chunksize=20), strict=True)
+def keeps_every_promise(seed: int) -> None:
+    found = found_in(seed)
+    assert not found, found
 
 
 @pytest.mark.timeout(0)
 def test_no_promise_is_broken_in_any_world(tally: Tally) -> None:
-    for seed, found in results(found_in, tally.seeds(120, 10_000)):
-        with tally.trial():
-            assert not found, f"seed {seed}"
+    tally.all_hold(keeps_every_promise, few=120, many=10_000)
 
 
 def full_at(seed: int) -> list[str]:
