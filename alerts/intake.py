@@ -14,6 +14,7 @@ from ingest.inbox import Message
 from ingest.lookup import Lookup, Resolved, dead_letters, header
 from ingest.readings import Flag
 from processing.acceptance import Acceptance, Acceptances
+from processing.quality import told
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +40,16 @@ class Offer:
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """What of an offer goes into the journal, and how many of its readings were known already."""
+    """What of an offer goes into the journal, and how many of its readings were known already.
+
+    `doubts`: how often each quality test found readings suspect or failing, by (test, flag).
+    """
 
     batch: Batch
     duplicates: int
     conflicts: int
     out_of_bounds: int
+    doubts: Counter[tuple[str, int]]
 
 
 def offer(messages: Sequence[Message], lookup: Lookup, clock: ClockMode, *, now: int, last_arrival: int) -> Offer:
@@ -90,7 +95,8 @@ def take(offered: Offer, acceptance: Acceptance) -> Taken:
     )
     refused = (*offered.refused, *_impossible(offered, accepted))
     batch = Batch(accepted.readings, offered.headers, refused, offered.arrival)
-    return Taken(batch, len(accepted.duplicates), len(accepted.conflicts), len(accepted.out_of_bounds))
+    known = len(accepted.duplicates), len(accepted.conflicts)
+    return Taken(batch, *known, len(accepted.out_of_bounds), told(accepted.found))
 
 
 def _impossible(offered: Offer, accepted: Acceptances) -> list[DeadLetter]:

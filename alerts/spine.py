@@ -178,6 +178,8 @@ class Spine:
         self.counters["canhbao_late_total"] += int(taken.batch.readings.late.sum())
         self.counters["canhbao_duplicates_total"] += taken.duplicates
         self.counters["canhbao_conflicts_total"] += taken.conflicts
+        for (test, flag), count in taken.doubts.items():
+            self.counters[f'canhbao_quality_total{{test="{test}",flag="{flag}"}}'] += count
         for reason, count in (offered.reasons + Counter(out_of_bounds=taken.out_of_bounds)).items():
             self.counters[f'canhbao_refused_total{{reason="{reason}"}}'] += count
         batch = replace(taken.batch, refused=self._within_quota(taken.batch.refused))

@@ -3,6 +3,9 @@
 A batch is worked through in the order of its readings. Each kernel returns the index of the reading at which it
 stopped: len(batch) when done, earlier when Python has to make room or to run a tick first; calling again from that
 index goes on as if nothing had happened.
+
+All of them stand in this one file because numba's cache looks at the file of a function alone: a kernel that calls one
+of another file would go on with the old one after that file has changed.
 """
 
 from __future__ import annotations
@@ -25,9 +28,33 @@ COUNT: Final = 6
 
 NEVER: Final = -(2**62)  # a moment before every other: "unset" for timers, T and bases
 
+GOOD: Final = 1
+NOT_EVALUATED: Final = 2
+SUSPECT: Final = 3
 FAIL: Final = 4
 MISSING: Final = 9
-NOT_EVALUATED: Final = 2
+
+# Quality tests as bits: what found a reading suspect; shifted by FAILED, what found that it fails.
+GROSS: Final = 1
+RATE: Final = 2
+FLAT: Final = 4
+GAP: Final = 8
+SPIKE: Final = 16
+BLIP: Final = 32
+PLATEAU: Final = 64
+UNIT: Final = 128
+CLOGGED: Final = 256
+FAILED: Final = 16
+# Of the pause or of the reading before: told, and never in the flag.
+TOLD_ONLY: Final = (GAP | SPIKE | BLIP) << FAILED | GAP | SPIKE | BLIP
+PASSED_OVER_MAX: Final = 8  # missing or impossible readings between two neighbours in time; more, and there is none
+UNIT_MS: Final = 6 * 3_600_000  # for so long values on the other side of a unit jump stay suspect
+UNIT_TOLERANCE: Final = 0.02  # of the factor: the water itself moves meanwhile
+DRY_MS: Final = 3_600_000  # DOMAIN section 8, clogged: no rain for 60 min while
+BUCKET_MS: Final = 300_000  # (neighbours' rain is summed in whole 5 min, the running one and the 11 before)
+BUCKETS: Final = 12
+CLOGGED_MM: Final = 15.0  # the median of
+NEIGHBOURS_LEAST: Final = 3  # gauges nearby has reached this
 
 ACCEPTED: Final = 0
 DUPLICATE: Final = 1
@@ -112,6 +139,64 @@ class Accepted(NamedTuple):
     flag: UInt8
     span: Int64
     late: UInt8
+    found: Int32  # bits of the quality tests
+
+
+class Limits(NamedTuple):
+    """What the quality tests hold against sensor n; NaN (times: 0) where one does not run (processing/quality.py).
+
+    The greatest amount of rain that is no suspect is linear between points, as the bound of Totals is; `gauge` is the
+    row of a rain gauge in Memory, -1 for others; its neighbours nearby are gauge rows.
+    """
+
+    mount: Float64  # m above the datum, NaN where no distance is measured
+    gap: Int64  # G in ms, 0 without a known period
+    compares: UInt8  # 0: no test looks at the readings before
+    off: Int32  # bits of tests that are not told
+    fail_low: Float64  # NaN: no gross range test
+    fail_high: Float64
+    suspect_low: Float64
+    suspect_high: Float64
+    harmless: Float64  # the one value outside of the suspect range that is none
+    amount_first: Int64
+    amount_span: Int64
+    amount_most: Float64
+    rate_suspect: Float64  # per second
+    rate_fail: Float64
+    spike_suspect: Float64
+    spike_fail: Float64
+    jump: Float64  # from here on a change is one, for the tests of plateaus and units
+    flat: Int64
+    flat_within: Float64
+    flat_above: Float64
+    flat_below: Float64
+    dry: Float64  # noise floor of a street's depth
+    plateau: Int64
+    unit: UInt8
+    factors: Float64  # of units that are taken for each other, shape (k,)
+    gauge: Int64
+    clogged: UInt8
+    nearby_first: Int64
+    nearby: Int64
+
+
+class Memory(NamedTuple):
+    """What the quality tests remember. Per sensor: since when all values have lain within `flat_within` of each other,
+    and where; whether that run began with a jump out of the dry; the unit jump whose other side values are still on.
+    Per gauge: since when it has been dry (NEVER: it is not), when it was last heard, its rain by 5 min.
+    """
+
+    run_since: Int64
+    run_low: Float64
+    run_high: Float64
+    run_jumped: UInt8
+    unit_at: Int64
+    unit_before: Float64
+    unit_after: Float64
+    dry_since: Int64
+    heard: Int64
+    bucket: Int64
+    rain: Float64
 
 
 class Silence(NamedTuple):
@@ -498,6 +583,223 @@ def book(totals: Totals, n: int, t: int, total: float) -> tuple[float, int, int]
 
 
 @njit(cache=True)
+def measured(limits: Limits, n: int, raw: float) -> float:
+    """What is judged of a value as it was sent: of a distance from above, the height of the water."""
+    return raw if np.isnan(limits.mount[n]) else limits.mount[n] - raw
+
+
+@njit(cache=True)
+def is_possible(limits: Limits, n: int, value: float) -> bool:
+    """Within the gross range; a value that is not is no measurement, and nothing is compared with it."""
+    return not (value < limits.fail_low[n] or value > limits.fail_high[n])
+
+
+@njit(cache=True)
+def neighbour(limits: Limits, identities: Held, n: int, stop: int) -> int:
+    """Which of the first `stop` items of row n was measured last, -1 where none of the last few was."""
+    base = identities.offset[n] + identities.head[n]
+    for i in range(stop - 1, max(0, stop - PASSED_OVER_MAX) - 1, -1):
+        raw = identities.value[base + i]
+        if not np.isnan(raw) and is_possible(limits, n, measured(limits, n, raw)):
+            return i
+    return -1
+
+
+@njit(cache=True)
+def most_unsuspected(limits: Limits, n: int, span: int) -> float:
+    """The greatest value over `span` ms that is no suspect; beyond the last point in proportion to it."""
+    first, stop = limits.amount_first[n], limits.amount_first[n + 1]
+    if first == stop or span == 0:
+        return limits.suspect_high[n]
+    left_span, left = 0, 0.0
+    for i in range(first, stop):
+        if span <= limits.amount_span[i]:
+            return left + (limits.amount_most[i] - left) * (span - left_span) / (limits.amount_span[i] - left_span)
+        left_span, left = limits.amount_span[i], limits.amount_most[i]
+    return left * span / left_span
+
+
+@njit(cache=True)
+def beyond(x: float, suspect: float, fail: float, test: int) -> int:
+    """The bit of `test` where x is more than its limits, strictly; NaN limits hold nothing against it."""
+    if x > fail:
+        return test << FAILED
+    return test if x > suspect else 0
+
+
+@njit(cache=True)
+def spike_height(before: float, value: float, after: float) -> float:
+    """How far `value` stands out of both its neighbours on the same side (QARTOD spike, method differential)."""
+    if (value - before) * (after - value) >= 0.0:
+        return 0.0
+    return min(abs(value - before), abs(after - value))
+
+
+@njit(cache=True)
+def is_unit_jump(limits: Limits, n: int, before: float, value: float) -> bool:
+    """Whether one of two values in a row is the other times the factor between two units, and they lie far apart."""
+    small, large = min(before, value), max(before, value)
+    if small <= 0.0 or small <= limits.dry[n] or not large - small > limits.jump[n]:
+        return False
+    return bool(np.any(np.abs(large / small - limits.factors) <= UNIT_TOLERANCE * limits.factors))
+
+
+@njit(cache=True)
+def is_still_changed(memory: Memory, n: int, value: float) -> bool:
+    """Whether a value is nearer, as a ratio, to what came after the unit jump than to what was before it."""
+    if value <= 0.0:
+        return False
+    before, after = memory.unit_before[n], memory.unit_after[n]
+    return value * value > before * after if after > before else value * value < before * after
+
+
+@njit(cache=True)
+def follow(limits: Limits, memory: Memory, identities: Held, n: int, at: int, t: int, value: float) -> None:
+    """Remember the newest reading of sensor n, item `at` of its row, for the tests that look at a run of them."""
+    if not limits.compares[n] or at != identities.size[n] - 1 or not is_possible(limits, n, value):
+        return
+    base = identities.offset[n] + identities.head[n]
+    i = neighbour(limits, identities, n, at)
+    near = i >= 0 and (limits.gap[n] == 0 or t - identities.t[base + i] <= limits.gap[n])
+    before = measured(limits, n, identities.value[base + i]) if near else np.nan
+    low, high = min(memory.run_low[n], value), max(memory.run_high[n], value)
+    if near and memory.run_since[n] != NEVER and high - low < limits.flat_within[n]:
+        memory.run_low[n], memory.run_high[n] = low, high
+    else:
+        memory.run_since[n] = t
+        memory.run_low[n] = memory.run_high[n] = value
+        memory.run_jumped[n] = near and before <= limits.dry[n] and value - before > limits.jump[n]
+    if memory.unit_at[n] != NEVER:
+        if not near or t - memory.unit_at[n] > UNIT_MS or not is_still_changed(memory, n, value):
+            memory.unit_at[n] = NEVER
+    elif limits.unit[n] and near and is_unit_jump(limits, n, before, value):
+        memory.unit_at[n], memory.unit_before[n], memory.unit_after[n] = t, before, value
+
+
+@njit(cache=True)
+def rain_nearby(limits: Limits, memory: Memory, n: int, t: int) -> float:
+    """Median of the rain of the gauges near sensor n in the hour up to t; NaN with too few that were heard in it."""
+    newest = t // BUCKET_MS
+    sums = np.empty(limits.nearby_first[n + 1] - limits.nearby_first[n])
+    count = 0
+    for i in range(limits.nearby_first[n], limits.nearby_first[n + 1]):
+        g = limits.nearby[i]
+        total, heard = 0.0, False
+        for k in range(BUCKETS):
+            if newest - BUCKETS < memory.bucket[g, k] <= newest:
+                total += memory.rain[g, k]
+                heard = True
+        if heard:
+            sums[count] = total
+            count += 1
+    return np.median(sums[:count]) if count >= NEIGHBOURS_LEAST else np.nan
+
+
+@njit(cache=True)
+def is_dry(limits: Limits, memory: Memory, n: int, t: int, value: float) -> bool:
+    """Whether gauge n has said "no rain" without a gap for DRY_MS, this reading included."""
+    g = limits.gauge[n]
+    if value > 0.0 or memory.dry_since[g] == NEVER or t < memory.heard[g] or t - memory.dry_since[g] < DRY_MS:
+        return False
+    return limits.gap[n] == 0 or t - memory.heard[g] <= limits.gap[n]
+
+
+@njit(cache=True)
+def gauge_rain(limits: Limits, memory: Memory, n: int, t: int, value: float, flag: int) -> None:
+    """Remember an amount of rain for the gauge's neighbours and itself."""
+    g = limits.gauge[n]
+    if g < 0 or np.isnan(value) or flag == FAIL:
+        return
+    bucket = t // BUCKET_MS
+    k = bucket % BUCKETS
+    if memory.bucket[g, k] < bucket:
+        memory.bucket[g, k], memory.rain[g, k] = bucket, 0.0
+    if memory.bucket[g, k] == bucket:  # else it is older than what is remembered
+        memory.rain[g, k] += value
+    newest = t > memory.heard[g]
+    if value > 0.0:
+        if newest or t > memory.dry_since[g]:
+            memory.dry_since[g] = NEVER
+    elif newest:
+        paused = limits.gap[n] > 0 and t - memory.heard[g] > limits.gap[n]
+        if memory.dry_since[g] == NEVER or paused:
+            memory.dry_since[g] = t
+    if newest:
+        memory.heard[g] = t
+
+
+@njit(cache=True)
+def compare(limits: Limits, memory: Memory, identities: Held, n: int, at: int, t: int, value: float) -> tuple[int, int]:
+    """(NOT_EVALUATED or GOOD, found) of a reading, item `at` of its row, against those before it."""
+    base = identities.offset[n] + identities.head[n]
+    i = neighbour(limits, identities, n, at)
+    if i < 0:
+        return NOT_EVALUATED, 0
+    t_before, before = identities.t[base + i], measured(limits, n, identities.value[base + i])
+    rate = abs(value - before) / ((t - t_before) / 1000.0)
+    found = beyond(rate, limits.rate_suspect[n], limits.rate_fail[n], RATE)
+    flag = NOT_EVALUATED if np.isnan(limits.rate_suspect[n]) else GOOD
+    if at != identities.size[n] - 1:
+        return flag, found  # the tests below follow the newest reading
+    run = t - memory.run_since[n]
+    if limits.flat[n] and run >= limits.flat[n] and limits.flat_above[n] < value < limits.flat_below[n]:
+        found |= FLAT
+    if limits.plateau[n] and memory.run_jumped[n] and run >= limits.plateau[n]:
+        found |= PLATEAU
+    if memory.unit_at[n] != NEVER:
+        found |= UNIT
+    gap = limits.gap[n]
+    if gap and t - t_before > gap:
+        return flag, found | GAP
+    j = neighbour(limits, identities, n, i)
+    if j >= 0 and (gap == 0 or t_before - identities.t[base + j] <= gap):
+        earlier = measured(limits, n, identities.value[base + j])
+        height = spike_height(earlier, before, value)
+        found |= beyond(height, limits.spike_suspect[n], limits.spike_fail[n], SPIKE)
+        if earlier <= limits.dry[n] and before > limits.dry[n] and value <= limits.dry[n]:
+            found |= BLIP
+    return flag, found
+
+
+@njit(cache=True)
+def grade(
+    limits: Limits, memory: Memory, identities: Held, n: int, at: int, t: int, value: float, span: int
+) -> tuple[int, int]:
+    """(flag, found) of a measured value, item `at` of its row; -1 where its identity is too old to be there."""
+    flag, found = NOT_EVALUATED, 0
+    if not np.isnan(limits.fail_low[n]):
+        if not is_possible(limits, n, value):
+            return FAIL, GROSS << FAILED
+        flag = GOOD
+        if value != limits.harmless[n] and (value < limits.suspect_low[n] or value > most_unsuspected(limits, n, span)):
+            found |= GROSS
+    if limits.compares[n] and at >= 0:
+        follow(limits, memory, identities, n, at, t, value)
+        ran, more = compare(limits, memory, identities, n, at, t, value)
+        flag, found = min(flag, ran), found | more
+    if limits.clogged[n] and is_dry(limits, memory, n, t, value):
+        median = rain_nearby(limits, memory, n, t)
+        if not np.isnan(median):
+            flag = GOOD
+        if median >= CLOGGED_MM:
+            found |= CLOGGED
+    found &= ~limits.off[n]
+    counted = found & ~TOLD_ONLY
+    if counted >> FAILED:
+        return FAIL, found
+    return SUSPECT if counted else flag, found
+
+
+@njit(cache=True)
+def worse(one: int, other: int) -> int:
+    """The worse of two flags, in the order 4, 3, 1, 2, 9 (QARTOD)."""
+    for flag in (FAIL, SUSPECT, GOOD, NOT_EVALUATED):
+        if one == flag or other == flag:  # noqa: PLR1714  # numba finds no uint8 in a tuple of both kinds
+            return flag
+    return MISSING
+
+
+@njit(cache=True)
 def _advance(identities: Held, newest: Int64, horizon: Int64, n: int, t: int) -> None:
     if t > newest[n]:
         newest[n] = t
@@ -507,17 +809,17 @@ def _advance(identities: Held, newest: Int64, horizon: Int64, n: int, t: int) ->
 @njit(cache=True, nogil=True)
 def accept_readings(
     start: int, sensor: Int32, t: Int64, raw: Float64, graded: UInt8,
-    identities: Held, newest: Int64, longest: Int64, horizon: Int64, period: Int64, mount: Float64, totals: Totals,
-    out: Accepted,
+    identities: Held, newest: Int64, longest: Int64, horizon: Int64, period: Int64, totals: Totals,
+    limits: Limits, memory: Memory, out: Accepted,
 ) -> int:  # fmt: skip
     """Identity, counters and flags of readings start … of a batch; stops before one that needs room.
 
-    `mount`: m above the datum, NaN where no distance is measured. `graded`: the flag that quality tests gave each
-    value, NOT_EVALUATED where none has run.
+    `graded`: the flag that a reading brings along, NOT_EVALUATED where it brings none.
     """
     for i in range(start, len(sensor)):
         n = sensor[i]
         known = newest[n] != NEVER
+        at = -1
         if not known or t[i] >= newest[n] - horizon[n]:
             at = position_of(identities, n, t[i])
             before = identities.offset[n] + identities.head[n] + at - 1
@@ -532,24 +834,29 @@ def accept_readings(
         out.kind[i] = ACCEPTED
         out.late[i] = known and t[i] < newest[n] - longest[n]
         out.span[i] = period[n]
+        out.found[i] = 0
         if np.isnan(raw[i]):
-            out.value[i], out.flag[i] = np.nan, MISSING
+            value, flag = np.nan, MISSING
         elif totals.counter[n]:
-            out.value[i], out.flag[i], out.span[i] = book(totals, n, t[i], raw[i])
-            if out.flag[i] == NOT_EVALUATED:
-                out.flag[i] = graded[i]
+            value, flag, out.span[i] = book(totals, n, t[i], raw[i])
         else:
-            out.value[i] = raw[i] if np.isnan(mount[n]) else mount[n] - raw[i]  # a distance, measured from above
-            out.flag[i] = graded[i]
-        if out.flag[i] != FAIL and out.flag[i] != MISSING and not out.late[i]:
+            value, flag = measured(limits, n, raw[i]), NOT_EVALUATED
+        if flag == FAIL:
+            out.found[i] = GROSS << FAILED
+        elif flag != MISSING:
+            flag, out.found[i] = grade(limits, memory, identities, n, at, t[i], value, out.span[i])
+            flag = worse(flag, graded[i])
+        out.value[i], out.flag[i] = value, flag
+        gauge_rain(limits, memory, n, t[i], value, flag)
+        if flag not in (FAIL, MISSING) and not out.late[i]:
             _advance(identities, newest, horizon, n, t[i])
     return len(sensor)
 
 
 @njit(cache=True, nogil=True)
 def recall_readings(
-    start: int, sensor: Int32, t: Int64, raw: Float64, flag: UInt8, late: UInt8,
-    identities: Held, newest: Int64, horizon: Int64, totals: Totals,
+    start: int, sensor: Int32, t: Int64, value: Float64, raw: Float64, flag: UInt8, late: UInt8,
+    identities: Held, newest: Int64, horizon: Int64, totals: Totals, limits: Limits, memory: Memory,
 ) -> int:  # fmt: skip
     """The state after readings that the journal holds already: what accept_readings left behind for them."""
     for i in range(start, len(sensor)):
@@ -557,10 +864,14 @@ def recall_readings(
         if newest[n] == NEVER or t[i] >= newest[n] - horizon[n]:
             if not has_room(identities, n):
                 return i
-            insert(identities, n, position_of(identities, n, t[i]), t[i], raw[i], 0)
+            at = position_of(identities, n, t[i])
+            insert(identities, n, at, t[i], raw[i], 0)
+            if not np.isnan(value[i]):
+                follow(limits, memory, identities, n, at, t[i], value[i])
         if totals.counter[n] and not np.isnan(raw[i]) and t[i] > totals.base_t[n]:
             totals.base_t[n] = t[i]
             totals.base[n] = raw[i]
+        gauge_rain(limits, memory, n, t[i], value[i], flag[i])
         if flag[i] != FAIL and flag[i] != MISSING and not late[i]:
             _advance(identities, newest, horizon, n, t[i])
     return len(sensor)

@@ -79,6 +79,7 @@ def a_sensor(r: Random, name: str, quantities: list[str]) -> Table:
         "lat": 16.061,
         "lon": 108.221,
         "place": "Hồ",
+        "quality": {"off": "all"},  # the world gives the flags; tests of quality take this out
     }
     period = r.choice(PERIODS)
     if period:

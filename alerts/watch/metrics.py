@@ -44,6 +44,9 @@ FAMILIES: Final = {
         Family(
             "canhbao_late_total", "counter", "Readings too old for every window of their sensor; stored, not judged."
         ),
+        Family(
+            "canhbao_quality_total", "counter", "Findings of the quality tests, by test and flag: 3 suspect, 4 fail."
+        ),
         Family("canhbao_inbox_messages", "gauge", "Messages that have come and wait for their turn."),
         Family(
             "canhbao_shed_total", "counter", "Messages that a full inbox had no room for; the broker sends them again."
