@@ -74,6 +74,7 @@ class Held(NamedTuple):
     t: Int64
     value: Float64
     span: Int64
+    suspect: UInt8
     offset: Int64
     capacity: Int64
     head: Int64
@@ -102,6 +103,7 @@ class Judges(NamedTuple):
     hold_clear: Int64
     min_readings: Int64
     schedule: Int32  # -1: always
+    skips_suspect: UInt8
     level: UInt8
     hold_since: Int64
     clear_since: Int64
@@ -295,12 +297,13 @@ def has_room(held: Held, n: int) -> bool:
         held.t[base + i] = held.t[base + held.head[n] + i]
         held.value[base + i] = held.value[base + held.head[n] + i]
         held.span[base + i] = held.span[base + held.head[n] + i]
+        held.suspect[base + i] = held.suspect[base + held.head[n] + i]
     held.head[n] = 0
     return True
 
 
 @njit(cache=True)
-def insert(held: Held, n: int, at: int, t: int, value: float, span: int) -> None:
+def insert(held: Held, n: int, at: int, t: int, value: float, span: int, suspect: bool) -> None:
     """Put an item at place `at` of row n, which has room."""
     base = held.offset[n] + held.head[n]
     i = base + held.size[n]
@@ -308,11 +311,24 @@ def insert(held: Held, n: int, at: int, t: int, value: float, span: int) -> None
         held.t[i] = held.t[i - 1]
         held.value[i] = held.value[i - 1]
         held.span[i] = held.span[i - 1]
+        held.suspect[i] = held.suspect[i - 1]
         i -= 1
     held.t[i] = t
     held.value[i] = value
     held.span[i] = span
+    held.suspect[i] = suspect
     held.size[n] += 1
+
+
+@njit(cache=True)
+def sift(held: Held, n: int, sieve: Held) -> None:
+    """Row 0 of `sieve`, which has room, becomes row n without its suspect items."""
+    base, count = held.offset[n] + held.head[n], 0
+    for i in range(base, base + held.size[n]):
+        if not held.suspect[i]:
+            sieve.t[count], sieve.value[count], sieve.span[count] = held.t[i], held.value[i], held.span[i]
+            count += 1
+    sieve.size[0] = count
 
 
 @njit(cache=True)
@@ -480,7 +496,7 @@ def _late_breach(found: Found, i: int, j: int, t: int, s: float) -> None:
 def step_readings(
     start: int, sensor: Int32, t: Int64, value: Float64, flag: UInt8, span: Int64, arrival: Int64,
     held: Held, sensors: Sensors, judges: Judges, hours: Hours, silence: Silence, found: Found,
-    scratch: Float64, partials: Float64,
+    sieve: Held, scratch: Float64, partials: Float64,
 ) -> int:  # fmt: skip
     """Judge readings start … of a batch; stops before a reading that needs room or that a due tick precedes."""
     for i in range(start, len(sensor)):
@@ -507,10 +523,12 @@ def step_readings(
                 for j in range(first, last):
                     if judges.statistic[j] != LAST or judges.min_readings[j] > 1:
                         continue
+                    if judges.skips_suspect[j] and flag[i] == SUSPECT:
+                        continue
                     if opening_of(judges, hours, j, t[i], tick) != NEVER and breached(judges, j, value[i]) >= DANGER:
                         _late_breach(found, i, j, t[i], value[i])
             continue
-        insert(held, n, position_of(held, n, t[i]), t[i], value[i], span[i])
+        insert(held, n, position_of(held, n, t[i]), t[i], value[i], span[i], flag[i] == SUSPECT)
         if t[i] > sensors.newest[n]:
             sensors.newest[n] = t[i]
             # the newest one at or before T - L stays: it bounds the gap before the window
@@ -524,8 +542,14 @@ def step_readings(
             if opening == NEVER:
                 continue
             lo = max(now - judges.window[j], opening - 1)
+            items, row = held, n
+            if judges.skips_suspect[j]:
+                if held.suspect[held.offset[n] + held.head[n] + held.size[n] - 1]:
+                    continue  # the reading at T: nothing has happened for this rule
+                sift(held, n, sieve)
+                items, row = sieve, 0
             s = statistic_of(
-                held, n, judges.statistic[j], lo, judges.window[j], judges.min_readings[j], scratch, partials
+                items, row, judges.statistic[j], lo, judges.window[j], judges.min_readings[j], scratch, partials
             )
             if np.isnan(s):
                 continue
@@ -535,7 +559,7 @@ def step_readings(
                 continue
             filled = False
             if judges.level[j] > 0 and judges.statistic[j] != LAST and sensors.gap[n] > 0:
-                filled = 10 * gaps_within(held, n, lo, sensors.gap[n]) > judges.window[j]
+                filled = 10 * gaps_within(items, row, lo, sensors.gap[n]) > judges.window[j]
             level = next_level(judges, j, now, s, sensors.gap[n], filled)
             if level != judges.level[j]:
                 c = found.used[0]
@@ -830,7 +854,7 @@ def accept_readings(
                 continue
             if not has_room(identities, n):
                 return i
-            insert(identities, n, at, t[i], raw[i], 0)
+            insert(identities, n, at, t[i], raw[i], 0, False)
         out.kind[i] = ACCEPTED
         out.late[i] = known and t[i] < newest[n] - longest[n]
         out.span[i] = period[n]
@@ -865,7 +889,7 @@ def recall_readings(
             if not has_room(identities, n):
                 return i
             at = position_of(identities, n, t[i])
-            insert(identities, n, at, t[i], raw[i], 0)
+            insert(identities, n, at, t[i], raw[i], 0, False)
             if not np.isnan(value[i]):
                 follow(limits, memory, identities, n, at, t[i], value[i])
         if totals.counter[n] and not np.isnan(raw[i]) and t[i] > totals.base_t[n]:

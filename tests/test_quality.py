@@ -378,3 +378,20 @@ def test_a_snapshot_through_bytes_keeps_what_quality_remembers() -> None:
 
 def test_findings_are_counted_by_test_and_flag() -> None:
     assert told(np.array([1, 1 << 16 | 2, 0], np.int32)) == {("gross", 3): 1, ("gross", 4): 1, ("rate", 3): 1}
+
+
+def test_a_rule_that_skips_what_is_suspect_neither_rises_nor_eases_by_it() -> None:
+    rule = ('[[rule]]\nname = "{0}"\nhazard = "flood"\nquantity = "street_depth"\nstatistic = "last"\n'
+            'suspect = "{0}"\nlevels = {{ danger = 0.3, emergency = 0.45 }}\n')  # fmt: skip
+    graded = Graded(sensor_toml("s", STREET), rules=rule.format("use") + rule.format("skip"))
+    engine = Engine()
+    engine.step(graded.plan.configuration)
+    rising_too_fast = [0.35, 0.36, 0.36, 0.5, 0.35, 0.5, 0.35, 0.35]
+
+    flags = graded.offer(rising_too_fast).tolist()
+    told = engine.step(Batch(graded.last.readings)).transitions
+
+    assert flags == [1, 1, 1, 3, 3, 3, 3, 1]
+    assert [((one.at - T0) // MINUTE, one.rule, one.to) for one in told] == [
+        (0, "use", 3), (0, "skip", 3), (3, "use", 4), (4, "use", 3), (5, "use", 4), (6, "use", 3)
+    ]  # fmt: skip
