@@ -16,6 +16,7 @@ from ingest.city import ConfigError, parse_city
 from ingest.entries import Batch, Configuration
 from processing.acceptance import Acceptance
 from processing.engine import Engine
+from processing.plan import compile_plan
 from processing.quality import told
 
 STREET = "street_depth"
@@ -395,3 +396,36 @@ def test_a_rule_that_skips_what_is_suspect_neither_rises_nor_eases_by_it() -> No
     assert [((one.at - T0) // MINUTE, one.rule, one.to) for one in told] == [
         (0, "use", 3), (0, "skip", 3), (3, "use", 4), (4, "use", 3), (5, "use", 4), (6, "use", 3)
     ]  # fmt: skip
+
+
+def test_a_reading_out_of_order_does_not_break_the_run_of_a_stuck_sensor() -> None:
+    rules = ('[[rule]]\nname = "r"\nhazard = "flood"\nquantity = "street_depth"\nstatistic = "max"\nwindow = "10m"\n'
+             "levels = { danger = 1 }\n")  # fmt: skip
+    graded = Graded(sensor_toml("s", STREET), rules=rules)
+    graded.offer([0.4] * 359)
+
+    graded.offer([0.45], times=[T0 + 355 * MINUTE + 30_000])
+
+    assert graded.offer([0.4] * 3, begin=T0 + 359 * MINUTE).tolist() == [1, 3, 3]
+
+
+def test_a_change_of_the_registry_forgets_nothing_of_the_sensors_that_stay() -> None:
+    places = [(n, 16 + lat, 108 + lon) for n, (lat, lon) in enumerate(GAUGES)]
+    kept = "".join(sensor_toml(f"g{n}", "rain", f"lat = {lat}", f"lon = {lon}") for n, lat, lon in places)
+    kept += sensor_toml("tower", STREET)
+    graded = Graded(kept, sensor_toml("a-first", "rain"), head=HEAD)
+    ids = ("a-first", *(f"g{n}" for n in range(len(GAUGES))), "tower")
+    before = compile_plan(Configuration(T0, graded.plan.configuration.city_toml, "", ids))
+    after = compile_plan(Configuration(T0, HEAD + kept, "", ids))
+    graded.acceptance = Acceptance()
+    graded.acceptance.configure(before)
+    for minute in range(90):
+        graded.offer([0.0], number=1, begin=T0 + minute * MINUTE)
+        for number in (2, 3, 4):
+            graded.offer([0.5], number=number, begin=T0 + minute * MINUTE)
+    graded.offer([0.4] * 360, number=6)
+
+    graded.acceptance.configure(after)  # every gauge is another row of what is remembered of gauges
+
+    assert graded.offer([0.0], number=1, begin=T0 + 90 * MINUTE).tolist() == [3]
+    assert graded.offer([0.4], number=6, begin=T0 + 360 * MINUTE).tolist() == [3]
