@@ -10,12 +10,15 @@ of another file would go on with the old one after that file has changed.
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeAlias
 
 import numpy as np
 from numba import njit
+from numpy.typing import NDArray
 
 from ingest.readings import Float64, Int32, Int64, UInt8
+
+Records: TypeAlias = NDArray[np.void]
 
 # Codes of Statistic, in the order of the enum.
 LAST: Final = 0
@@ -66,6 +69,34 @@ DANGER: Final = 3
 PARTIALS: Final = (
     80  # a double's exponents span 2098 bits: at most 40 non-overlapping partials of 53, twice that is safe
 )
+
+
+# Records, not columns: a kernel that hands dozens of arrays on to another counts references to each of them, which
+# costs more than the tests do. NaN (whole numbers: 0) where a test does not run (processing/quality.py).
+LIMITS: Final = np.dtype([
+    ("mount", np.float64),  # m above the datum, NaN where no distance is measured
+    ("gap", np.int64),  # G in ms, 0 without a known period
+    ("compares", np.int64),  # 0: no test looks at the readings before
+    ("off", np.int64),  # bits of tests that are not told
+    ("fail_low", np.float64), ("fail_high", np.float64),  # NaN: no gross range test
+    ("suspect_low", np.float64), ("suspect_high", np.float64),
+    ("harmless", np.float64),  # the one value outside of the suspect range that is none
+    ("rate_suspect", np.float64), ("rate_fail", np.float64),  # per second
+    ("spike_suspect", np.float64), ("spike_fail", np.float64),
+    ("jump", np.float64),  # from here on a change is one, for the tests of plateaus and units
+    ("flat", np.int64), ("flat_within", np.float64), ("flat_above", np.float64), ("flat_below", np.float64),
+    ("dry", np.float64),  # noise floor of a street's depth
+    ("plateau", np.int64),
+    ("unit", np.int64),
+    ("gauge", np.int64),  # the row of a rain gauge in Memory, -1 for others
+    ("clogged", np.int64),
+])  # fmt: skip
+# Since when all values have lain within `flat_within` of each other, and where; whether that run began with a jump out
+# of the dry; the unit jump on whose other side values still are.
+MEMORY: Final = np.dtype([
+    ("run_since", np.int64), ("run_low", np.float64), ("run_high", np.float64), ("run_jumped", np.int64),
+    ("unit_at", np.int64), ("unit_before", np.float64), ("unit_after", np.float64),
+])  # fmt: skip
 
 
 class Held(NamedTuple):
@@ -145,56 +176,27 @@ class Accepted(NamedTuple):
 
 
 class Limits(NamedTuple):
-    """What the quality tests hold against sensor n; NaN (times: 0) where one does not run (processing/quality.py).
+    """What the quality tests hold against the sensors: a record of LIMITS each, and what differs in length.
 
-    The greatest amount of rain that is no suspect is linear between points, as the bound of Totals is; `gauge` is the
-    row of a rain gauge in Memory, -1 for others; its neighbours nearby are gauge rows.
+    The greatest amount of rain that is no suspect is linear between points, as the bound of Totals is; `nearby` are
+    the gauges near a sensor, as rows of Memory.
     """
 
-    mount: Float64  # m above the datum, NaN where no distance is measured
-    gap: Int64  # G in ms, 0 without a known period
-    compares: UInt8  # 0: no test looks at the readings before
-    off: Int32  # bits of tests that are not told
-    fail_low: Float64  # NaN: no gross range test
-    fail_high: Float64
-    suspect_low: Float64
-    suspect_high: Float64
-    harmless: Float64  # the one value outside of the suspect range that is none
+    of: Records
     amount_first: Int64
     amount_span: Int64
     amount_most: Float64
-    rate_suspect: Float64  # per second
-    rate_fail: Float64
-    spike_suspect: Float64
-    spike_fail: Float64
-    jump: Float64  # from here on a change is one, for the tests of plateaus and units
-    flat: Int64
-    flat_within: Float64
-    flat_above: Float64
-    flat_below: Float64
-    dry: Float64  # noise floor of a street's depth
-    plateau: Int64
-    unit: UInt8
     factors: Float64  # of units that are taken for each other, shape (k,)
-    gauge: Int64
-    clogged: UInt8
     nearby_first: Int64
     nearby: Int64
 
 
 class Memory(NamedTuple):
-    """What the quality tests remember. Per sensor: since when all values have lain within `flat_within` of each other,
-    and where; whether that run began with a jump out of the dry; the unit jump whose other side values are still on.
-    Per gauge: since when it has been dry (NEVER: it is not), when it was last heard, its rain by 5 min.
+    """What the quality tests remember: of each sensor a record of MEMORY; of each gauge since when it has been dry
+    (NEVER: it is not), when it was last heard, and its rain by 5 min, shape (gauges, BUCKETS).
     """
 
-    run_since: Int64
-    run_low: Float64
-    run_high: Float64
-    run_jumped: UInt8
-    unit_at: Int64
-    unit_before: Float64
-    unit_after: Float64
+    of: Records
     dry_since: Int64
     heard: Int64
     bucket: Int64
@@ -609,13 +611,13 @@ def book(totals: Totals, n: int, t: int, total: float) -> tuple[float, int, int]
 @njit(cache=True)
 def measured(limits: Limits, n: int, raw: float) -> float:
     """What is judged of a value as it was sent: of a distance from above, the height of the water."""
-    return raw if np.isnan(limits.mount[n]) else limits.mount[n] - raw
+    return raw if np.isnan(limits.of[n].mount) else limits.of[n].mount - raw
 
 
 @njit(cache=True)
 def is_possible(limits: Limits, n: int, value: float) -> bool:
     """Within the gross range; a value that is not is no measurement, and nothing is compared with it."""
-    return not (value < limits.fail_low[n] or value > limits.fail_high[n])
+    return not (value < limits.of[n].fail_low or value > limits.of[n].fail_high)
 
 
 @njit(cache=True)
@@ -634,7 +636,7 @@ def most_unsuspected(limits: Limits, n: int, span: int) -> float:
     """The greatest value over `span` ms that is no suspect; beyond the last point in proportion to it."""
     first, stop = limits.amount_first[n], limits.amount_first[n + 1]
     if first == stop or span == 0:
-        return limits.suspect_high[n]
+        return limits.of[n].suspect_high
     left_span, left = 0, 0.0
     for i in range(first, stop):
         if span <= limits.amount_span[i]:
@@ -663,7 +665,7 @@ def spike_height(before: float, value: float, after: float) -> float:
 def is_unit_jump(limits: Limits, n: int, before: float, value: float) -> bool:
     """Whether one of two values in a row is the other times the factor between two units, and they lie far apart."""
     small, large = min(before, value), max(before, value)
-    if small <= 0.0 or small <= limits.dry[n] or not large - small > limits.jump[n]:
+    if small <= 0.0 or small <= limits.of[n].dry or not large - small > limits.of[n].jump:
         return False
     return bool(np.any(np.abs(large / small - limits.factors) <= UNIT_TOLERANCE * limits.factors))
 
@@ -673,31 +675,31 @@ def is_still_changed(memory: Memory, n: int, value: float) -> bool:
     """Whether a value is nearer, as a ratio, to what came after the unit jump than to what was before it."""
     if value <= 0.0:
         return False
-    before, after = memory.unit_before[n], memory.unit_after[n]
+    before, after = memory.of[n].unit_before, memory.of[n].unit_after
     return value * value > before * after if after > before else value * value < before * after
 
 
 @njit(cache=True)
 def follow(limits: Limits, memory: Memory, identities: Held, n: int, at: int, t: int, value: float) -> None:
     """Remember the newest reading of sensor n, item `at` of its row, for the tests that look at a run of them."""
-    if not limits.compares[n] or at != identities.size[n] - 1 or not is_possible(limits, n, value):
+    if not limits.of[n].compares or at != identities.size[n] - 1 or not is_possible(limits, n, value):
         return
     base = identities.offset[n] + identities.head[n]
     i = neighbour(limits, identities, n, at)
-    near = i >= 0 and (limits.gap[n] == 0 or t - identities.t[base + i] <= limits.gap[n])
+    near = i >= 0 and (limits.of[n].gap == 0 or t - identities.t[base + i] <= limits.of[n].gap)
     before = measured(limits, n, identities.value[base + i]) if near else np.nan
-    low, high = min(memory.run_low[n], value), max(memory.run_high[n], value)
-    if near and memory.run_since[n] != NEVER and high - low < limits.flat_within[n]:
-        memory.run_low[n], memory.run_high[n] = low, high
+    low, high = min(memory.of[n].run_low, value), max(memory.of[n].run_high, value)
+    if near and memory.of[n].run_since != NEVER and high - low < limits.of[n].flat_within:
+        memory.of[n].run_low, memory.of[n].run_high = low, high
     else:
-        memory.run_since[n] = t
-        memory.run_low[n] = memory.run_high[n] = value
-        memory.run_jumped[n] = near and before <= limits.dry[n] and value - before > limits.jump[n]
-    if memory.unit_at[n] != NEVER:
-        if not near or t - memory.unit_at[n] > UNIT_MS or not is_still_changed(memory, n, value):
-            memory.unit_at[n] = NEVER
-    elif limits.unit[n] and near and is_unit_jump(limits, n, before, value):
-        memory.unit_at[n], memory.unit_before[n], memory.unit_after[n] = t, before, value
+        memory.of[n].run_since = t
+        memory.of[n].run_low = memory.of[n].run_high = value
+        memory.of[n].run_jumped = near and before <= limits.of[n].dry and value - before > limits.of[n].jump
+    if memory.of[n].unit_at != NEVER:
+        if not near or t - memory.of[n].unit_at > UNIT_MS or not is_still_changed(memory, n, value):
+            memory.of[n].unit_at = NEVER
+    elif limits.of[n].unit and near and is_unit_jump(limits, n, before, value):
+        memory.of[n].unit_at, memory.of[n].unit_before, memory.of[n].unit_after = t, before, value
 
 
 @njit(cache=True)
@@ -722,16 +724,16 @@ def rain_nearby(limits: Limits, memory: Memory, n: int, t: int) -> float:
 @njit(cache=True)
 def is_dry(limits: Limits, memory: Memory, n: int, t: int, value: float) -> bool:
     """Whether gauge n has said "no rain" without a gap for DRY_MS, this reading included."""
-    g = limits.gauge[n]
+    g = limits.of[n].gauge
     if value > 0.0 or memory.dry_since[g] == NEVER or t < memory.heard[g] or t - memory.dry_since[g] < DRY_MS:
         return False
-    return limits.gap[n] == 0 or t - memory.heard[g] <= limits.gap[n]
+    return limits.of[n].gap == 0 or t - memory.heard[g] <= limits.of[n].gap
 
 
 @njit(cache=True)
 def gauge_rain(limits: Limits, memory: Memory, n: int, t: int, value: float, flag: int) -> None:
     """Remember an amount of rain for the gauge's neighbours and itself."""
-    g = limits.gauge[n]
+    g = limits.of[n].gauge
     if g < 0 or np.isnan(value) or flag == FAIL:
         return
     bucket = t // BUCKET_MS
@@ -745,7 +747,7 @@ def gauge_rain(limits: Limits, memory: Memory, n: int, t: int, value: float, fla
         if newest or t > memory.dry_since[g]:
             memory.dry_since[g] = NEVER
     elif newest:
-        paused = limits.gap[n] > 0 and t - memory.heard[g] > limits.gap[n]
+        paused = limits.of[n].gap > 0 and t - memory.heard[g] > limits.of[n].gap
         if memory.dry_since[g] == NEVER or paused:
             memory.dry_since[g] = t
     if newest:
@@ -761,26 +763,26 @@ def compare(limits: Limits, memory: Memory, identities: Held, n: int, at: int, t
         return NOT_EVALUATED, 0
     t_before, before = identities.t[base + i], measured(limits, n, identities.value[base + i])
     rate = abs(value - before) / ((t - t_before) / 1000.0)
-    found = beyond(rate, limits.rate_suspect[n], limits.rate_fail[n], RATE)
-    flag = NOT_EVALUATED if np.isnan(limits.rate_suspect[n]) else GOOD
+    found = beyond(rate, limits.of[n].rate_suspect, limits.of[n].rate_fail, RATE)
+    flag = NOT_EVALUATED if np.isnan(limits.of[n].rate_suspect) else GOOD
     if at != identities.size[n] - 1:
         return flag, found  # the tests below follow the newest reading
-    run = t - memory.run_since[n]
-    if limits.flat[n] and run >= limits.flat[n] and limits.flat_above[n] < value < limits.flat_below[n]:
+    run = t - memory.of[n].run_since
+    if limits.of[n].flat and run >= limits.of[n].flat and limits.of[n].flat_above < value < limits.of[n].flat_below:
         found |= FLAT
-    if limits.plateau[n] and memory.run_jumped[n] and run >= limits.plateau[n]:
+    if limits.of[n].plateau and memory.of[n].run_jumped and run >= limits.of[n].plateau:
         found |= PLATEAU
-    if memory.unit_at[n] != NEVER:
+    if memory.of[n].unit_at != NEVER:
         found |= UNIT
-    gap = limits.gap[n]
+    gap = limits.of[n].gap
     if gap and t - t_before > gap:
         return flag, found | GAP
     j = neighbour(limits, identities, n, i)
     if j >= 0 and (gap == 0 or t_before - identities.t[base + j] <= gap):
         earlier = measured(limits, n, identities.value[base + j])
         height = spike_height(earlier, before, value)
-        found |= beyond(height, limits.spike_suspect[n], limits.spike_fail[n], SPIKE)
-        if earlier <= limits.dry[n] and before > limits.dry[n] and value <= limits.dry[n]:
+        found |= beyond(height, limits.of[n].spike_suspect, limits.of[n].spike_fail, SPIKE)
+        if earlier <= limits.of[n].dry and before > limits.of[n].dry and value <= limits.of[n].dry:
             found |= BLIP
     return flag, found
 
@@ -791,23 +793,25 @@ def grade(
 ) -> tuple[int, int]:
     """(flag, found) of a measured value, item `at` of its row; -1 where its identity is too old to be there."""
     flag, found = NOT_EVALUATED, 0
-    if not np.isnan(limits.fail_low[n]):
+    if not np.isnan(limits.of[n].fail_low):
         if not is_possible(limits, n, value):
             return FAIL, GROSS << FAILED
         flag = GOOD
-        if value != limits.harmless[n] and (value < limits.suspect_low[n] or value > most_unsuspected(limits, n, span)):
+        if value != limits.of[n].harmless and (
+            value < limits.of[n].suspect_low or value > most_unsuspected(limits, n, span)
+        ):
             found |= GROSS
-    if limits.compares[n] and at >= 0:
+    if limits.of[n].compares and at >= 0:
         follow(limits, memory, identities, n, at, t, value)
         ran, more = compare(limits, memory, identities, n, at, t, value)
         flag, found = min(flag, ran), found | more
-    if limits.clogged[n] and is_dry(limits, memory, n, t, value):
+    if limits.of[n].clogged and is_dry(limits, memory, n, t, value):
         median = rain_nearby(limits, memory, n, t)
         if not np.isnan(median):
             flag = GOOD
         if median >= CLOGGED_MM:
             found |= CLOGGED
-    found &= ~limits.off[n]
+    found &= ~limits.of[n].off
     counted = found & ~TOLD_ONLY
     if counted >> FAILED:
         return FAIL, found

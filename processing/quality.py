@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
@@ -109,54 +109,45 @@ def no_limits() -> Limits:
 
 def new_memory(limits: Limits) -> Memory:
     """Nothing seen yet."""
-    n, gauges = len(limits.gauge), int((limits.gauge >= 0).sum())
-    return Memory(
-        run_since=np.full(n, NEVER, np.int64), run_low=np.zeros(n), run_high=np.zeros(n),
-        run_jumped=np.zeros(n, np.uint8),
-        unit_at=np.full(n, NEVER, np.int64), unit_before=np.zeros(n), unit_after=np.zeros(n),
+    n, gauges = len(limits.of), int((limits.of["gauge"] >= 0).sum())
+    memory = Memory(
+        of=np.zeros(n, kernels.MEMORY),
         dry_since=np.full(gauges, NEVER, np.int64), heard=np.full(gauges, NEVER, np.int64),
         bucket=np.full((gauges, kernels.BUCKETS), NEVER, np.int64), rain=np.zeros((gauges, kernels.BUCKETS)),
     )  # fmt: skip
+    memory.of["run_since"] = memory.of["unit_at"] = NEVER
+    return memory
 
 
 def carry_over(was: Limits, old: Memory, limits: Limits, memory: Memory, number: int) -> None:
     """What is remembered of a sensor that goes on."""
-    before, after = int(was.gauge[number]), int(limits.gauge[number])
-    for name in Memory._fields:
-        if name not in _OF_GAUGES:
-            getattr(memory, name)[number] = getattr(old, name)[number]
-        elif after >= 0:
-            getattr(memory, name)[after] = getattr(old, name)[before]
-
-
-_OF_GAUGES: Final = ("dry_since", "heard", "bucket", "rain")
-_WHOLE: Final = {"compares": np.uint8, "off": np.int32, "flat": np.int64, "plateau": np.int64, "unit": np.uint8}
-_FLOATS: Final = ("mount", "fail_low", "fail_high", "suspect_low", "suspect_high", "harmless", "rate_suspect",
-                  "rate_fail", "spike_suspect", "spike_fail", "jump", "flat_within", "flat_above", "flat_below",
-                  "dry")  # fmt: skip
+    memory.of[number] = old.of[number]
+    before, after = was.of["gauge"][number], limits.of["gauge"][number]
+    for name in ("dry_since", "heard", "bucket", "rain") if after >= 0 else ():
+        getattr(memory, name)[after] = getattr(old, name)[before]
 
 
 def _limits(sensors: Sequence[Sensor | None], rules: Rules, gap: Int64) -> Limits:
     parameters = [_NONE if sensor is None else parameters_of(sensor, rules) for sensor in sensors]
-    rows = [{} if sensor is None else _row(sensor, one) for sensor, one in zip(sensors, parameters, strict=True)]
     gauges = [n for n, sensor in enumerate(sensors) if sensor is not None and sensor.quantity.name == "rain"]
-    gauge = np.full(len(sensors), -1, np.int64)
-    gauge[gauges] = np.arange(len(gauges))
     nearby = _nearby(sensors, gauges)
-    columns: dict[str, Any] = {name: np.array([row.get(name, 0) for row in rows], dtype)
-                               for name, dtype in _WHOLE.items()}  # fmt: skip
-    columns |= {name: np.array([row.get(name, np.nan) for row in rows], np.float64) for name in _FLOATS}
+    of = np.zeros(len(sensors), kernels.LIMITS)
+    for name in kernels.LIMITS.names or ():
+        of[name] = np.nan if kernels.LIMITS[name] == np.float64 else 0
+    for n, sensor in enumerate(sensors):
+        for name, value in _row(sensor, parameters[n]).items() if sensor is not None else ():
+            of[name][n] = value
+    of["gap"], of["gauge"] = gap, -1
+    of["gauge"][gauges] = np.arange(len(gauges))
+    of["clogged"] = [len(one) >= kernels.NEIGHBOURS_LEAST for one in nearby]
     return Limits(
-        **columns,
-        gap=gap,
+        of=of,
         amount_first=_offsets([one.amounts for one in parameters]),
         amount_span=np.array([span for one in parameters for span, _ in one.amounts], np.int64),
         amount_most=np.array([most for one in parameters for _, most in one.amounts], np.float64),
         factors=np.array(LENGTH_FACTORS),
-        gauge=gauge,
-        clogged=np.array([len(one) >= kernels.NEIGHBOURS_LEAST for one in nearby], np.uint8),
         nearby_first=_offsets(nearby),
-        nearby=np.array([gauge[n] for one in nearby for n in one], np.int64),
+        nearby=np.array([of["gauge"][n] for one in nearby for n in one], np.int64),
     )
 
 
