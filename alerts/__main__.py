@@ -9,7 +9,7 @@ from typing import Final
 
 from ingest.city import ConfigError
 
-COMMANDS: Final = ("demo", "run", "check", "replay", "gateway")  # one file each in alerts/commands
+COMMANDS: Final = ("demo", "run", "check", "replay", "gateway", "dead-letters")  # one file each in alerts/commands
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -21,7 +21,7 @@ def main(argv: list[str] | None = None) -> int:
     )  # fmt: skip
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for name in COMMANDS:
-        module = importlib.import_module(f"alerts.commands.{name}")
+        module = importlib.import_module(f"alerts.commands.{name.replace('-', '_')}")
         sub = commands.add_parser(name, help=module.HELP, description=module.HELP, epilog=module.EXAMPLE,
                                   formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
         module.add_arguments(sub)

@@ -23,18 +23,20 @@ from alerts.delivery.channels import CHANNELS, Channel, Means
 from alerts.folds import RecoveryError
 from alerts.ledger.ledger import Ledger
 from alerts.ledger.store import LedgerError
-from alerts.settings import Settings, read_text
+from alerts.settings import Secret, Settings, read_text
 from alerts.snapshots import Snapshots
 from alerts.spine import AHEAD_MS_MAX, Clock, StoppedError, Stores, Texts
 from alerts.web.app import create_app
-from alerts.web.sources import Part, Sources
+from alerts.web.operators import operators_token
+from alerts.web.sources import Desks, Part, Sources
 from alerts.words.names import Lang
-from alerts.works import Connections, Works
+from alerts.works import Connections, Login, Works
 from ingest.broker.nats import BrokerError, NatsBroker
 from ingest.city import parse_city
-from ingest.data_folder import FolderError, kept_random, lock_folder
+from ingest.data_folder import FolderError, announce, kept_random, lock_folder
 from ingest.journal import Journal, JournalError
 from ingest.mqtt import MqttError, MqttPublisher
+from ingest.networks import topic_filters
 from processing.rules import parse_rules
 from processing.warm import warm_up
 
@@ -80,6 +82,8 @@ class Service:
                 channels=self._channels, random=Random(), page_url=self._link_url, told=self._told,
             )  # fmt: skip
             self._works.start(closing)
+            self._token = operators_token(settings.data_path)
+            closing.enter_context(announce(settings.data_path, self.page_url))
             self._closing = closing.pop_all()
 
     def run(self, *, until_s: float | None = None, ending: Callable[[], object] = lambda: None) -> None:
@@ -98,7 +102,7 @@ class Service:
     def stop(self) -> None:
         """Ask it to end. From any thread."""
         self._stopping.set()
-        self._works.inbox.wake()
+        self._works.wake()
         if self._loop is not None:
             self._loop.call_soon_threadsafe(self._changed.set)
 
@@ -135,6 +139,7 @@ class Service:
                 self._health,
                 self._service_ms,
                 lambda: self.counters,
+                Desks(self._token, self._works.letters),
             )
         )
         server = _Server(
@@ -185,6 +190,8 @@ class Service:
             # Going on with a state that nobody knows could tell wrong things; a restart recovers it from the journal.
             self._failure = "the spine failed; the log says why; a restart recovers from the journal"
             log.exception("spine")
+        finally:
+            self._works.desk.close()
 
     async def _deliver_the_rest(self) -> None:
         """What the last turns called for, as far as it goes out soon; the rest goes out after the next start."""
@@ -209,7 +216,7 @@ class Service:
         return _wall_ms() if self._settings.clock == "wall" else self._works.view.arrival
 
     def _health(self) -> dict[str, Part]:
-        spine, out = self._works.spine, self._works.publisher
+        spine, out, backfill = self._works.spine, self._works.publisher, self._works.backfill
         wall = self._settings.clock == "wall"
         lag_ms = max(0, -spine.ahead_ms) if wall else None  # ticks keep it near 10 s while nothing arrives
         ahead_s = spine.ahead_ms // 1000
@@ -218,6 +225,7 @@ class Service:
             "broker": Part(not broker, None, "; ".join(broker)),
             "spine": Part(not spine.fault and (lag_ms or 0) < LAG_MS_MAX, lag_ms, spine.fault),
             "clock": Part(ahead_s * 1000 < AHEAD_MS_MAX, None, f"set back by {ahead_s} s" if ahead_s > 0 else ""),
+            "backfill": Part(backfill.connected, None, "" if backfill.connected else "not connected"),
             "out": Part(out.connected, None, "" if out.connected else "not connected"),
         }
 
@@ -247,17 +255,28 @@ class Service:
         return Stores(journal, ledger, Snapshots(folder / "snapshots"))
 
     def _broker(self, closing: ExitStack) -> Connections:
-        mqtt = self._settings.mqtt
-        client_id = mqtt.client_id or kept_random(self._settings.data_path / "client_id", "collector-")
+        mqtt, networks, folder = self._settings.mqtt, self._settings.networks, self._settings.data_path
+        live_id = mqtt.client_id or kept_random(folder / "client_id", "collector-")
+        backfill_id = kept_random(folder / "backfill_client_id", "collector-backfill-")
         if mqtt.embedded_port is None:
             return Connections(
-                mqtt.url, mqtt.username, mqtt.password.reveal() if mqtt.password else "", mqtt.out_username,
-                mqtt.out_password.reveal() if mqtt.out_password else "", client_id, mqtt.ca_file,
-            )  # fmt: skip
-        self._bundled = broker = NatsBroker.start(self._settings.data_path, mqtt.embedded_port)
+                mqtt.url,
+                Login(mqtt.username, _text(mqtt.password), live_id, mqtt.identity),
+                Login(mqtt.backfill_username, _text(mqtt.backfill_password), backfill_id, mqtt.backfill_identity),
+                Login(mqtt.out_username, _text(mqtt.out_password), "", mqtt.out_identity),
+                mqtt.ca_file,
+                networks,
+            )
+        self._bundled = broker = NatsBroker.start(folder, mqtt.embedded_port, topic_filters(networks))
         closing.callback(broker.stop)
-        inward, outward = broker.collector, broker.collector_out
-        return Connections(broker.url, inward.username, inward.password, outward.username, outward.password, client_id)
+        live, backfill, out = broker.collector, broker.collector_backfill, broker.collector_out
+        return Connections(
+            broker.url,
+            Login(live.username, live.password, live_id),
+            Login(backfill.username, backfill.password, backfill_id),
+            Login(out.username, out.password),
+            networks=networks,
+        )
 
 
 class _Server(uvicorn.Server):
@@ -266,6 +285,10 @@ class _Server(uvicorn.Server):
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
+
+
+def _text(secret: Secret | None) -> str:
+    return secret.reveal() if secret else ""
 
 
 def _wall_ms() -> int:

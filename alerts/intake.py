@@ -3,39 +3,55 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from ingest.entries import Batch, ClockMode, DeadLetter, Header
-from ingest.formats import Refusal, RefusedError, decode, gateway_of
+from ingest.formats import Refusal, RefusedError, decode, is_backfill, is_status, sender_of, status
 from ingest.inbox import Message
 from ingest.lookup import Lookup, Resolved, dead_letters, header
-from ingest.readings import Flag
+from ingest.networks import NO_NETWORKS, Networks
+from ingest.readings import Int64
 from processing.acceptance import Acceptance, Acceptances
 from processing.quality import told
 
 
 @dataclass(frozen=True, slots=True)
-class Offer:
-    """Messages decoded and looked up. `arrival` ms UTC of the last of them; `faults` of ours in reading them."""
+class Heard:
+    """One message: whose, how many readings, how many of them refused; `newest_t` None where it says nothing."""
 
-    resolved: tuple[tuple[Message, Resolved], ...]
+    gateway: str
+    readings: int
+    refused: int
+    newest_t: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """Messages with their senders, decoded and looked up.
+
+    `arrival` ms UTC of the last of them; `faults` of ours in reading them.
+    """
+
+    resolved: tuple[tuple[Message, str, Resolved], ...]
     headers: tuple[Header, ...]
     refused: tuple[DeadLetter, ...]
     arrival: int
     reasons: Counter[str]  # refused readings, and messages refused whole, by reason
     faults: tuple[Exception, ...] = ()
+    heard: tuple[Heard, ...] = ()  # one a message
+    online: tuple[tuple[str, bool], ...] = ()  # gateway, and what it says of itself, in order
 
     @property
     def has_readings(self) -> bool:
-        return any(len(found.arrival) for _, found in self.resolved)
+        return any(len(found.arrival) for _, _, found in self.resolved)
 
     @property
     def first_arrival(self) -> int:
         """Of the first reading; of the last message where there is none."""
-        return next((int(found.arrival[0]) for _, found in self.resolved if len(found.arrival)), self.arrival)
+        return next((int(found.arrival[0]) for _, _, found in self.resolved if len(found.arrival)), self.arrival)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,25 +62,36 @@ class Taken:
     """
 
     batch: Batch
-    duplicates: int
-    conflicts: int
+    duplicates: Counter[str]  # by gateway
+    conflicts: Counter[str]  # ditto
     out_of_bounds: int
     doubts: Counter[tuple[str, int]]
 
 
-def offer(messages: Sequence[Message], lookup: Lookup, clock: ClockMode, *, now: int, last_arrival: int) -> Offer:
+def offer(
+    messages: Sequence[Message], lookup: Lookup, clock: ClockMode, *, now: int, last_arrival: int,
+    networks: Networks = NO_NETWORKS,
+) -> Offer:  # fmt: skip
     """`messages`, arrived at `now` or, with the data's clock, when their readings say; never before `last_arrival`."""
-    resolved: list[tuple[Message, Resolved]] = []
+    resolved: list[tuple[Message, str, Resolved]] = []
     headers: list[Header] = []
     refused: list[DeadLetter] = []
     reasons: Counter[str] = Counter()
     faults: list[Exception] = []
+    heard: list[Heard] = []
+    online: list[tuple[str, bool]] = []
     arrival = last_arrival if clock == "data" else max(now, last_arrival)
     for message in messages:
-        numbering, gateway = None, gateway_of(message.topic)
+        sender, numbering, count, newest_t = sender_of(message.topic, networks), None, 0, None
         try:
-            decoded = decode(message.topic, message.payload, retained=message.retained)
-            numbering = decoded.numbering
+            if is_status(message.topic):
+                online.append((sender, status.decode(message.payload)))
+                continue
+            decoded = decode(
+                message.topic, message.payload, retained=message.retained, networks=networks, arrival=arrival
+            )
+            numbering, count = decoded.numbering, len(decoded.t) + len(decoded.refused)
+            newest_t = None if is_backfill(message.topic) else max(decoded.t, default=None)
             found = lookup.resolve(decoded, arrival=arrival, clock_mode=clock, previous_arrival=arrival)
         except RefusedError as error:
             refusals: Sequence[Refusal] = [Refusal(error.reason, error.detail)]
@@ -74,38 +101,54 @@ def offer(messages: Sequence[Message], lookup: Lookup, clock: ClockMode, *, now:
             refusals = [Refusal("wrong_shape", f"reading it failed: {type(error).__name__}")]
         else:
             arrival, refusals = found.last_arrival, found.refused
-            resolved.append((message, found))
+            resolved.append((message, sender, found))
+        heard.append(Heard(sender, count, len(refusals), newest_t))
         reasons.update(refusal.reason for refusal in refusals)
-        refused += dead_letters(message.topic, message.payload, refusals, arrival=arrival)
-        numbered = header(gateway, numbering, arrival)
+        refused += dead_letters(message.topic, message.payload, refusals, arrival=arrival, sender=sender)
+        numbered = header(sender, numbering, arrival, backfill=is_backfill(message.topic))
         headers += [] if numbered is None else [numbered]
-    return Offer(tuple(resolved), tuple(headers), tuple(refused), arrival, reasons, tuple(faults))
+    return Offer(tuple(resolved), tuple(headers), tuple(refused), arrival, reasons, tuple(faults),
+                 tuple(heard), tuple(online))  # fmt: skip
 
 
 def take(offered: Offer, acceptance: Acceptance) -> Taken:
     """The batch for the journal. From here on `acceptance` knows its readings: it has to be written down."""
-    columns = [found for _, found in offered.resolved]
+    columns = [found for _, _, found in offered.resolved]
     t = np.concatenate([np.empty(0, np.int64), *(one.t for one in columns)])
     accepted = acceptance.accept(
         np.concatenate([np.empty(0, np.int32), *(one.sensor for one in columns)]),
         t,
         np.concatenate([np.empty(0), *(one.raw for one in columns)]),
-        np.full(len(t), Flag.NOT_EVALUATED, np.uint8),
+        np.concatenate([np.empty(0, np.uint8), *(one.flag for one in columns)]),
         np.concatenate([np.empty(0, np.int64), *(one.arrival for one in columns)]),
     )
     refused = (*offered.refused, *_impossible(offered, accepted))
     batch = Batch(accepted.readings, offered.headers, refused, offered.arrival)
-    known = len(accepted.duplicates), len(accepted.conflicts)
-    return Taken(batch, *known, len(accepted.out_of_bounds), told(accepted.found))
+    return Taken(
+        batch, _by_gateway(offered, accepted.duplicates), _by_gateway(offered, accepted.conflicts),
+        len(accepted.out_of_bounds), told(accepted.found),
+    )  # fmt: skip
+
+
+def _by_gateway(offered: Offer, rows: Int64) -> Counter[str]:
+    counts: Counter[str] = Counter()
+    for _, sender, _, count in _messages_of(offered, rows):
+        counts[sender] += count
+    return counts
+
+
+def _messages_of(offered: Offer, rows: Int64) -> Iterator[tuple[Message, str, Resolved, int]]:
+    """The messages that `rows` of the offer stand in, each with how many of them."""
+    ends = np.cumsum([len(found.t) for _, _, found in offered.resolved])
+    numbers, counts = np.unique(np.searchsorted(ends, rows, side="right"), return_counts=True)
+    for number, count in zip(numbers.tolist(), counts.tolist(), strict=True):
+        yield (*offered.resolved[number], count)
 
 
 def _impossible(offered: Offer, accepted: Acceptances) -> list[DeadLetter]:
     """Dead letters of the counters' increments that cannot be; their readings are in the batch as well, flagged 4."""
-    ends = np.cumsum([len(found.t) for _, found in offered.resolved])
-    numbers, counts = np.unique(np.searchsorted(ends, accepted.out_of_bounds, side="right"), return_counts=True)
     letters: list[DeadLetter] = []
-    for number, count in zip(numbers.tolist(), counts.tolist(), strict=True):
-        message, found = offered.resolved[number]
+    for message, sender, found, count in _messages_of(offered, accepted.out_of_bounds):
         refusal = Refusal("out_of_bounds", f"{count} of its totals rose by more than is possible in that time")
-        letters += dead_letters(message.topic, message.payload, [refusal], arrival=found.last_arrival)
+        letters += dead_letters(message.topic, message.payload, [refusal], arrival=found.last_arrival, sender=sender)
     return letters

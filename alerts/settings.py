@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import SplitResult, parse_qs, urlsplit
 
-from ingest.city import DEFAULT_CITY_FILE, ConfigError, parse_toml
+from ingest.city import DEFAULT_CITY_FILE, FOREIGN, ConfigError, parse_toml
 from ingest.entries import ClockMode
-from ingest.mqtt import tls_context
+from ingest.networks import prefix_fault
+from ingest.tls import Identity, tls_context
 from processing.rules import DEFAULT_RULES_FILE
 
 PREFIX: Final = "CANHBAO_"
@@ -38,7 +39,14 @@ _DEFAULTS: Final[Mapping[str, Mapping[str, str]]] = {
         "backfill_password_file": "",
         "out_password_file": "",
         "ca_file": "",
+        "certificate_file": "",
+        "key_file": "",
+        "backfill_certificate_file": "",
+        "backfill_key_file": "",
+        "out_certificate_file": "",
+        "out_key_file": "",
     },
+    "networks": dict.fromkeys(FOREIGN, ""),
     "http": {"listen": "127.0.0.1:8000"},
     "history": {"url": "duckdb", "token_file": ""},
 }
@@ -63,7 +71,7 @@ class MqttSettings:
     """`embedded_port` None: a broker of the city's at `url`; else we start our own there (0: any free port).
 
     `client_id` "": made once and kept in the data folder. A password None: the server asks for none. `ca_file`: whom to
-    believe the broker's certificate, None: whom this machine believes.
+    believe the broker's certificate, None: whom this machine believes. An identity None: no certificate of ours.
     """
 
     url: str
@@ -76,17 +84,24 @@ class MqttSettings:
     backfill_password: Secret | None
     out_password: Secret | None
     ca_file: Path | None
+    identity: Identity | None
+    backfill_identity: Identity | None
+    out_identity: Identity | None
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Everything that an operator may choose, checked. `http_port` 0: any free one."""
+    """Everything that an operator may choose, checked. `http_port` 0: any free one.
+
+    `networks`: other networks that are read, by what their topics begin with.
+    """
 
     data_path: Path
     city_file: Path
     rules_file: Path
     clock: ClockMode
     mqtt: MqttSettings
+    networks: Mapping[str, str]
     http_host: str
     http_port: int
     history_url: str
@@ -124,6 +139,10 @@ def load(path: Path | None, environ: Mapping[str, str], *, with_secrets: bool = 
     def secret(section: str, key: str) -> Secret | None:
         return _secret(of(section, key), of(section, f"{key}_file")) if with_secrets else None
 
+    def identity(prefix: str) -> Identity | None:
+        files = of("mqtt", f"{prefix}certificate_file"), of("mqtt", f"{prefix}key_file")
+        return _identity(*files, of("mqtt", "url")) if with_secrets else None
+
     host, port = _listen(of("http", "listen"))
     return Settings(
         data_path=_path(of("data", "path")),
@@ -140,8 +159,12 @@ def load(path: Path | None, environ: Mapping[str, str], *, with_secrets: bool = 
             password=secret("mqtt", "password"),
             backfill_password=secret("mqtt", "backfill_password"),
             out_password=secret("mqtt", "out_password"),
-            ca_file=_certificates(of("mqtt", "ca_file"), of("mqtt", "url")),
+            ca_file=_certificates(of("mqtt", "ca_file"), of("mqtt", "url"), read=with_secrets),
+            identity=identity(""),
+            backfill_identity=identity("backfill_"),
+            out_identity=identity("out_"),
         ),
+        networks={name: prefix for name in FOREIGN if (prefix := _prefix(name, of("networks", name)))},
         http_host=host,
         http_port=port,
         history_url=_history(of("history", "url")),
@@ -206,6 +229,12 @@ def _nearest(name: str, known: Mapping[str, Any], shown: str) -> str:
     if close:
         return shown.format(close[0])
     return "one of " + " ".join(shown.format(each) for each in known)
+
+
+def _prefix(network: str, given: _Given) -> str:
+    if fault := prefix_fault(network, given.text):
+        raise given.wrong(fault)
+    return given.text
 
 
 def _filled(given: _Given) -> str:
@@ -286,17 +315,38 @@ def _history(given: _Given) -> str:
     return given.text
 
 
-def _certificates(given: _Given, url: _Given) -> Path | None:
+def _certificates(given: _Given, url: _Given, *, read: bool) -> Path | None:
     if not given.text:
         return None
-    if urlsplit(url.text).scheme != "mqtts":  # nobody should believe that it is TLS
-        raise given.wrong("no certificates where mqtt.url is no mqtts://host:port")
+    _only_over_tls(given, url)
     path = _path(given)
     try:
-        tls_context(path)
+        if read:
+            tls_context(path)
     except OSError as error:
         raise given.wrong(f"a file of certificates in PEM; {path}: {error.strerror or error}") from None
     return path
+
+
+def _identity(certificate: _Given, key: _Given, url: _Given) -> Identity | None:
+    """Whether it has ended is asked when it is used: it may be renewed while we run."""
+    if not certificate.text and not key.text:
+        return None
+    for given, other in ((certificate, key), (key, certificate)):
+        if not other.text:
+            raise given.wrong(f"{other.name} beside it: a certificate and its key go together")
+    _only_over_tls(certificate, url)
+    found = Identity(_path(certificate), _path(key))
+    try:
+        found.try_out()
+    except (OSError, ValueError) as error:
+        raise certificate.wrong(f"a certificate in PEM, and its key without a pass phrase; {error}") from None
+    return found
+
+
+def _only_over_tls(given: _Given, url: _Given) -> None:
+    if urlsplit(url.text).scheme != "mqtts":  # nobody should believe that it is TLS
+        raise given.wrong("no certificates where mqtt.url is no mqtts://host:port")
 
 
 def _secret(direct: _Given, from_file: _Given) -> Secret | None:

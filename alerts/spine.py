@@ -4,25 +4,31 @@ from __future__ import annotations
 
 import logging
 from collections import Counter, defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Final, Protocol, TypeVar
 
 import msgspec
 
+from alerts.driving import Asked, Driven
 from alerts.folds import RecoveryError, recover
+from alerts.health import health_lines, late_lines
 from alerts.incidents.incident import Notice
-from alerts.intake import offer, take
+from alerts.intake import Offer, Taken, offer, take
 from alerts.ledger.ledger import Ledger
+from alerts.ledger.marks import Marks
 from alerts.ledger.store import LedgerError
 from alerts.snapshots import KEPT, Snapshots
 from alerts.view import View
 from ingest.city import parse_city
 from ingest.entries import ORIGIN, TICK_MS, ClockMode, Configuration, DeadLetter, Entry, Position, Start, Tick
+from ingest.gateways import GatewayBook
 from ingest.inbox import Message
 from ingest.journal import Journal, JournalError
 from ingest.letter_quota import LetterQuota
 from ingest.lookup import Lookup
+from ingest.networks import Networks, owner
 from ingest.receipts import Owed
 from processing.engine import Engine
 from processing.plan import compile_plan, next_ids
@@ -37,6 +43,8 @@ WAIT_S: Final = 0.5  # a turn without messages: how late a tick, or the end of t
 VIEW_S: Final = 0.2  # between two views while nothing is decided: pages need no more
 TIMELESS_MOST: Final = 1_000  # messages held until a first reading tells the time; older ones come again
 RETRY_S: Final = 1.0  # between two tries of a write that the disk refused; without end, since going on would lose it
+
+NONE_READ: Final[Mapping[str, str]] = MappingProxyType({})
 
 T = TypeVar("T")
 
@@ -87,16 +95,19 @@ class Stores:
 class Spine:
     """Owns the journal, the ledger's writing side and the folds; every method belongs to one thread.
 
-    `drain(wait_s)`: the messages that have come. `told`: called after every turn that swapped the view.
+    `drain(wait_s)`: the messages that have come. `told`: called after every turn that swapped the view. `asked`: the
+    dead letters that operators want driven again, a few a turn. `prefixes`: of the topics of other networks.
     """
 
     def __init__(
         self, drain: Callable[[float], Sequence[Message]], link: Link, stores: Stores, texts: Texts, clock: Clock,
-        told: Callable[[View], None],
+        told: Callable[[View], None], *, asked: Callable[[], Sequence[Asked]] = tuple,
+        prefixes: Mapping[str, str] = NONE_READ,
     ) -> None:  # fmt: skip
         """Recovers the folds. Raises RecoveryError, JournalError, LedgerError, and ConfigError for wrong texts."""
-        self._drain, self._link, self._texts, self._told = drain, link, texts, told
+        self._drain, self._link, self._texts, self._told, self._asked = drain, link, texts, told, asked
         self._journal, self._ledger, self._snapshots = stores.journal, stores.ledger, stores.snapshots
+        self._marks = Marks(stores.ledger.store)
         self._clock, self._now_ms, self._seconds = clock, clock.now_ms, clock.seconds
         self._folds, self._incidents = recover(stores.journal, stores.ledger, stores.snapshots)
         self._arrival = self._journal.last_arrival
@@ -108,7 +119,9 @@ class Spine:
         self._ids = next_ids(was.sensor_ids if was is not None else (), city)
         compile_plan(self._wanted(0))  # a wrong text is refused here: in the journal it would be wrong for ever
         self._lookup = Lookup(city, self._ids)
-        self._quota = LetterQuota(city.gateways)
+        self._networks = Networks.of(city, prefixes)
+        self._quota = LetterQuota([*city.gateways, *map(owner, self._networks.topics)])
+        self._gateways = GatewayBook(city.gateways)
         self.counters: defaultdict[str, float] = defaultdict(float)  # metric name -> since the start
         self.fault = ""  # why the last write was refused; "" while the disk takes everything
         self.view: View | None = None
@@ -144,6 +157,8 @@ class Spine:
         now = self._now_ms() if self._clock.arrival == "wall" else self._arrival
         if messages:
             self._take(messages, now)
+        for asked in self._asked():
+            self._drive(asked, now)
         if self._clock.arrival == "wall" and now // TICK_MS > self._arrival // TICK_MS:
             self._enter(Tick(now // TICK_MS * TICK_MS))  # also while only what is known already arrives
         if messages:
@@ -161,7 +176,7 @@ class Spine:
 
     def _take(self, messages: Sequence[Message], now: int) -> None:
         messages = [*self._timeless, *messages]
-        offered = offer(messages, self._lookup, self._clock.arrival, now=now, last_arrival=self._arrival)
+        offered = self._offer(messages, now)
         if self._clock.arrival == "data" and self._journal.last == ORIGIN and not offered.has_readings:
             self._timeless = messages[-TIMELESS_MOST:]  # unacknowledged, so that the broker keeps those as well
             return
@@ -171,15 +186,11 @@ class Spine:
             log.error("a message could not be read; it is a dead letter", exc_info=fault)
         if self._journal.last == ORIGIN:
             self._start(offered.first_arrival)
-            offered = offer(messages, self._lookup, self._clock.arrival, now=now, last_arrival=self._arrival)
+            offered = self._offer(messages, now)
         taken = take(offered, self._folds.acceptance)
         self.counters["canhbao_messages_total"] += len(messages)
-        self.counters["canhbao_readings_total"] += len(taken.batch.readings)
-        self.counters["canhbao_late_total"] += int(taken.batch.readings.late.sum())
-        self.counters["canhbao_duplicates_total"] += taken.duplicates
-        self.counters["canhbao_conflicts_total"] += taken.conflicts
-        for (test, flag), count in taken.doubts.items():
-            self.counters[f'canhbao_quality_total{{test="{test}",flag="{flag}"}}'] += count
+        self._count(taken)
+        self._note(offered, taken)
         for reason, count in (offered.reasons + Counter(out_of_bounds=taken.out_of_bounds)).items():
             self.counters[f'canhbao_refused_total{{reason="{reason}"}}'] += count
         batch = replace(taken.batch, refused=self._within_quota(taken.batch.refused))
@@ -187,6 +198,56 @@ class Spine:
             self._enter(batch, messages)
         else:
             self._link.acknowledge(messages)  # nothing in them that is not on disk already
+
+    def _note(self, offered: Offer, taken: Taken) -> None:
+        """Who said what, on the wall's time under either clock; a clock is measured only where time is the wall's."""
+        now, book = self._now_ms(), self._gateways
+        for gateway, online in offered.online:
+            book.status(gateway, online=online, now=now)
+        for one in offered.heard:
+            newest_t = one.newest_t if self._clock.arrival == "wall" else None
+            book.message(one.gateway, now, readings=one.readings, refused=one.refused, newest_t=newest_t)
+        for gateway in taken.duplicates | taken.conflicts:
+            book.repeated(gateway, duplicates=taken.duplicates[gateway], conflicts=taken.conflicts[gateway])
+
+    def _drive(self, asked: Asked, now: int) -> None:
+        """A dead letter once more: the way of any message, arriving now; then its mark, then the answer.
+
+        Its number is not counted. It was when the letter was written, and a receipt is a gateway's leave to delete: no
+        person's correction may give it. What is refused again makes no second letter, the first is still there.
+        """
+        drive = asked.drive
+        message = Message(drive.topic, drive.payload, retained=False, qos=0, mid=0, epoch=0)
+        offered = self._offer([message], now)
+        for fault in offered.faults:
+            log.error("dead letter %d could not be read", drive.letter, exc_info=fault)
+        taken = take(offered, self._folds.acceptance)
+        self._count(taken)
+        self.counters["canhbao_driven_total"] += 1
+        readings = taken.batch.readings
+        position = self._enter(replace(taken.batch, headers=(), refused=())) if len(readings) else None
+        refused = {
+            reason: n for reason, n in (offered.reasons + Counter(out_of_bounds=taken.out_of_bounds)).items() if n
+        }
+        driven = Driven(
+            max(now, self._arrival), drive.by, drive.corrected, position, len(readings) - taken.out_of_bounds,
+            taken.duplicates.total(), taken.conflicts.total(), refused,
+        )  # fmt: skip
+        self._until_done(lambda: self._marks.mark(drive, driven), "the ledger")
+        asked.answer.set_result(driven)
+
+    def _count(self, taken: Taken) -> None:
+        self.counters["canhbao_readings_total"] += len(taken.batch.readings)
+        self.counters["canhbao_late_total"] += int(taken.batch.readings.late.sum())
+        self.counters["canhbao_duplicates_total"] += taken.duplicates.total()
+        self.counters["canhbao_conflicts_total"] += taken.conflicts.total()
+        for (test, flag), count in taken.doubts.items():
+            self.counters[f'canhbao_quality_total{{test="{test}",flag="{flag}"}}'] += count
+
+    def _offer(self, messages: Sequence[Message], now: int) -> Offer:
+        return offer(
+            messages, self._lookup, self._clock.arrival, now=now, last_arrival=self._arrival, networks=self._networks
+        )
 
     def _within_quota(self, letters: Sequence[DeadLetter]) -> tuple[DeadLetter, ...]:
         kept = self._quota.keep(letters)
@@ -210,8 +271,8 @@ class Spine:
 
     # -- the way of an entry -------------------------------------------------------------------------------------
 
-    def _enter(self, entry: Entry, messages: Sequence[Message] = ()) -> None:
-        """Journal; then receipts and acknowledgements; then what it means; then the ledger."""
+    def _enter(self, entry: Entry, messages: Sequence[Message] = ()) -> Position:
+        """Journal; then receipts and acknowledgements; then what it means; then the ledger. Where it stands."""
         began = self._seconds()
         position = self._until_done(lambda: self._journal.append(entry), "the journal")
         self.counters["canhbao_journal_commit_seconds_count"] += 1
@@ -220,7 +281,20 @@ class Spine:
         self._answer(self._folds.answer(entry, self._now_ms(), heard=self._link.connected))
         self._link.acknowledge(messages)
         before = self._folds.engine.alive
-        self._decide(position, entry, self._folds.judge(position, entry), before)
+        result = self._folds.judge(position, entry)
+        self._decide(position, entry, result, before)
+        self._tell_operators(result)
+        return position
+
+    def _tell_operators(self, result: StepResult) -> None:
+        """After the ledger has it: what a night shift has to see to, and residents never hear of."""
+        if result.health:
+            plan, status = self._folds.engine.plan, self._folds.engine.latest()[-1]
+            of_sensor = dict(zip(plan.configuration.sensor_ids, status, strict=True))
+            for line in health_lines(result.health, plan.city, of_sensor):
+                log.warning("%s", line)
+        for line in late_lines(result.late_breaches):
+            log.warning("%s", line)
 
     def _decide(self, position: Position, entry: Entry, result: StepResult, alive_before: int) -> None:
         plan = self._folds.engine.plan
@@ -311,7 +385,7 @@ class Spine:
             plan, position = self._folds.engine.plan, int(self._folds.position)
             self.view = View(
                 self._arrival, self._clock.arrival, plan.city, plan.rules, plan.configuration.sensor_ids,
-                *self._folds.engine.latest(), position, dict(self.counters),
+                *self._folds.engine.latest(), position, dict(self.counters), self._gateways.states(),
             )  # fmt: skip
         self._viewed = self._seconds()
         self._told(self.view)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from ingest.city import City
+from ingest.gateways import GatewayState
 from ingest.readings import Float64, Int64, UInt8
 from processing.rules import Rules
 from processing.transitions import Status
@@ -31,3 +32,4 @@ class View:
     status: tuple[Status, ...]
     position: int = 0
     counters: Mapping[str, float] = field(default_factory=dict)  # metric name (with labels) -> count since start
+    gateways: tuple[GatewayState, ...] = ()

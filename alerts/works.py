@@ -7,37 +7,53 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
-from typing import Any, Final
+from typing import Any
 
 from alerts.delivery.channels import Channel
 from alerts.delivery.delivery import Delivery
+from alerts.driving import Desk
 from alerts.incidents.incident import Notice
 from alerts.ledger.ledger import Ledger
+from alerts.ledger.marks import Marks
 from alerts.ledger.outbox import Outbox
+from alerts.letters import Letters
 from alerts.spine import Clock, Spine, Stores, Texts
 from alerts.view import View
 from alerts.words.message import message
 from ingest.inbox import Inbox
-from ingest.mqtt import MqttPublisher, MqttSource
+from ingest.lanes import Lanes
+from ingest.mqtt import BACKFILL_TOPICS, COLLECTOR_TOPICS, MqttPublisher, MqttSource
+from ingest.networks import topic_filters
+from ingest.tls import Identity
 
-READINGS_TOPICS: Final = ("canhbao/v1/+/readings", "canhbao/v1/+/readings/+")
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """Who we are on one connection. `client_id` "": the broker gives it the user's name. `identity`: a certificate."""
+
+    username: str
+    password: str = field(default="", repr=False)
+    client_id: str = ""
+    identity: Identity | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Connections:
-    """Where the broker is and who we are there."""
+    """Where the broker is, and who we are there: for what is measured now, for old spools, for what goes out.
+
+    `networks` that are read besides, by the prefix of their topics.
+    """
 
     url: str
-    username: str
-    password: str = field(repr=False)
-    out_username: str
-    out_password: str = field(repr=False)
-    client_id: str
+    live: Login
+    backfill: Login
+    out: Login
     ca_file: Path | None = None
+    networks: Mapping[str, str] = field(default_factory=dict)
 
 
 class Works:
-    """Inbox, source, spine, publisher, delivery. `wall_ms` is the wall's time also where readings bring their own.
+    """Inbox, source, desk, spine, publisher, delivery. `wall_ms`: the wall's time also where readings bring their own.
 
     `channels` makes them, given the connection that warnings go out on; `told` is called at every new view. Raises what
     the spine raises where the stores do not fit together, and MqttError for a wrong address.
@@ -50,15 +66,20 @@ class Works:
     ) -> None:  # fmt: skip
         self.ledger: Ledger = stores.ledger
         self._page_url, self._told = page_url, told
-        self.inbox = Inbox()
-        self.source = MqttSource(
-            connections.url, connections.username, connections.password, connections.client_id, READINGS_TOPICS,
-            self.inbox, ca_file=connections.ca_file,
-        )  # fmt: skip
+        foreign = topic_filters(connections.networks)
+        self.source = _source(connections, connections.live, (*COLLECTOR_TOPICS, *foreign))
+        self.backfill = _source(connections, connections.backfill, BACKFILL_TOPICS)
+        out = connections.out
         self.publisher = MqttPublisher(
-            connections.url, connections.out_username, connections.out_password, ca_file=connections.ca_file
+            connections.url, out.username, out.password, out.client_id, ca_file=connections.ca_file,
+            identity=out.identity,
+        )  # fmt: skip
+        self.desk = Desk(self.wake)
+        self.letters = Letters(stores.journal, Marks(stores.ledger.store), self.desk)
+        lanes = Lanes(self.source, self.backfill)
+        self.spine = Spine(
+            lanes.drain, lanes, stores, texts, clock, self._turned, asked=self.desk.take, prefixes=connections.networks
         )
-        self.spine = Spine(self.inbox.drain, self.source, stores, texts, clock, self._turned)
         self.delivery = Delivery(
             Outbox(stores.ledger.store), channels(self.publisher), self._compose, now_ms=clock.now_ms, random=random
         )
@@ -69,8 +90,13 @@ class Works:
         self.publisher.on_session = self.delivery.session_lost
         closing.callback(self.publisher.stop)
         self.publisher.start()
-        closing.callback(self.source.stop)
-        self.source.start()
+        for source in (self.source, self.backfill):
+            closing.callback(source.stop)
+            source.start()
+
+    def wake(self) -> None:
+        """The spine's wait for messages ends."""
+        self.source.inbox.wake()
 
     @property
     def view(self) -> View:
@@ -81,9 +107,14 @@ class Works:
     @property
     def counters(self) -> Mapping[str, float]:
         """Metric name -> since the start."""
-        came, sent = self.source.counters, self.ledger.counts().messages
+        came, old = self.source.counters, self.backfill.counters
+        sent = self.ledger.counts().messages
         return {
             **self.spine.counters,
+            "canhbao_backfill_messages_total": old["received"],
+            "canhbao_backfill_waiting": len(self.backfill.inbox),
+            **{f'canhbao_rate_limited_total{{gateway="{gateway or "unknown"}"}}': count
+               for gateway, count in (self.source.limited + self.backfill.limited).items()},
             "canhbao_shed_total": came["shed"],
             "canhbao_lost_total": came["lost"],
             "canhbao_repeated_total": came["repeated"],
@@ -92,8 +123,8 @@ class Works:
             "canhbao_sessions_lost_total": came["sessions_lost"],
             "canhbao_stale_acks_total": came["stale_acks"],
             "canhbao_topics_refused": len(self.source.refused_topics),
-            "canhbao_inbox_messages": len(self.inbox),
-            'canhbao_errors_total{loop="mqtt"}': came["failed"],
+            "canhbao_inbox_messages": len(self.source.inbox),
+            'canhbao_errors_total{loop="mqtt"}': came["failed"] + old["failed"],
             'canhbao_errors_total{loop="delivery"}': self.delivery.failures,
             **{f'canhbao_messages_sent_total{{channel="{channel}"}}': count
                for (channel, status), count in sent.items() if status == "sent"},
@@ -106,3 +137,8 @@ class Works:
     def _compose(self, notice: Notice) -> dict[str, Any]:
         view = self.view
         return message(notice, view.city, view.rules, page_url=self._page_url, exercise=view.clock == "data")
+
+
+def _source(connections: Connections, login: Login, topics: tuple[str, ...]) -> MqttSource:
+    return MqttSource(connections.url, login.username, login.password, login.client_id or login.username, topics,
+                      Inbox(), ca_file=connections.ca_file, identity=login.identity)  # fmt: skip

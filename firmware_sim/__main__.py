@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Iterable, Sequence
 from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
@@ -26,7 +27,7 @@ from firmware_sim.storm import HOUR_MS, MINUTE_MS, NOON_MS
 from firmware_sim.tidy import read, tidy_city
 from firmware_sim.window import ON_WIRE_MAX
 from ingest.city import DEFAULT_CITY_FILE, ConfigError, parse_city
-from ingest.mqtt import tls_context
+from ingest.tls import ended, tls_context
 
 DEFAULT_URL: Final = "mqtt://127.0.0.1:1883"
 STORM_MS: Final = 12 * HOUR_MS
@@ -74,6 +75,8 @@ def _options(argv: Sequence[str] | None) -> argparse.Namespace:
                         help="holds the password of all; or a folder: one a gateway, named by its id")  # fmt: skip
     parser.add_argument("--ca-file", type=Path, metavar="FILE",
                         help="PEM: who signed the broker's certificate (default: whom the system trusts)")  # fmt: skip
+    parser.add_argument("--certificate-dir", type=Path, metavar="DIR",
+                        help="each gateway's ID.crt and ID.key, in the place of passwords")  # fmt: skip
     parser.add_argument("--city-out", type=Path, metavar="FILE", help="where to write the matching city file")
     parser.add_argument("--spool", type=Path, metavar="DIR", help="keeps the spool there (default: none is kept)")
     parser.add_argument("--for", dest="for_s", type=_positive, default=math.inf, metavar="SECONDS",
@@ -166,7 +169,8 @@ def _play(
     behind_max: int,
 ) -> Played:
     """Plays and says on stderr how it went."""
-    broker = _broker(options)
+    gateway_ids, broker = list(gateway_ids), _broker(options)
+    _check_certificates(gateway_ids, broker)
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
@@ -195,17 +199,32 @@ def _broker(options: argparse.Namespace) -> Broker:
     password = None if options.password_file is None else _passwords(options.password_file)
     if options.username and password is None:
         raise ConfigError("--username", options.username, "--password-file beside it")
-    if options.ca_file is not None and not url.startswith("mqtts://"):  # nobody should believe that it is TLS
-        raise ConfigError("--ca-file", url, "--url mqtts://host:port beside it")
+    for option, given in (("--ca-file", options.ca_file), ("--certificate-dir", options.certificate_dir)):
+        if given is not None and not url.startswith("mqtts://"):  # nobody should believe that it is TLS
+            raise ConfigError(option, url, "--url mqtts://host:port beside it")
     try:
         if options.ca_file is not None:
             tls_context(options.ca_file)
     except OSError as error:
         raise ConfigError("--ca-file", f"{options.ca_file}: {error}", "a file of certificates in PEM") from None
     try:
-        return Broker.at(url, options.username, password, options.ca_file)
+        return Broker.at(url, options.username, password, options.ca_file, options.certificate_dir)
     except ValueError as error:
         raise ConfigError("--url", url, str(error)) from None
+
+
+def _check_certificates(gateway_ids: Iterable[str], broker: Broker) -> None:
+    for gateway in gateway_ids:
+        identity = broker.identity_of(gateway)
+        if identity is None:
+            continue
+        try:
+            identity.try_out()
+            fault = ended(identity, datetime.now(UTC))
+        except (OSError, ValueError) as error:
+            fault = str(error)
+        if fault:
+            raise ConfigError("--certificate-dir", fault, f"{gateway}.crt and {gateway}.key in it, which hold")
 
 
 def _passwords(path: Path) -> str | dict[str, str]:

@@ -20,7 +20,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 from firmware_sim.payload import EMPTY, numbered
 from firmware_sim.spool import Spool
 from firmware_sim.window import ON_WIRE_MAX, Window
-from ingest.mqtt import tls_context
+from ingest.tls import Identity, tls_context
 
 _log: Final = logging.getLogger(__name__)
 RECEIPTS_MAX: Final = 1_000  # unread ones of a gateway; beyond it they are dropped: the collector answers again
@@ -32,7 +32,8 @@ _REFUSED: Final = ("Bad user name or password", "Not authorized", "Client identi
 class Broker:
     """Where to connect. `username` "": each gateway's own id, once there is a password; otherwise anonymous.
 
-    `password`: one for all, or each gateway's own. `ca_file` None: whom this machine believes.
+    `password`: one for all, or each gateway's own. `ca_file` None: whom this machine believes. `certificates`: a folder
+    with ID.crt and ID.key of every gateway, where the broker asks for them.
     """
 
     host: str = "127.0.0.1"
@@ -41,6 +42,7 @@ class Broker:
     username: str = ""
     password: str | Mapping[str, str] | None = field(default=None, repr=False)
     ca_file: Path | None = None
+    certificates: Path | None = None
 
     @classmethod
     def at(
@@ -49,16 +51,24 @@ class Broker:
         username: str = "",
         password: str | Mapping[str, str] | None = None,
         ca_file: Path | None = None,
+        certificates: Path | None = None,
     ) -> Broker:
         """From mqtt://host:1883 or mqtts://host:8883. Raises ValueError."""
         parts = urlsplit(url)
         if parts.scheme not in ("mqtt", "mqtts") or not parts.hostname or parts.path.strip("/") or "@" in parts.netloc:
             raise ValueError("expected mqtt://host:port or mqtts://host:port")
         tls = parts.scheme == "mqtts"
-        return cls(parts.hostname, parts.port or (8883 if tls else 1883), tls, username, password, ca_file)
+        return cls(
+            parts.hostname, parts.port or (8883 if tls else 1883), tls, username, password, ca_file, certificates
+        )
 
     def password_of(self, gateway: str) -> str | None:
         return self.password.get(gateway) if isinstance(self.password, Mapping) else self.password
+
+    def identity_of(self, gateway: str) -> Identity | None:
+        if self.certificates is None:
+            return None
+        return Identity(self.certificates / f"{gateway}.crt", self.certificates / f"{gateway}.key")
 
 
 class Link:
@@ -75,8 +85,9 @@ class Link:
         self._client = mqtt.Client(CallbackAPIVersion.VERSION2, client_id=gateway, protocol=mqtt.MQTTv311)
         if broker.username or broker.password is not None:
             self._client.username_pw_set(broker.username or gateway, broker.password_of(gateway))
-        if broker.tls:
-            self._client.tls_set_context(tls_context(broker.ca_file))
+        self._tls = tls_context(broker.ca_file, broker.identity_of(gateway)) if broker.tls else None
+        if self._tls is not None:
+            self._client.tls_set_context(self._tls)
         self._client.will_set(f"{self._topic}status", "offline", qos=1, retain=True)
         self._client.max_inflight_messages_set(ON_WIRE_MAX)
         # paho keeps what the broker has not acknowledged; beyond this it takes no more, and the window sends again.
@@ -142,6 +153,8 @@ class Link:
         _props: Properties | None,
     ) -> None:
         self.ready = False
+        if self._tls is not None and any(word in self._tls.alert for word in ("certificate", "unknown ca")):
+            self.refused = f"the broker ends TLS: {self._tls.alert}"
         self._news.set()
 
     def _on_message(self, _client: mqtt.Client, _data: object, message: mqtt.MQTTMessage) -> None:

@@ -18,12 +18,15 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from ingest.quality_keys import NOTHING_STATED, QualityRow, misfit, over
-from ingest.quantity import CATALOGUE, Quantity
+from ingest.quantity import CATALOGUE, Quantity, UnitError, convert
 
 DEFAULT_CITY_FILE: Final = Path(__file__).with_name("city.toml")
 _GATEWAY_ID: Final = re.compile(r"[a-z0-9-]{1,32}\Z")
 _RESERVED: Final = ("alerts", "cap", "drill", "speak")
 TRUSTS: Final = ("normal", "reference")  # reference: a station of the hydromet office
+FOREIGN: Final = ("chirpstack", "ttn", "tasmota", "shelly")  # networks with topics of their own
+SENML: Final = "senml"  # no network: the names of SenML records, which come through our gateways
+_HEX_IDS: Final = ("chirpstack", "ttn")  # an EUI is one in capitals too
 _SENSOR_ID: Final = re.compile(r"[A-Za-z0-9_.:-]{1,64}\Z")
 _AREA_CODE: Final = re.compile(r"[A-Za-z0-9_-]{1,32}\Z")  # a level of MQTT topics and a part of URLs
 _QUANTITY_NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}\Z")
@@ -80,11 +83,22 @@ class Gateway(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Decoder(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How a foreign network names this sensor."""
+    """How a foreign network names this sensor. `unit`: of what it sends without saying; default the quantity's."""
 
     network: str
     id: str
     field: str = ""
+    unit: str | None = None
+
+    @property
+    def device(self) -> str:
+        """No sensor's id, which has no slash."""
+        return f"{self.network}/{self.id.lower() if self.network in _HEX_IDS else self.id}"
+
+    @property
+    def alias(self) -> str:
+        """What decoders call the sensor."""
+        return f"{self.device}/{self.field}"
 
 
 class SensorRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -252,6 +266,7 @@ def _resolve(doc: _Document) -> City:
             raise ConfigError("gateway.id", id_, "[a-z0-9-]{1,32}, not alerts, cap, drill, speak, collector…")
     rows = _unique(doc.sensor, "id", "sensor")
     sensors = {id_: _sensor(row, quantities, own.get(row.quantity), areas, gateways) for id_, row in rows.items()}
+    _check_aliases(sensors)
     return City(doc.city.name, zone, areas, gateways, sensors, quantities, doc.city.areas_geojson)
 
 
@@ -335,6 +350,7 @@ def _sensor(
     _check_place(key, lat, lon)
     _check_words(f"{key} place", row.place or area.name)
     _check_device(key, row)
+    _check_decoder(f"{key} decoder", row.decoder, quantity)
     return Sensor(
         id=row.id, quantity=quantity, area=row.area, affects=tuple(dict.fromkeys(row.affects)) or (row.area,),
         gateway=row.gateway, lat=lat, lon=lon, period_ms=_period_ms(row, key), place=row.place or area.name,
@@ -361,6 +377,31 @@ def _check_quality(key: str, row: QualityRow, *, counter: bool) -> None:
         raise ConfigError(f"{key} quality.{wrong.key}", wrong.found, wrong.expected)
     if row.flat is not None and duration_ms(row.flat.for_, f"{key} quality.flat.for") <= 0:
         raise ConfigError(f"{key} quality.flat.for", row.flat.for_, "more than nothing")
+
+
+def _check_decoder(key: str, decoder: Decoder | None, quantity: Quantity) -> None:
+    if decoder is None:
+        return
+    foreign = decoder.network in FOREIGN
+    if not foreign and decoder.network != SENML:
+        raise ConfigError(f"{key} network", decoder.network, f"one of {' '.join(FOREIGN)} {SENML}")
+    if not decoder.id or not decoder.id.isprintable() or (foreign and "/" in decoder.id):
+        raise ConfigError(f"{key} id", decoder.id, "how the network names the device")
+    if not decoder.field if foreign else decoder.field not in ("", "s"):
+        raise ConfigError(f"{key} field", decoder.field, "a field of the device" if foreign else '"", or "s": the sum')
+    if decoder.unit is not None:
+        try:
+            convert(1.0, decoder.unit, quantity.unit)
+        except UnitError:
+            raise ConfigError(f"{key} unit", decoder.unit, f"a unit that can be read as {quantity.unit!r}") from None
+
+
+def _check_aliases(sensors: Mapping[str, Sensor]) -> None:
+    known: dict[str, str] = {}
+    for id_, sensor in sensors.items():
+        if sensor.decoder is not None and known.setdefault(sensor.decoder.alias, id_) != id_:
+            other = known[sensor.decoder.alias]
+            raise ConfigError(f"sensor {id_!r} decoder", f"that of {other!r}", "each field of a device once")
 
 
 def _period_ms(row: SensorRow, key: str) -> int | None:

@@ -1,4 +1,6 @@
-"""The data folder: its lock (one process a folder, for journal, ledger and broker state alike), its small secrets."""
+"""The data folder: its lock (one process a folder, for journal, ledger and broker state alike), its small secrets, and
+where the service that works on it answers.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +9,11 @@ import os
 import secrets
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Final, Self
 
 from ingest.disk import LOCAL
+
+_ADDRESS: Final = "address"
 
 
 class FolderError(Exception):
@@ -61,6 +65,38 @@ def lock_folder(folder: Path) -> FolderLock:
         os.close(fd)
         raise FolderError(f"{folder}: cannot be locked: {error.strerror}") from error
     return FolderLock(fd)
+
+
+def announce(folder: Path, url: str) -> FolderLock:
+    """Say in `<folder>/address` that the service of this folder answers at `url`, for as long as the lock is held.
+
+    The lock is what counts: what a killed process leaves in the file is believed by nobody. Raises FolderError.
+    """
+    try:
+        fd = os.open(folder / _ADDRESS, os.O_RDWR | os.O_CREAT, 0o600)
+        fcntl.flock(fd, fcntl.LOCK_EX)  # only we ourselves may look, and hold it for a moment
+        os.truncate(fd, 0)
+        os.pwrite(fd, url.encode(), 0)
+    except OSError as error:
+        raise FolderError(f"{folder / _ADDRESS}: {error.strerror}") from error
+    return FolderLock(fd)
+
+
+def announced(folder: Path) -> str | None:
+    """Where the running service of `folder` answers; None where none runs. Raises FolderError where nobody may look."""
+    try:
+        fd = os.open(folder / _ADDRESS, os.O_RDONLY)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        raise FolderError(f"{folder / _ADDRESS}: {error.strerror}") from error
+    try:
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return os.pread(fd, 200, 0).decode(errors="replace") or None
+    finally:
+        os.close(fd)
+    return None
 
 
 def kept_random(file: Path, prefix: str = "") -> str:

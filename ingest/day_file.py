@@ -39,6 +39,15 @@ class KeptLetter:
     letter: DeadLetter
 
 
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which dead letters: None leaves a side open. `gateway` "": those that name none. `since`: arrival, ms UTC."""
+
+    reason: str | None = None
+    gateway: str | None = None
+    since: int | None = None
+
+
 def make(disk: Disk, path: Path) -> None:
     """A file that others see only once it has its tables and its mode: nobody ever opens half of one."""
     new = path.with_name(f".{path.stem}.new")
@@ -124,8 +133,16 @@ def end(db: sqlite3.Connection, which: Literal["min", "max"]) -> Position:
     return Position(position or ORIGIN)
 
 
-def letters(db: sqlite3.Connection, *, before_id: int, limit: int) -> list[KeptLetter]:
-    return [_kept(row) for row in db.execute(_LETTER + "WHERE id < ? ORDER BY id DESC LIMIT ?", (before_id, limit))]
+def letters(
+    db: sqlite3.Connection, wanted: Wanted, *, limit: int, before_id: int | None = None, after_id: int | None = None
+) -> list[KeptLetter]:
+    """The newest first; with `after_id` the oldest first."""
+    limits = {"id < ?": before_id, "id > ?": after_id, "reason = ?": wanted.reason, "gateway = ?": wanted.gateway,
+              "arrival >= ?": wanted.since}  # fmt: skip
+    given = {condition: value for condition, value in limits.items() if value is not None}
+    where = f"WHERE {' AND '.join(given)} " if given else ""
+    order = "DESC" if after_id is None else "ASC"
+    return [_kept(row) for row in db.execute(f"{_LETTER}{where}ORDER BY id {order} LIMIT ?", (*given.values(), limit))]
 
 
 def letter_counts(db: sqlite3.Connection) -> dict[str, int]:

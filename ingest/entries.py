@@ -49,13 +49,17 @@ class Tick:
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """One numbered message of a gateway (CONTRACTS section 3); `first` None: the gateway keeps no spool."""
+    """One numbered message of a gateway (CONTRACTS section 3); `first` None: the gateway keeps no spool.
+
+    `backfill`: it came on the lane of old spools, which numbers by itself.
+    """
 
     gateway: str
     boot: str
     seq: int
     first: int | None
     arrival: int
+    backfill: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,10 +56,13 @@ class Inbox:
                 self._changed.notify_all()
             return True
 
-    def drain(self, wait_s: float, gather_s: float = 0.02, most: int = 2_000) -> list[Message]:
+    def drain(
+        self, wait_s: float, gather_s: float = 0.02, most: int = 2_000, most_bytes: int | None = None
+    ) -> list[Message]:
         """At most `most` messages, in order: waits up to `wait_s` for the first, then up to `gather_s` for company.
 
-        The company shares one fsync. Called by one thread, when it is done with what it drained before.
+        The company shares one fsync. `most_bytes`: no further message once so many are reached. Called by one thread,
+        when it is done with what it drained before.
         """
         if self.on_room is not None and self._half_empty():
             self.on_room()
@@ -67,8 +70,12 @@ class Inbox:
             if self._wait(1, wait_s):
                 self._wait(most, gather_s)
             self._woken = False
-            taken = [self._messages.popleft() for _ in range(min(most, len(self._messages)))]
-            self._bytes -= sum(map(_size, taken))
+            taken: list[Message] = []
+            size = 0
+            while self._messages and len(taken) < most and (most_bytes is None or size < most_bytes):
+                taken.append(self._messages.popleft())
+                size += _size(taken[-1])
+            self._bytes -= size
             return taken
 
     def wake(self) -> None:

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Final
 
 from ingest import day_file
-from ingest.day_file import KeptLetter
+from ingest.day_file import KeptLetter, Wanted
 from ingest.disk import LOCAL, Disk
 from ingest.entries import ORIGIN, Batch, Configuration, Entry, Position
 from ingest.entry_bytes import EntryError, kind_of
@@ -26,7 +26,7 @@ from ingest.entry_bytes import EntryError, kind_of
 log = logging.getLogger(__name__)
 
 _DAY_FILE: Final = re.compile(r"\d{4}-\d\d-\d\d\.sqlite\Z")
-_ID_MOST: Final = (1 << 63) - 1
+_ALL_LETTERS: Final = Wanted()
 
 
 class JournalError(Exception):
@@ -110,13 +110,20 @@ class Journal:
                     expected = position + 1
                     yield position, entry
 
-    def dead_letters(self, *, limit: int, before_id: int | None = None) -> list[KeptLetter]:
-        """The newest `limit` dead letters, newest first; with `before_id` those before it. Raises JournalError."""
-        before = _ID_MOST if before_id is None else before_id
+    def dead_letters(
+        self, *, limit: int, before_id: int | None = None, after_id: int | None = None, wanted: Wanted = _ALL_LETTERS
+    ) -> list[KeptLetter]:
+        """The newest `limit` dead letters, newest first, of those before `before_id`; or, given `after_id`, the oldest
+        of those after it, oldest first. From any thread. Raises JournalError.
+        """
         found: list[KeptLetter] = []
-        for path in reversed(self._files()):
+        oldest = "" if wanted.since is None else _date(wanted.since).isoformat()
+        files = [path for path in self._files() if path.stem >= oldest]
+        for path in files if after_id is not None else reversed(files):
             with self._reading(path) as db:
-                found += day_file.letters(db, before_id=before, limit=limit - len(found))
+                found += day_file.letters(
+                    db, wanted, limit=limit - len(found), before_id=before_id, after_id=after_id
+                )  # fmt: skip
             if len(found) >= limit:
                 break
         return found

@@ -9,11 +9,12 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from ingest.city import City, Sensor
+from ingest.city import FOREIGN, City, Sensor
 from ingest.entries import ClockMode, DeadLetter, Header
-from ingest.formats import Decoded, Numbering, Refusal, RefusedError, gateway_of, shown
+from ingest.formats import Decoded, Numbering, Refusal, RefusedError, shown
+from ingest.networks import owner
 from ingest.quantity import UnitError, convert
-from ingest.readings import Float64, Int32, Int64
+from ingest.readings import Flag, Float64, Int32, Int64, UInt8
 
 FUTURE_MS_MAX: Final = 300_000  # a clock may be ahead of ours by so much
 OLDEST_MS: Final = 946_684_800_000  # 2000-01-01
@@ -25,13 +26,15 @@ INDICES_SHOWN_MAX: Final = 10
 class Resolved:
     """The readings of one message, columns of shape (n,), in its order; `refused` what came to nothing, with why.
 
-    `sensor` number; `t` and `arrival` ms UTC; `raw` in the quantity's unit, NaN where missing.
+    `sensor` number; `t` and `arrival` ms UTC; `raw` in the quantity's unit, NaN where missing; `flag` what its device
+    says of it, 2 (not evaluated) where it says nothing.
     `last_arrival` is the arrival of the message: what the next message's cannot be before.
     """
 
     sensor: Int32
     t: Int64
     raw: Float64
+    flag: UInt8
     arrival: Int64
     refused: tuple[Refusal, ...]
     last_arrival: int
@@ -40,6 +43,7 @@ class Resolved:
 class _Known(NamedTuple):
     number: int
     gateway: str | None
+    sent_in: str | None  # the unit of values that come without one, None: the quantity's
     unit: str
     low: float
     high: float
@@ -56,7 +60,9 @@ class Lookup:
         missing = [id_ for id_ in city.sensors if id_ not in numbers]
         if missing:
             raise ValueError(f"sensors without a number: {' '.join(missing[:10])}")
-        self._known = {id_: _known(numbers[id_], sensor) for id_, sensor in city.sensors.items()}
+        self._known: dict[str, _Known] = {}
+        for id_, sensor in city.sensors.items():
+            self._known |= _known(numbers[id_], sensor)
 
     def resolve(self, decoded: Decoded, *, arrival: int, clock_mode: ClockMode, previous_arrival: int) -> Resolved:
         """The message's readings by number and in the units of their quantities.
@@ -90,8 +96,8 @@ class Lookup:
             arrivals = np.maximum(np.maximum.accumulate(column), now)
         refused.sort(key=lambda refusal: -1 if refusal.index is None else refusal.index)
         return Resolved(
-            np.array(numbers, np.int32), column, np.array(values, np.float64), arrivals, tuple(refused),
-            int(arrivals[-1]) if len(arrivals) else now,
+            np.array(numbers, np.int32), column, np.array(values, np.float64), _flags(decoded, refused), arrivals,
+            tuple(refused), int(arrivals[-1]) if len(arrivals) else now,
         )  # fmt: skip
 
     def _find(self, id_: str, gateway: str) -> _Known:
@@ -99,19 +105,32 @@ class Lookup:
         if known is None:
             raise RefusedError("unknown_sensor", shown(id_))
         if known.gateway is not None and known.gateway != gateway:
-            raise RefusedError("wrong_gateway", f"{id_} belongs to {known.gateway}, came from {shown(gateway)}")
+            raise RefusedError("wrong_gateway", f"{shown(id_)} belongs to {known.gateway}, came from {shown(gateway)}")
         return known
 
 
-def header(gateway: str, numbering: Numbering | None, arrival: int) -> Header | None:
+def _flags(decoded: Decoded, refused: Sequence[Refusal]) -> UInt8:
+    """Those of the readings that are left."""
+    if not decoded.flags:
+        unstated = np.empty(len(decoded.sensors) + len(decoded.refused) - len(refused), np.uint8)
+        unstated.fill(Flag.NOT_EVALUATED)  # a third of what np.full takes, and each message pays it
+        return unstated
+    gone = {refusal.index for refusal in refused}
+    left = [flag for index, flag in zip(decoded.indices(), decoded.flags, strict=True) if index not in gone]
+    return np.array(left, np.uint8)
+
+
+def header(gateway: str, numbering: Numbering | None, arrival: int, *, backfill: bool) -> Header | None:
     """The journal's header of a message, None for one without a number."""
     if numbering is None:
         return None
-    return Header(gateway, numbering.boot, numbering.seq, numbering.first, arrival)
+    return Header(gateway, numbering.boot, numbering.seq, numbering.first, arrival, backfill)
 
 
-def dead_letters(topic: str, payload: bytes, refused: Sequence[Refusal], *, arrival: int) -> tuple[DeadLetter, ...]:
-    """What is kept of the refusals of one message: one letter a reason, each with the whole message.
+def dead_letters(
+    topic: str, payload: bytes, refused: Sequence[Refusal], *, arrival: int, sender: str
+) -> tuple[DeadLetter, ...]:
+    """What is kept of the refusals of one message of `sender`: one letter a reason, each with the whole message.
 
     One letter a reading would make megabytes of every message that is wrong in all its readings. The detail says what
     is wrong with the first of them and which others there are, by their index from 0.
@@ -119,9 +138,8 @@ def dead_letters(topic: str, payload: bytes, refused: Sequence[Refusal], *, arri
     by_reason: dict[str, list[Refusal]] = {}
     for refusal in refused:
         by_reason.setdefault(refusal.reason, []).append(refusal)
-    gateway = gateway_of(topic)
     return tuple(
-        DeadLetter(arrival, topic, payload, reason, _detail(group), gateway) for reason, group in by_reason.items()
+        DeadLetter(arrival, topic, payload, reason, _detail(group), sender) for reason, group in by_reason.items()
     )
 
 
@@ -150,8 +168,16 @@ def bounds_of(sensor: Sensor) -> tuple[float, float]:
     return sensor.mount_height_m - high, sensor.mount_height_m - low
 
 
-def _known(number: int, sensor: Sensor) -> _Known:
-    return _Known(number, sensor.gateway, sensor.quantity.unit, *bounds_of(sensor))
+def _known(number: int, sensor: Sensor) -> dict[str, _Known]:
+    """By its id, and by its alias where another network brings it: then nobody else speaks for it, but its gateway."""
+    decoder, rest = sensor.decoder, (sensor.quantity.unit, *bounds_of(sensor))
+    if decoder is None:
+        return {sensor.id: _Known(number, sensor.gateway, None, *rest)}
+    foreign = owner(decoder.network) if decoder.network in FOREIGN else None
+    return {
+        sensor.id: _Known(number, sensor.gateway or foreign, None, *rest),
+        decoder.alias: _Known(number, foreign or sensor.gateway, decoder.unit, *rest),
+    }
 
 
 def _check_time(t: int, latest: int) -> None:
@@ -163,6 +189,7 @@ def _check_time(t: int, latest: int) -> None:
 
 def _value(known: _Known, value: float, unit: str | None) -> float:
     raw = value
+    unit = known.sent_in if unit is None else unit
     if unit is not None and unit != known.unit:
         try:
             raw = convert(value, unit, known.unit)

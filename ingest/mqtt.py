@@ -7,10 +7,11 @@ import logging
 import socket
 import ssl
 import threading
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from time import monotonic
 from typing import Any, Final
@@ -20,10 +21,14 @@ from paho.mqtt import client as paho
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
 from paho.mqtt.reasoncodes import ReasonCode
 
+from ingest.formats import gateway_of
 from ingest.inbox import Inbox, Message
+from ingest.rate_limit import RateLimit
+from ingest.tls import Identity, ended, ends_soon, tls_context
 
 log = logging.getLogger(__name__)
 
+BACKFILL_TOPICS: Final = ("canhbao/v1/+/backfill", "canhbao/v1/+/backfill/+")
 COLLECTOR_TOPICS: Final = ("canhbao/v1/+/readings", "canhbao/v1/+/readings/+", "canhbao/v1/+/status")
 
 _OK: Final = MQTTErrorCode.MQTT_ERR_SUCCESS
@@ -33,6 +38,7 @@ _RECONNECT_S: Final = (1, 16)  # between tries, doubling, for as long as it take
 # Publishes without PUBACK. Full (a broker that takes and never answers): the next one is refused to its caller.
 _UNCONFIRMED_MOST: Final = 4000
 _LOSSES: Final = (5, 60.0)  # so many connections lost within so many seconds are told: no network does that by itself
+_LIMITED_TOLD: Final = 10_000  # messages left out of one gateway between two lines in the log
 _RETAINED_MOST: Final = 1_000  # topics with a retained message that are remembered; beyond, the oldest counts as new
 _PACKET_MOST: Final = 65_536  # what brokers are set to; a larger packet would cost the connection, again and again
 
@@ -58,22 +64,6 @@ class Broker:
         raise MqttError(f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}: expected mqtt://host:port or mqtts://…")
 
 
-class _TlsSocket(ssl.SSLSocket):
-    def do_handshake(self, block: bool = False) -> None:  # noqa: FBT001, FBT002  # ssl's
-        try:
-            super().do_handshake(block)
-        except OSError:
-            self.close()  # paho forgets it as it is
-            raise
-
-
-def tls_context(ca_file: Path | None) -> ssl.SSLContext:
-    """Believes whom `ca_file` names, None: whom this machine believes. Raises OSError where it cannot be read."""
-    context = ssl.create_default_context(cafile=ca_file)
-    context.sslsocket_class = _TlsSocket
-    return context
-
-
 class _Client(paho.Client):
     """paho, whose thread ends for ever and silently with whatever its loop raises: here it connects anew instead."""
 
@@ -97,8 +87,9 @@ class _Connection:
     """A connection that comes back by itself, with the state that callbacks (in paho's thread) and callers share."""
 
     def __init__(
-        self, url: str, username: str, password: str, client_id: str, *, clean_session: bool, ca_file: Path | None
-    ) -> None:
+        self, url: str, username: str, password: str, client_id: str, *, clean_session: bool, ca_file: Path | None,
+        identity: Identity | None,
+    ) -> None:  # fmt: skip
         self.broker = Broker.of(url)
         self._where = f"{self.broker.host}:{self.broker.port}"
         self._username = username
@@ -116,8 +107,9 @@ class _Connection:
         )
         if username:
             client.username_pw_set(username, password)
-        if self.broker.tls:
-            client.tls_set_context(tls_context(ca_file))
+        self._identity, self._tls = identity, tls_context(ca_file, identity) if self.broker.tls else None
+        if self._tls is not None:
+            client.tls_set_context(self._tls)
         client.connect_timeout = _START_S
         client.reconnect_delay_set(*_RECONNECT_S)
         client.max_queued_messages_set(_UNCONFIRMED_MOST)
@@ -132,6 +124,8 @@ class _Connection:
     def start(self) -> None:
         """Connect, and stay connected until `stop`. Raises MqttError within some 10 s if that fails now."""
         self._stopping, self._refusal = False, ""
+        if fault := self._own_certificate():
+            raise MqttError(f"MQTT broker at {self._where} would not let {self._username or 'us'} in: {fault}")
         try:
             self._client.connect(self.broker.host, self.broker.port, _KEEPALIVE_S)
         except ssl.SSLError as error:
@@ -164,9 +158,28 @@ class _Connection:
     def _ended(self) -> None:
         """A connection has ended, or a new one is about to be tried (in paho's thread, `_state` held)."""
 
+    def _own_certificate(self) -> str:
+        """Read anew for every connection, so that one renewed meanwhile holds; what is wrong with it, "" if nothing."""
+        if self._identity is None or self._tls is None:
+            return ""
+        now = datetime.now(UTC)
+        try:
+            if fault := ended(self._identity, now):
+                return fault
+            if soon := ends_soon(self._identity, now):
+                log.warning("mqtt: %s", soon)
+            self._identity.load_into(self._tls)
+        except (OSError, ValueError) as error:
+            return str(error)
+        return ""
+
     def _on_pre_connect(self, _client: paho.Client, _userdata: Any) -> None:
+        if self._connects and (fault := self._own_certificate()):
+            log.error("mqtt: %s will not let us in: %s", self._where, fault)
         with self._state:
             self._connected = False
+            if self._tls is not None:
+                self._tls.alert = ""
             self._ended()
 
     def _on_connect(self, _c: paho.Client, _u: Any, flags: paho.ConnectFlags, reason: ReasonCode, _p: Any) -> None:
@@ -186,6 +199,10 @@ class _Connection:
             if self._connected and not self._stopping:
                 log.warning("mqtt: connection to %s lost (%s), connecting anew", self._where, reason)
                 self._lost()
+            elif self._tls is not None and self._tls.alert:
+                self._refusal = f"it ends TLS: {self._tls.alert}"
+                log.error("mqtt: %s at %s: %s", self._username or "anonymous", self._where, self._refusal)
+                self._state.notify_all()
             self._connected = False
             self._ended()
 
@@ -199,18 +216,22 @@ class MqttSource(_Connection):
 
     def __init__(
         self, url: str, username: str, password: str, client_id: str, topics: Sequence[str], inbox: Inbox, *,
-        ca_file: Path | None = None,
+        ca_file: Path | None = None, identity: Identity | None = None,
     ) -> None:  # fmt: skip
         """Raises MqttError for a wrong `url`. `topics` are filters; `client_id` must be the same at every start.
 
-        `ca_file`: whom to believe the broker's certificate, in the place of those that this machine believes.
+        `ca_file`: whom to believe the broker's certificate, in the place of those that this machine believes;
+        `identity`: what we show for ourselves where it wants a certificate of us.
         """
-        super().__init__(url, username, password, client_id, clean_session=False, ca_file=ca_file)
+        super().__init__(url, username, password, client_id, clean_session=False, ca_file=ca_file, identity=identity)
         self.refused_topics: tuple[str, ...] = ()
-        self._topics, self._inbox = tuple(topics), inbox
+        self.inbox = inbox
+        self._topics = tuple(topics)
         self._epoch = 0
         self._subscribed = self._shedding = False
         self._under_way: set[int] = set()  # mids of this connection that are taken and not acknowledged
+        self.limited: Counter[str] = Counter()  # messages beyond their gateway's rate, by gateway
+        self._limit = RateLimit()
         self._retained: dict[str, bytes] = {}  # topic -> digest of the retained message that was taken
         self._losses: deque[float] = deque(maxlen=_LOSSES[0])  # when connections were lost, on the clock of `monotonic`
         self._received = self._acked = self._stale_acks = self._shed = self._dropped = self._failed = 0
@@ -315,6 +336,8 @@ class MqttSource(_Connection):
             self._retained_again += 1  # no news, and it stays with the broker whatever we answer
             self._client.ack(came.mid, came.qos)
             return
+        if not self._within_rate(came):
+            return
         if not (self._shedding and came.qos) and self._put(came):
             return
         if came.qos == 0:
@@ -322,13 +345,24 @@ class MqttSource(_Connection):
             return
         self._shed += 1
         if not self._shedding:
-            log.warning("mqtt: the inbox is full (%d messages), the broker has to send again", len(self._inbox))
+            log.warning("mqtt: the inbox is full (%d messages), the broker has to send again", len(self.inbox))
             self._shedding = True
+
+    def _within_rate(self, came: Message) -> bool:
+        """What is beyond is answered at once: kept waiting, it would stand in the broker's way to us before others."""
+        gateway = gateway_of(came.topic)
+        if self._limit.admits(gateway, monotonic()):
+            return True
+        self.limited[gateway] += 1
+        if self.limited[gateway] % _LIMITED_TOLD == 1:
+            log.warning("gateway %s sends more than it may; %d messages left out", gateway, self.limited[gateway])
+        self._client.ack(came.mid, came.qos)
+        return False
 
     def _put(self, came: Message) -> bool:
         if came.qos:
             self._under_way.add(came.mid)  # before: once it is in the inbox it may be acknowledged any time
-        if not self._inbox.put(came):
+        if not self.inbox.put(came):
             self._under_way.discard(came.mid)
             return False
         if came.retained:
@@ -352,10 +386,13 @@ class MqttPublisher(_Connection):
     """The city's voice: a connection and user of its own, so that no warning can stop the listening."""
 
     def __init__(
-        self, url: str, username: str, password: str, client_id: str = "", *, ca_file: Path | None = None
-    ) -> None:
+        self, url: str, username: str, password: str, client_id: str = "", *, ca_file: Path | None = None,
+        identity: Identity | None = None,
+    ) -> None:  # fmt: skip
         """`client_id` defaults to the user's name, as brokers that tie the two want it. Raises MqttError."""
-        super().__init__(url, username, password, client_id or username, clean_session=True, ca_file=ca_file)
+        super().__init__(
+            url, username, password, client_id or username, clean_session=True, ca_file=ca_file, identity=identity
+        )
         self.on_session: Callable[[], object] | None = None  # called, in paho's thread, once a lost connection is back
 
     def _opened(self) -> None:

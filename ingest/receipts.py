@@ -106,7 +106,7 @@ class Receipts:
     def _hear(self, header: Header, now: int, alternating: dict[str, None]) -> Seqs:
         gateway = self._gateways.pop(header.gateway, None) or _Gateway()
         self._gateways[header.gateway] = gateway
-        if gateway.alternates(header.boot, header.seq, now):
+        if not header.backfill and gateway.alternates(header.boot, header.seq, now):
             alternating[header.gateway] = None
         seqs = gateway.boots.pop(header.boot, None) or Seqs()
         gateway.boots[header.boot] = seqs

@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Final, NamedTuple, TextIO
 
 from ingest.city import ConfigError
-from ingest.formats.native import parse_time
+from ingest.formats.times import rfc3339_ms
 
 COLUMNS: Final = ("sensor_id", "time_utc", "quantity", "value", "unit")
 
-_time_ms = lru_cache(4096)(parse_time)  # many sensors measure at one moment
+_time_ms = lru_cache(4096)(rfc3339_ms)  # many sensors measure at one moment
 
 
 class TidyRow(NamedTuple):

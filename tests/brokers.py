@@ -6,13 +6,15 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
 
 from paho.mqtt import client as paho
 from paho.mqtt.enums import CallbackAPIVersion
 
+from ingest.broker.authority import Authority
 from ingest.broker.knock import lets_in
 from ingest.broker.mosquitto import MosquittoFolder
 from ingest.broker.mosquitto_conf import Listener
@@ -59,21 +61,28 @@ class CityMosquitto:
 
     Users: collector, collector-backfill, collector-out, collector-listener and `gateways`; `mend` may change the
     generated mosquitto.conf before the broker is started. `tls_port`: there as well, once tls/ has a certificate.
+    `certificate_port`: there by certificates of an authority of its own, `ca_file`.
     """
 
     username = "collector"
 
     def __init__(
         self, program: str, folder: Path, port: int, gateways: Iterable[str] = (), mend: Callable[[str], str] = str,
-        tls_port: int = 0,
+        tls_port: int = 0, certificate_port: int = 0, foreign: Sequence[str] = (),
     ) -> None:  # fmt: skip
         folder.mkdir(parents=True, exist_ok=True)  # ours, and so the broker stays who we are
-        self.folder, self.port, self.url = MosquittoFolder(folder), port, f"mqtt://127.0.0.1:{port}"
+        self.folder, self.port, self.url = MosquittoFolder(folder, foreign), port, f"mqtt://127.0.0.1:{port}"
         self._passwords: dict[str, str] = {}
         self._program = program
         self._process: subprocess.Popen[bytes] | None = None
         secured = [Listener("127.0.0.1", tls_port, tls=True)] if tls_port else []
+        if certificate_port:
+            secured.append(Listener("127.0.0.1", certificate_port, tls=True, by_certificate=True))
+        self.certificate_url = f"mqtts://127.0.0.1:{certificate_port}"
+        self.authority, self.ca_file = Authority(self.folder), folder / "ca" / "ca.crt"
         with self.folder.changing(Listener("127.0.0.1", port), *secured):
+            if certificate_port:
+                self.authority.complete(["127.0.0.1"], datetime.now(UTC))
             for gateway in gateways:
                 self._passwords[gateway] = self.folder.set_password(gateway)
         conf = folder / "mosquitto.conf"

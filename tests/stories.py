@@ -45,6 +45,7 @@ class Bundled:
         return {
             "CANHBAO_MQTT__URL": self._broker.url,
             "CANHBAO_MQTT__PASSWORD": self._broker.collector.password,
+            "CANHBAO_MQTT__BACKFILL_PASSWORD": self._broker.collector_backfill.password,
             "CANHBAO_MQTT__OUT_PASSWORD": self._broker.collector_out.password,
         }
 

@@ -26,9 +26,10 @@ MAY_IMPORT = {
 AT_THE_TOP = ("alerts.app", "alerts.commands", "alerts.__main__")  # nobody below imports these
 # Modules that touch disk, network, clock or environment. Every other one is pure: a new edge is a decision made here.
 EDGES = (
-    "ingest.mqtt", "ingest.inbox", "ingest.journal", "ingest.day_file", "ingest.disk", "ingest.data_folder",
-    "ingest.tidy", "ingest.history", "ingest.broker",
-    "alerts.spine", "alerts.works", "alerts.folds", "alerts.snapshots", "alerts.ledger", "alerts.delivery",
+    "ingest.mqtt", "ingest.tls", "ingest.inbox", "ingest.lanes", "ingest.journal", "ingest.day_file", "ingest.disk",
+    "ingest.data_folder", "ingest.tidy", "ingest.history", "ingest.broker",
+    "alerts.spine", "alerts.works", "alerts.driving", "alerts.letters", "alerts.folds", "alerts.snapshots",
+    "alerts.ledger", "alerts.delivery",
     "alerts.web", "alerts.watch", "alerts.settings", *AT_THE_TOP,
     "firmware_sim.spool", "firmware_sim.gateway", "firmware_sim.play", "firmware_sim.csv", "firmware_sim.tidy",
     "firmware_sim.__main__", "grafana",

@@ -41,6 +41,41 @@ def test_a_sensor_with_everything_said() -> None:
     assert sensor.decoder.field == "rainfall_total"
 
 
+def decoder(**changes: str) -> str:
+    keys = {"network": "chirpstack", "id": "24E124707C141234", "field": "depth"} | changes
+    return "decoder = { " + ", ".join(f'{key} = "{value}"' for key, value in keys.items()) + " }\n"
+
+
+def test_how_another_network_calls_a_sensor() -> None:
+    one = parse_city(CITY + AREA + SENSOR + decoder(unit="cm")).sensors["rain-1"].decoder
+    other = (
+        parse_city(CITY + AREA + SENSOR + decoder(network="senml", id="urn:X/y", field="")).sensors["rain-1"].decoder
+    )
+
+    assert one is not None
+    assert (one.device, one.alias) == ("chirpstack/24e124707c141234", "chirpstack/24e124707c141234/depth")
+    assert other is not None
+    assert (other.device, other.alias) == ("senml/urn:X/y", "senml/urn:X/y/")
+
+
+@pytest.mark.parametrize(
+    ("changes", "key"),
+    [
+        ({"network": "lora"}, "network"), ({"id": ""}, "id"), ({"id": "a/b"}, "id"), ({"id": "\\u202e"}, "id"),
+        ({"field": ""}, "field"), ({"network": "senml", "field": "v"}, "field"), ({"unit": "V"}, "unit"),
+        ({"unit": ""}, "unit"),
+    ],
+)  # fmt: skip
+def test_a_decoder_that_cannot_be_is_refused(changes: dict[str, str], key: str) -> None:
+    assert wrong(CITY + AREA + SENSOR + decoder(**changes)).key == f"sensor 'rain-1' decoder {key}"
+
+
+def test_two_sensors_do_not_share_a_field_of_a_device() -> None:
+    other = SENSOR.replace("rain-1", "rain-2") + decoder(id="24e124707c141234")
+
+    assert wrong(CITY + AREA + SENSOR + decoder() + other).key == "sensor 'rain-2' decoder"
+
+
 def test_what_is_left_out_comes_from_the_area_and_the_quantity() -> None:
     sensor = parse_city(CITY + AREA + SENSOR).sensors["rain-1"]
 

@@ -205,6 +205,16 @@ def test_refusals_keep_the_index_within_the_message(lookup: Lookup) -> None:
     ]  # fmt: skip
 
 
+def test_what_a_device_says_of_its_values_stays_with_them(lookup: Lookup) -> None:
+    rows = message(
+        ("nobody", 1.0), ("tower", 0.1), ("tower", 99.0), ("gauge", 0.2), refused=[Refusal("no_time", "t", 0)]
+    )
+    rows.flags.extend([3, 2, 3, 3])
+
+    assert resolve(lookup, rows).flag.tolist() == [2, 3]
+    assert resolve(lookup, message(("nobody", 1.0), ("tower", 0.1))).flag.tolist() == [2]
+
+
 def test_every_sensor_has_a_number(city: City) -> None:
     with pytest.raises(ValueError, match="gauge"):
         Lookup(city, ["tower"])
@@ -217,7 +227,7 @@ def test_one_letter_a_reason_is_kept_with_the_whole_message() -> None:
         *(Refusal("no_time", "t is 'now'", n) for n in range(3, 40)),
     ]
 
-    letters = dead_letters(TOPIC, b"payload", refused, arrival=NOW)
+    letters = dead_letters(TOPIC, b"payload", refused, arrival=NOW, sender="gw-1")
 
     assert [(letter.reason, letter.detail) for letter in letters] == [
         ("no_time", "reading 0: t is None; and 37 more: 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, …"),
@@ -229,14 +239,16 @@ def test_one_letter_a_reason_is_kept_with_the_whole_message() -> None:
 
 
 def test_a_message_refused_whole_is_one_letter() -> None:
-    letters = dead_letters("x/y", b"\xff", [Refusal("not_utf8", "byte 0")], arrival=NOW)
+    letters = dead_letters("x/y", b"\xff", [Refusal("not_utf8", "byte 0")], arrival=NOW, sender="")
 
     assert [(letter.reason, letter.detail, letter.gateway) for letter in letters] == [("not_utf8", "byte 0", "")]
 
 
 def test_a_numbered_message_has_a_header() -> None:
-    assert header("gw-1", Numbering("a" * 16, 5, 2), NOW) == Header("gw-1", "a" * 16, 5, 2, NOW)
-    assert header("gw-1", None, NOW) is None
+    numbering = Numbering("a" * 16, 5, 2)
+    assert header("gw-1", numbering, NOW, backfill=False) == Header("gw-1", "a" * 16, 5, 2, NOW)
+    assert header("gw-1", numbering, NOW, backfill=True) == Header("gw-1", "a" * 16, 5, 2, NOW, backfill=True)
+    assert header("gw-1", None, NOW, backfill=False) is None
 
 
 @given(

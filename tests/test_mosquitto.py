@@ -41,9 +41,12 @@ NOBODYS = ["canhbao/v1/gw-1/readings/a/b", "canhbao/v1/gw-1/other", "canhbao/v1/
            "canhbao/v1/alerts/20242/flood/x", "canhbao/v1/cap", "canhbao/v1/speak/20242/x", "canhbao/v2/gw-1/readings",
            "gw-1/readings", "readings"]  # fmt: skip
 # A user of ours may not pass for a gateway of the same name.
-SELVES = [f"canhbao/v1/{user}/{kind}" for user in ("collector", "collector-out", "collector-listener", PROBE_USER)
-          for kind in ("readings", "status", "receipt")]  # fmt: skip
-TOPICS = [*OWN, *OTHERS, *TO_GATEWAYS, *TOLD, *NOBODYS, *SELVES]
+SELVES = [f"canhbao/v1/{user}/{kind}" for user in ("collector", "collector-out", "collector-listener",
+          "collector-networks", PROBE_USER) for kind in ("readings", "status", "receipt")]  # fmt: skip
+FILTERS = ["application/+/device/+/event/up", "tele/+/SENSOR", "+/events/rpc"]
+FOREIGN = ["application/1/device/2/event/up", "tele/mains/SENSOR", "shelly-1/events/rpc"]
+NOT_READ = ["application/1/device/2/event/status", "tele/mains/LWT", "v3/a@b/devices/c/up", "shelly-1/online"]
+TOPICS = [*OWN, *OTHERS, *TO_GATEWAYS, *TOLD, *NOBODYS, *SELVES, *FOREIGN, *NOT_READ]
 MAY_WRITE = {
     "gw-1": OWN,
     "collector": [
@@ -53,15 +56,17 @@ MAY_WRITE = {
     "collector-backfill": [*TO_GATEWAYS, *(topic for topic in SELVES if topic.endswith("receipt"))],
     "collector-out": TOLD,
     "collector-listener": [],
+    "collector-networks": FOREIGN,
     PROBE_USER: [],
 }
 MAY_READ = {
     "gw-1": ["canhbao/v1/gw-1/receipt", "canhbao/v1/gw-1/command"],
-    "collector": [topic for topic in (*OWN, *OTHERS, *SELVES)
+    "collector": [topic for topic in (*OWN, *OTHERS, *SELVES, *FOREIGN)
                   if "backfill" not in topic and "receipt" not in topic and "collector/" not in topic],
     "collector-backfill": [topic for topic in (*OWN, *OTHERS) if "backfill" in topic],
     "collector-out": TOLD,
     "collector-listener": TOLD,
+    "collector-networks": [],
     PROBE_USER: [],
 }  # fmt: skip
 
@@ -72,7 +77,8 @@ def make(tmp_path: Path, free_port: Callable[[], int], program: Callable[[str], 
     with ExitStack() as closing:
 
         def begin(mend: Callable[[str], str] = str) -> CityMosquitto:
-            broker = CityMosquitto(program("mosquitto"), tmp_path / "mosquitto", free_port(), ["gw-1", "gw-2"], mend)
+            broker = CityMosquitto(program("mosquitto"), tmp_path / "mosquitto", free_port(), ["gw-1", "gw-2"], mend,
+                                   foreign=FILTERS)  # fmt: skip
             closing.callback(broker.stop)
             broker.start()
             return broker
@@ -274,6 +280,7 @@ def test_made_twice_it_is_the_same_and_what_a_person_changed_stays(tmp_path: Pat
         "collector",
         "collector-backfill",
         "collector-out",
+        "collector-networks",
         "collector-listener",
         PROBE_USER,
         "gw-1",
@@ -281,20 +288,27 @@ def test_made_twice_it_is_the_same_and_what_a_person_changed_stays(tmp_path: Pat
 
 
 def test_the_network_is_let_in_over_tls_alone_and_every_listener_ties_the_client_id(tmp_path: Path) -> None:
-    texts = {}
-    for name in ("without", "with"):
+    here = ["listener 1883 127.0.0.1", "use_username_as_clientid true"]
+    served = ["use_username_as_clientid true", "certfile tls/server.crt", "keyfile tls/server.key"]
+    network = ["listener 8883 0.0.0.0", *served]
+    certified = ["listener 8884 0.0.0.0", *served, "cafile ca/ca.crt", "crlfile ca/crl.pem",
+                 "require_certificate true", "use_identity_as_username true"]  # fmt: skip
+    for name, there, expected in (
+        ("without", (), here),
+        ("with", ("tls/server.crt",), here + network),
+        ("both", ("tls/server.crt", "ca/ca.crt"), here + network + certified),
+    ):
+        for file in there:
+            (tmp_path / name / file).parent.mkdir(parents=True)
+            (tmp_path / name / file).touch()
         folder = MosquittoFolder(tmp_path / name)
-        if name == "with":
-            (tmp_path / name / "tls").mkdir(parents=True)
-            (tmp_path / name / "tls" / "server.crt").touch()
         with folder.changing():
-            texts[name] = (tmp_path / name / "mosquitto.conf").read_text()
-
-    network = "listener 8883 0.0.0.0\nuse_username_as_clientid true\ncertfile tls/server.crt\nkeyfile tls/server.key\n"
-    here = "listener 1883 127.0.0.1\nuse_username_as_clientid true\n"
-    assert texts["with"].endswith(f"{here}\n{network}")
-    assert texts["without"].endswith(network.replace("\n", "\n#").join(["#", ""])[:-1])
-    assert [line for line in texts["without"].splitlines() if line.startswith("listener")] == [here.splitlines()[0]]
+            text = (tmp_path / name / "mosquitto.conf").read_text()
+            assert folder.takes_certificates == (name == "both")
+        lines = [line for line in text[text.index("\nlistener ") :].splitlines() if line]
+        assert [line for line in lines if not line.startswith("#")] == expected
+        marked = [line.lstrip("#") for line in lines]
+        assert [line for line in marked if not line.startswith(" ")] == here + network + certified
 
 
 def test_rights_are_ours_alone_and_a_lost_password_is_made_anew(tmp_path: Path) -> None:

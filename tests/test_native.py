@@ -12,9 +12,12 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from ingest.formats import Decoded, RefusedError, decode, gateway_of, native
+from ingest.formats import Decoded, RefusedError, decode, gateway_of
 from ingest.formats.decoded import PAYLOAD_BYTES_MAX, READINGS_MAX, SHOWN_CHARACTERS_MAX, Numbering
-from ingest.formats.native import DEPTH_MAX, SEQ_MAX, encode, parse_time
+from ingest.formats.documents import DEPTH_MAX, json_document
+from ingest.formats.message import SEQ_MAX, decoded_message
+from ingest.formats.native import encode
+from ingest.formats.times import rfc3339_ms
 
 TOPIC = "canhbao/v1/gw-1/readings"
 BOOT = "9f0c31d2a7b84e65"
@@ -134,7 +137,7 @@ def test_a_unit_is_text(u: object) -> None:
     ],
 )
 def test_times_of_rfc_3339_are_floored_to_milliseconds(text: str, ms: int) -> None:
-    assert parse_time(text) == ms
+    assert rfc3339_ms(text) == ms
     assert read({"readings": [dict(GOOD, t=text)]}).t == [ms]
 
 
@@ -145,7 +148,7 @@ def test_times_of_rfc_3339_are_floored_to_milliseconds(text: str, ms: int) -> No
 def test_any_moment_in_any_zone_is_understood(moment: datetime, offset_minutes: int) -> None:
     aware = moment.replace(tzinfo=timezone(timedelta(minutes=offset_minutes)))
 
-    assert parse_time(aware.isoformat()) == (aware - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(milliseconds=1)
+    assert rfc3339_ms(aware.isoformat()) == (aware - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(milliseconds=1)
 
 
 @pytest.mark.parametrize(
@@ -318,7 +321,7 @@ def outcome(payload: bytes) -> str:
 
 def slow_outcome(payload: bytes) -> str:
     try:
-        return repr(native._decode_slowly("gw-1", payload))
+        return repr(decoded_message("gw-1", json_document(payload)))
     except RefusedError as error:
         return repr(error)
 

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import textwrap
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -52,9 +52,9 @@ def client(broker: NatsBroker, *topics: str, user: Credentials | None = None, pa
     return Client(broker.address[1], *topics, **who)
 
 
-def source_of(broker: NatsBroker, inbox: Inbox) -> MqttSource:
+def source_of(broker: NatsBroker, inbox: Inbox, topics: Sequence[str] = COLLECTOR_TOPICS) -> MqttSource:
     user = broker.collector
-    source = MqttSource(broker.url, user.username, user.password, "collector-5eed", COLLECTOR_TOPICS, inbox)
+    source = MqttSource(broker.url, user.username, user.password, "collector-5eed", topics, inbox)
     source.start()
     return source
 
@@ -302,6 +302,29 @@ def test_the_collector_hears_every_gateway(broker: NatsBroker, topic: str) -> No
     with client(broker) as gateway:
         gateway.publish(topic, b"x")
     assert [message.topic for message in inbox.drain(5)] == [topic]
+    source.stop()
+
+
+def test_other_networks_are_let_in_where_they_are_wanted_and_only_there(tmp_path: Path) -> None:
+    filters = ("application/+/device/+/event/up", "tele/+/SENSOR", "+/events/rpc")
+    topics = ["application/1/device/2/event/up", "tele/ma.ins/SENSOR", "shelly-1/events/rpc"]
+    broker, inbox = NatsBroker.start(tmp_path, 0, filters), Inbox()
+    source = source_of(broker, inbox, (*filters, "v3/+/devices/+/up"))
+    assert source.refused_topics == ("v3/+/devices/+/up",)
+    with client(broker) as device:
+        for topic in topics:
+            device.publish(topic, b"x")
+    until(lambda: len(inbox) == 3)
+    assert sorted(message.topic for message in inbox.drain(5)) == sorted(topics)
+    source.stop()
+    broker.stop()
+
+
+def test_no_other_network_is_let_in_unasked(broker: NatsBroker) -> None:
+    inbox = Inbox()
+    source = source_of(broker, inbox, ("tele/+/SENSOR",))
+
+    assert source.refused_topics == ("tele/+/SENSOR",)
     source.stop()
 
 

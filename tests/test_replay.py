@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from alerts.__main__ import main
-from ingest.formats.native import parse_time
+from ingest.formats.times import rfc3339_ms
 from ingest.quantity import CATALOGUE, convert
 from ingest.tidy import TidyRow, read_tidy
 
@@ -69,13 +69,13 @@ def test_every_measured_episode_that_follows_no_gap_begins_with_a_rise(
     episodes = defaultdict(list)
     for row in csv.DictReader((shared_data / "episodes_shared.csv").read_text().splitlines()):
         if row["file"] == file.name:
-            episodes[row["test"]].append((row["sensor_id"], parse_time(row["start_utc"])))
+            episodes[row["test"]].append((row["sensor_id"], rfc3339_ms(row["start_utc"])))
     assert episodes
     for test, starts in episodes.items():
         quantity, rules = rule_for(test, rows)
         (tmp_path / "rules.toml").write_text(rules)
         found = replayed(tmp_path, str(file), "--rules", str(tmp_path / "rules.toml"))
-        rises = {(one["sensor"], parse_time(str(one["at"]))) for one in found if one["to"] == 1}
+        rises = {(one["sensor"], rfc3339_ms(str(one["at"]))) for one in found if one["to"] == 1}
         times = defaultdict(list)
         for one in rows:
             if one.quantity == quantity and one.value == one.value:

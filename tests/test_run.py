@@ -69,6 +69,23 @@ def test_a_fresh_reading_becomes_a_warning_and_a_stale_one_does_not(folder: Path
         assert len(alerts(page)) == 1  # after a restart as before
 
 
+def test_another_network_warns_where_it_is_asked_for(folder: Path) -> None:
+    decoder = 'decoder = { network = "tasmota", id = "mast-1", field = "MCP.Depth", unit = "cm" }\n'
+    (folder / "city.toml").write_text(CITY.replace('id = "river"\n', f'id = "river"\n{decoder}'))
+    (folder / "canhbao.toml").write_text('[networks]\ntasmota = "tele"\n')
+    command = [sys.executable, "-m", "alerts", "run", "--config", str(folder / "canhbao.toml")]
+    with (
+        service(folder, command=command) as (page, url),
+        Client(int(url.rpartition(":")[2]), ALERT) as device,
+    ):
+        for name in ("stranger", "mast-1"):
+            local = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(time.time() + 7 * 3600))
+            device.publish(f"tele/{name}/SENSOR", json.dumps({"Time": local, "MCP": {"Depth": 300}}).encode())
+        until(lambda: len(device.heard) == 1)
+        assert [(one["hazard"], one["level"]) for one in alerts(page)] == [("flood", 3)]
+        assert 'canhbao_refused_total{reason="unknown_sensor"} 1' in metrics_of(page)
+
+
 def metrics_of(page: str) -> str:
     with urllib.request.urlopen(f"{page}metrics", timeout=5) as answer:
         return str(answer.read(), "utf-8")

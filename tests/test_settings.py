@@ -34,6 +34,7 @@ def test_without_a_file_everything_is_embedded() -> None:
     assert settings.mqtt.embedded_port == EMBEDDED_MQTT_PORT
     assert settings.mqtt.username == "collector"
     assert settings.mqtt.password is None
+    assert settings.networks == {}
     assert (settings.http_host, settings.http_port) == ("127.0.0.1", 8000)
     assert settings.history_url == "duckdb"
 
@@ -51,6 +52,9 @@ def test_every_section_of_the_file_is_heard(write: Write) -> None:
         client_id = "reader"
         backfill_username = "reader-old"
         out_username = "speaker"
+        [networks]
+        chirpstack = "application"
+        shelly = "+"
         [http]
         listen = "[::1]:9000"
         [history]
@@ -67,6 +71,7 @@ def test_every_section_of_the_file_is_heard(write: Write) -> None:
     mqtt = settings.mqtt
     assert (mqtt.username, mqtt.client_id) == ("reader", "reader")
     assert (mqtt.backfill_username, mqtt.out_username) == ("reader-old", "speaker")
+    assert settings.networks == {"chirpstack": "application", "shelly": "+"}
     assert (settings.http_host, settings.http_port) == ("::1", 9000)
     assert settings.history_url.startswith("influx+http://")
 
@@ -120,6 +125,10 @@ def test_the_bundled_broker_may_be_given_a_port(url: str, port: int) -> None:
         ('[mqtt]\nurl = "embedded:x"\n', "mqtt.url", "port"),
         ('[mqtt]\nurl = "mqtt://x:99999"\n', "mqtt.url", "mqtt://"),
         ('[mqtt]\nusername = ""\n', "mqtt.username", "a name"),
+        ('[networks]\ntasmota = "tele/"\n', "networks.tasmota", "before /…/SENSOR"),
+        ('[networks]\nttn = "+"\n', "networks.ttn", "/+/devices/…/up"),
+        ('[networks]\nchirpstack = "canhbao/v1"\n', "networks.chirpstack", "not beginning with canhbao"),
+        ('[networks]\nlora = "x"\n', "networks.lora", "one of"),
         ('[city]\nfile = "nowhere.toml"\n', "city.file", "there is none"),
         ('[history]\nurl = "influx+http://db:8086?org=a"\n', "history.url", "bucket"),
         ('[mqtt]\npassword_file = "nowhere"\n', "mqtt.password_file", "can be read"),
@@ -127,6 +136,23 @@ def test_the_bundled_broker_may_be_given_a_port(url: str, port: int) -> None:
         ('[mqtt]\nurl = "mqtts://x"\nca_file = "canhbao.toml"\n', "mqtt.ca_file", "certificates in PEM"),
         ('[mqtt]\nurl = "mqtt://x"\nca_file = "canhbao.toml"\n', "mqtt.ca_file", "no mqtts://"),
         ('[mqtt]\nca_file = "canhbao.toml"\n', "mqtt.ca_file", "no mqtts://"),
+        ('[mqtt]\nurl = "mqtts://x"\nkey_file = "x"\n', "mqtt.key_file", "mqtt.certificate_file beside it"),
+        (
+            '[mqtt]\nurl = "mqtts://x"\nout_certificate_file = "x"\n',
+            "mqtt.out_certificate_file",
+            "mqtt.out_key_file beside",
+        ),
+        ('[mqtt]\ncertificate_file = "x"\nkey_file = "x"\n', "mqtt.certificate_file", "no mqtts://"),
+        (
+            '[mqtt]\nurl = "mqtts://x"\nbackfill_certificate_file = "nowhere.crt"\nbackfill_key_file = "x"\n',
+            "mqtt.backfill_certificate_file",
+            "nowhere.crt with",
+        ),
+        (
+            '[mqtt]\nurl = "mqtts://x"\ncertificate_file = "canhbao.toml"\nkey_file = "canhbao.toml"\n',
+            "mqtt.certificate_file",
+            "its key without a pass phrase",
+        ),
         ('[mqtt]\npassword = "x"\n', "mqtt.password", "CANHBAO_MQTT__PASSWORD"),
         ("[http\n", "line", "TOML"),
     ],
@@ -176,9 +202,13 @@ def test_a_secret_comes_from_the_environment_or_from_a_file_of_its_own(write: Wr
 
 
 def test_secrets_that_are_not_made_yet_are_left_alone_when_nobody_wants_them(write: Write) -> None:
-    path = write('[mqtt]\npassword_file = "nowhere"\n')
+    path = write(
+        '[mqtt]\nurl = "mqtts://x"\npassword_file = "nowhere"\nca_file = "nowhere"\n'
+        'certificate_file = "nowhere"\nkey_file = "nowhere"\n'
+    )
 
-    assert load(path, {"CANHBAO_HISTORY__TOKEN": "t"}, with_secrets=False).mqtt.password is None
+    mqtt = load(path, {"CANHBAO_HISTORY__TOKEN": "t"}, with_secrets=False).mqtt
+    assert (mqtt.password, mqtt.identity) == (None, None)
 
 
 def test_no_secret_shows_in_a_setting_that_is_printed() -> None:

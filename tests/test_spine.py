@@ -14,6 +14,7 @@ from conftest import Tally
 from sqlalchemy import select
 
 from alerts import intake
+from alerts.driving import Asked
 from alerts.folds import RecoveryError
 from alerts.ledger import schema
 from alerts.ledger.ledger import Ledger
@@ -93,13 +94,18 @@ class World:
     clock: ClockMode = "wall"
     stores: Stores | None = None
     connected: bool = True
+    asked: Callable[[], Sequence[Asked]] = tuple
+    prefixes: dict[str, str] = field(default_factory=dict)
 
     def start(self, journal: Callable[[Journal], Journal] = lambda j: j) -> Spine:
         self.end()
         self.stores = Stores(journal(Journal.open(self.folder / "journal")), Ledger.open(self.folder / "ledger.sqlite"),
                              Snapshots(self.folder / "snapshots"))  # fmt: skip
         clock = Clock(self.clock, lambda: self.now, lambda: self.now / 1000, lambda _: False)
-        spine = Spine(self.drain, self, self.stores, Texts(self.city, self.rules), clock, lambda _: None)
+        spine = Spine(
+            self.drain, self, self.stores, Texts(self.city, self.rules), clock, lambda _: None, asked=self.asked,
+            prefixes=self.prefixes,
+        )  # fmt: skip
         spine.begin()
         return spine
 
@@ -187,10 +193,10 @@ def test_while_the_disk_refuses_nothing_is_acknowledged_and_nothing_is_lost(worl
 def test_a_message_that_breaks_the_decoder_is_a_dead_letter_and_stops_nothing(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def breaking(topic: str, payload: bytes, *, retained: bool) -> Decoded:
+    def breaking(topic: str, payload: bytes, **given: Any) -> Decoded:
         if b"99.0" in payload:
             raise RecursionError
-        return decode(topic, payload, retained=retained)
+        return decode(topic, payload, **given)
 
     monkeypatch.setattr(intake, "decode", breaking)
     spine = world.start()

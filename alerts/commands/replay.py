@@ -15,7 +15,7 @@ from tqdm import tqdm
 from alerts.settings import read_text
 from ingest.city import ConfigError
 from ingest.entries import ORIGIN, Entry
-from ingest.formats.native import parse_time
+from ingest.formats.times import rfc3339_ms
 from ingest.journal import Journal, JournalError
 from ingest.tidy import read_tidy
 from processing.replay import Tally, replay_journal, replay_rows
@@ -104,6 +104,6 @@ def _progress(what: Iterable[Any], unit: str) -> Iterable[Any]:
 
 def _moment(text: str) -> int:
     try:
-        return parse_time(text)
+        return rfc3339_ms(text)
     except ValueError:
         raise argparse.ArgumentTypeError(f"{text!r} is no time with a zone such as 2022-10-14T12:00:00+07:00") from None

@@ -118,6 +118,25 @@ notice = Table(
     Index("notice_place", "area", "hazard", "seq"),
     sqlite_autoincrement=True,
 )
+# One row a driving of a dead letter: who, when, and what became of it. Letters lie in the journal; the position beside
+# the id tells those apart that got the same id after every older letter was forgotten.
+driven = Table(
+    "driven",
+    metadata,
+    Column("id", _Serial, primary_key=True),
+    Column("letter", BigInteger, nullable=False),
+    Column("letter_position", BigInteger, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("by", Text, nullable=False),
+    Column("corrected", Boolean, nullable=False),
+    Column("position", BigInteger),  # of the entry with its readings; None: nothing in it was new
+    Column("accepted", Integer, nullable=False),
+    Column("duplicates", Integer, nullable=False),
+    Column("conflicts", Integer, nullable=False),
+    Column("refused", Text, nullable=False),  # JSON: reason -> readings
+    Index("driven_letter", "letter", "letter_position"),
+    sqlite_autoincrement=True,
+)
 # One row: up to which notice, and whom of the next one, messages have been made.
 fan_out = Table(
     "fan_out",

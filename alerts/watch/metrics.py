@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -39,6 +39,7 @@ FAMILIES: Final = {
             "counter",
             "Refusals beyond a gateway's daily room; only counted here.",
         ),
+        Family("canhbao_driven_total", "counter", "Dead letters that operators have driven again."),
         Family("canhbao_duplicates_total", "counter", "Readings that were known already."),
         Family("canhbao_conflicts_total", "counter", "Readings known already with another value; the first stands."),
         Family(
@@ -47,6 +48,14 @@ FAMILIES: Final = {
         Family(
             "canhbao_quality_total", "counter", "Findings of the quality tests, by test and flag: 3 suspect, 4 fail."
         ),
+        Family("canhbao_backfill_messages_total", "counter", "Messages of old spools that have come."),
+        Family("canhbao_backfill_waiting", "gauge", "Messages of old spools that have come and wait for their turn."),
+        Family("canhbao_rate_limited_total", "counter", "Messages beyond what their gateway may say; not stored."),
+        Family("canhbao_gateway_online", "gauge", "1 where the gateway says that it is there, 0 where its will spoke."),
+        Family("canhbao_gateway_heard_timestamp_seconds", "gauge", "Last message of the gateway, seconds since 1970."),
+        Family("canhbao_gateway_clock_offset_seconds", "gauge", "How far the gateway's clock is ahead of ours."),
+        Family("canhbao_gateway_duplicates_total", "counter", "Readings of the gateway that were known already."),
+        Family("canhbao_gateway_conflicts_total", "counter", "Known readings that came with another value."),
         Family("canhbao_inbox_messages", "gauge", "Messages that have come and wait for their turn."),
         Family(
             "canhbao_shed_total", "counter", "Messages that a full inbox had no room for; the broker sends them again."
@@ -129,8 +138,22 @@ def of_view(view: View) -> list[Sample]:
         Sample("canhbao_arrival_timestamp_seconds", view.arrival / 1000),
         Sample("canhbao_clock_simulated", view.clock == "data"),
         *(Sample(labelled("canhbao_sensors", status=status.value), count) for status, count in heard.items()),
+        *_of_gateways(view),
         *(Sample(labelled("canhbao_sensors_at_level", level=str(k)), int(n)) for k, n in enumerate(at_level)),
     ]
+
+
+def _of_gateways(view: View) -> Iterator[Sample]:
+    for gateway in view.gateways:
+        found = {
+            "canhbao_gateway_online": gateway.online,
+            "canhbao_gateway_heard_timestamp_seconds": gateway.heard_at and gateway.heard_at / 1000,
+            "canhbao_gateway_clock_offset_seconds": gateway.clock_offset_ms and gateway.clock_offset_ms / 1000,
+            "canhbao_gateway_duplicates_total": gateway.duplicates or None,
+            "canhbao_gateway_conflicts_total": gateway.conflicts or None,
+        }
+        yield from (Sample(labelled(name, gateway=gateway.id), value) for name, value in found.items()
+                    if value is not None)  # fmt: skip
 
 
 def labelled(name: str, **labels: str) -> str:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 from alerts.incidents.incident import Incident, Notice
+from alerts.letters import Letters
 from alerts.view import View
 
 
@@ -60,8 +61,16 @@ class LedgerReader(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Desks:
+    """What operators reach, and the token that shows that they are."""
+
+    token: str = field(repr=False)
+    letters: Letters
+
+
+@dataclass(frozen=True, slots=True)
 class Sources:
-    """Everything that the web reads.
+    """Everything that the web reads. `operators` None: nothing of theirs is served.
 
     The spine writes in this order, which caches rely on: ledger, then the view (swapped whole), then `changed`.
     `now_ms`: the service's clock, ms UTC (that of the data where the view says so). `health`: part -> how it does.
@@ -73,3 +82,4 @@ class Sources:
     health: Callable[[], Mapping[str, Part]]
     now_ms: Callable[[], int]
     counters: Callable[[], Mapping[str, float]]  # metric name (with labels) -> since the start
+    operators: Desks | None = None

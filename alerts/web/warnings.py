@@ -25,7 +25,7 @@ _ANSWERS_KEPT: Final = 300  # about three a ward; each at most a page of warning
 _PLUS_LOST: Final = re.compile(r" (?=\d\d:\d\d\Z)")  # "+07:00" typed into a URL arrives as " 07:00"
 
 
-def _with_plus(text: Any) -> Any:
+def with_plus(text: Any) -> Any:
     return _PLUS_LOST.sub("+", text) if isinstance(text, str) else text
 
 
@@ -36,7 +36,7 @@ class AlertQuery(BaseModel):
     active: bool | None = Field(None, description="true: open now; false: over; left out: both")
     area: str | None = Field(None, description="code of an area", examples=["20242"])
     hazard: str | None = Field(None, max_length=64, examples=list(HAZARDS))
-    since: Annotated[AwareDatetime, BeforeValidator(_with_plus)] | None = Field(
+    since: Annotated[AwareDatetime, BeforeValidator(with_plus)] | None = Field(
         None, description="changed at or after; RFC 3339 with an offset", examples=["2022-10-14T15:00:00+07:00"]
     )
     cursor: str | None = Field(None, description="`next` of the page before", max_length=200)

@@ -12,12 +12,22 @@ import hmac
 import os
 import pwd
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from ingest.broker.mosquitto_conf import LOOPBACK, NETWORK, PROBE_USER, SERVICE_USERS, Listener, access, configuration
+from ingest.broker.mosquitto_conf import (
+    BY_CERTIFICATE,
+    LOOPBACK,
+    NETWORK,
+    PROBE_USER,
+    SERVICE_USERS,
+    Listener,
+    access,
+    configuration,
+    takes_certificates,
+)  # fmt: skip
 from ingest.city import is_gateway_id
 from ingest.data_folder import kept_random, lock_folder, write_private
 from ingest.disk import LOCAL
@@ -35,14 +45,17 @@ class MosquittoFolder:
     What is written belongs to the owner of the folder and is readable by that user alone. Methods raise OSError.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, foreign: Sequence[str] = ()) -> None:
+        """`foreign`: filters of other networks' topics, which users of ours read and write besides."""
         self.folder = folder
+        self._access = access(foreign)
         self._passwords = folder / "passwords"
         self._probe_password = ""
 
     @contextmanager
     def changing(self, *listeners: Listener) -> Iterator[None]:
-        """Made if need be, with `listeners` (default: this machine, and the network where tls/server.crt is there).
+        """Made if need be, with `listeners` (default: this machine, and the network where tls/server.crt is there,
+        by certificate as well where ca/ca.crt is).
 
         Raises FolderError where another program is changing it.
         """
@@ -72,10 +85,30 @@ class MosquittoFolder:
         self._write_entries(self._entries() | {user: _hashed(password)})
         return password
 
+    @contextmanager
+    def lent_password(self, user: str) -> Iterator[str]:
+        """One that holds meanwhile; then everything is as before."""
+        before, password = self._entries(), secrets.token_hex(16)
+        self._write_entries(before | {user: _hashed(password)})
+        try:
+            yield password
+        finally:
+            self._write_entries(before)
+
     def remove(self, user: str) -> None:
         entries = self._entries()
         del entries[user]
         self._write_entries(entries)
+
+    @property
+    def takes_certificates(self) -> bool:
+        """Whether its configuration, which may be older than this program, lets anybody in by a certificate."""
+        return takes_certificates((self.folder / "mosquitto.conf").read_text("utf-8"))
+
+    def make_folder(self, folder: Path) -> None:
+        """One inside, for the broker alone."""
+        folder.mkdir(mode=0o700, exist_ok=True)
+        self._give(folder)
 
     @property
     def probe(self) -> str:
@@ -93,13 +126,12 @@ class MosquittoFolder:
 
     def _complete(self, listeners: tuple[Listener, ...]) -> None:
         for name in ("state", "tls"):
-            (self.folder / name).mkdir(mode=0o700, exist_ok=True)
-            self._give(self.folder / name)
+            self.make_folder(self.folder / name)
         conf, acl = self.folder / "mosquitto.conf", self.folder / "acl"
         if not conf.exists():
-            self._write(conf, configuration(listeners or self._default_listeners(), _name(self._owner[0])))
-        if not acl.exists() or acl.read_text("utf-8") != access():
-            self._write(acl, access())
+            self.write(conf, configuration(listeners or self._default_listeners(), _name(self._owner[0])))
+        if not acl.exists() or acl.read_text("utf-8") != self._access:
+            self.write(acl, self._access)
         entries, ours = self._entries(), {}
         for user in SERVICE_USERS:
             password = kept_random(self.password_file(user))
@@ -110,7 +142,9 @@ class MosquittoFolder:
             self._write_entries(entries | ours)
 
     def _default_listeners(self) -> tuple[Listener, ...]:
-        return (LOOPBACK, NETWORK) if (self.folder / "tls" / "server.crt").exists() else (LOOPBACK,)
+        if not (self.folder / "tls" / "server.crt").exists():
+            return (LOOPBACK,)
+        return (LOOPBACK, NETWORK, BY_CERTIFICATE) if (self.folder / "ca" / "ca.crt").exists() else (LOOPBACK, NETWORK)
 
     def _entries(self) -> dict[str, str]:
         """User -> hash; a line of another shape is somebody's mistake that we do not carry on."""
@@ -123,7 +157,7 @@ class MosquittoFolder:
     def _write_entries(self, entries: Mapping[str, str]) -> None:
         self._probe_password = secrets.token_hex(16)
         probed = {**entries, PROBE_USER: _hashed(self._probe_password)}
-        self._write(self._passwords, "".join(f"{user}:{hashed}\n" for user, hashed in probed.items()))
+        self.write(self._passwords, "".join(f"{user}:{hashed}\n" for user, hashed in probed.items()))
 
     @property
     def _owner(self) -> tuple[int, int]:
@@ -134,7 +168,7 @@ class MosquittoFolder:
         if os.geteuid() == 0:
             os.chown(path, *self._owner)
 
-    def _write(self, file: Path, text: str) -> None:
+    def write(self, file: Path, text: str) -> None:
         """Whole or not at all, and the broker's before it has its name: it may read it at any moment."""
         new = file.with_name(f"{file.name}.new")
         write_private(new, text)

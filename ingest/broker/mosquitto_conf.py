@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 ROOT: Final = "canhbao/v1"
 PROBE_USER: Final = "collector-probe"  # may do nothing; see MosquittoFolder.probe
+NETWORKS_USER: Final = "collector-networks"
 
 _OUT: Final = (f"{ROOT}/alerts/+/+", f"{ROOT}/cap/+", f"{ROOT}/speak/+", f"{ROOT}/drill/#")
 _TO_GATEWAYS: Final = (f"{ROOT}/+/receipt", f"{ROOT}/+/command")
@@ -26,6 +27,7 @@ SERVICE_USERS: Final[Mapping[str, Rights]] = {
     "collector": Rights((f"{ROOT}/+/readings", f"{ROOT}/+/readings/+", f"{ROOT}/+/status"), _TO_GATEWAYS),
     "collector-backfill": Rights((f"{ROOT}/+/backfill", f"{ROOT}/+/backfill/+"), _TO_GATEWAYS),
     "collector-out": Rights(_OUT, _OUT),
+    NETWORKS_USER: Rights(),  # brings what other networks say: the topics that the settings name
     "collector-listener": Rights(_OUT),  # what is told: for an operations centre or a bridge to loudspeakers
 }
 GATEWAY: Final = Rights(
@@ -36,15 +38,20 @@ GATEWAY: Final = Rights(
 
 @dataclass(frozen=True, slots=True)
 class Listener:
-    """Where clients connect. With `tls`, by the certificate tls/server.crt and the key tls/server.key of the folder."""
+    """Where clients connect. With `tls`, by the certificate tls/server.crt and the key tls/server.key of the folder.
+
+    `by_certificate` (with `tls` alone): they log in by one that ca/ca.crt signed and ca/crl.pem does not name.
+    """
 
     host: str
     port: int
     tls: bool = False
+    by_certificate: bool = False
 
 
 LOOPBACK: Final = Listener("127.0.0.1", 1883)
 NETWORK: Final = Listener("0.0.0.0", 8883, tls=True)
+BY_CERTIFICATE: Final = Listener("0.0.0.0", 8884, tls=True, by_certificate=True)
 
 _CONFIGURATION: Final = """\
 # Mosquitto 2.0 for canhbao. Written once and then left alone: yours to change; delete it to have it written anew.
@@ -92,32 +99,70 @@ _AUTOSAVE_S: Final = 60
 
 _LISTENER: Final = "listener {port} {host}\nuse_username_as_clientid true\n"
 _TLS: Final = "certfile tls/server.crt\nkeyfile tls/server.key\n"
-_NO_TLS: Final = """
+_IDENTITY: Final = "use_identity_as_username true"
+# Mosquitto 2.0 refuses everybody while the list of revoked certificates has ended or has not begun, and goes without
+# one that it cannot read on SIGHUP, in silence.
+_CERTIFICATES: Final = f"""\
+# Nobody without a certificate that ca/ca.crt signed and ca/crl.pem, read again on SIGHUP, does not name (a connection
+# that is there already it does not end). The CN is the user name; no password is asked for.
+cafile ca/ca.crt
+crlfile ca/crl.pem
+require_certificate true
+{_IDENTITY}
+"""
+_NO_TLS: Final = """\
 # For gateways on a network: put tls/server.crt (with its chain) and tls/server.key here, and take away the marks.
-#listener 8883 0.0.0.0
-#use_username_as_clientid true
-#certfile tls/server.crt
-#keyfile tls/server.key
+"""
+_NO_CERTIFICATES: Final = """\
+# For gateways with certificates: `canhbao gateway ca --host NAME` makes the files; then take away the marks.
 """
 
 
 def configuration(listeners: tuple[Listener, ...], user: str) -> str:
     """mosquitto.conf. `user` "": the broker's user has no name here, and it is started as that user."""
-    blocks = [_LISTENER.format(port=each.port, host=each.host) + (_TLS if each.tls else "") for each in listeners]
+    blocks = [_block(each) for each in listeners]
+    if not any(each.tls for each in listeners):
+        blocks.append(_NO_TLS + _marked(_block(NETWORK)))
+    if not any(each.by_certificate for each in listeners):
+        blocks.append(_NO_CERTIFICATES + _marked(_block(BY_CERTIFICATE)))
     return _CONFIGURATION.format(
         user=f"user {user}\n" if user else "",
         overhead=_OVERHEAD_BYTES,
         queued_bytes=_QUEUED_BYTES,
         autosave_s=_AUTOSAVE_S,
-        listeners="\n".join(blocks) + ("" if any(each.tls for each in listeners) else _NO_TLS),
+        listeners="\n".join(blocks),
     )
 
 
-def access() -> str:
-    """Mosquitto's ACL: what stands nowhere is refused. It judges what is delivered, and lets everybody subscribe."""
+def takes_certificates(configuration: str) -> bool:
+    return f"\n{_IDENTITY}" in configuration
+
+
+def listener_by_certificate() -> str:
+    """The lines that a configuration without it needs."""
+    return _block(BY_CERTIFICATE)
+
+
+def _block(listener: Listener) -> str:
+    lines = _LISTENER.format(port=listener.port, host=listener.host)
+    return lines + (_TLS if listener.tls else "") + (_CERTIFICATES if listener.by_certificate else "")
+
+
+def _marked(block: str) -> str:
+    return "".join(line if line.startswith("#") else f"#{line}" for line in block.splitlines(keepends=True))
+
+
+def access(foreign: Sequence[str] = ()) -> str:
+    """Mosquitto's ACL: what stands nowhere is refused. It judges what is delivered, and lets everybody subscribe.
+
+    `foreign`: filters of other networks' topics, which one user of theirs may write and the collector read.
+    """
+    collector = SERVICE_USERS["collector"]
+    users = {**SERVICE_USERS, PROBE_USER: Rights(), NETWORKS_USER: Rights(write=tuple(foreign)),
+             "collector": Rights((*collector.read, *foreign), collector.write)}  # fmt: skip
     lines = ["# Who may what. Written by `canhbao gateway`, which replaces changes made here.",
              "# A gateway: its own topics; %u is its name.", *_rules("pattern", GATEWAY)]  # fmt: skip
-    for user, rights in [*SERVICE_USERS.items(), (PROBE_USER, Rights())]:
+    for user, rights in users.items():
         # Patterns hold for every user: ours are no gateways.
         lines += ["", f"user {user}", f"topic deny {ROOT}/{user}/#", *_rules("topic", rights)]
     return "\n".join(lines) + "\n"

@@ -18,6 +18,7 @@ import sys
 import sysconfig
 import threading
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -50,8 +51,8 @@ if os.getppid() == int(sys.argv[1]):
 
 _STAMP: Final = re.compile(r"\[\d+\] \S+ \S+ (?=\[)")  # process, date and time: our log has its own
 
-_INPUTS: Final = ["canhbao.v1.*.readings", "canhbao.v1.*.readings.*", "canhbao.v1.*.backfill",
-                  "canhbao.v1.*.backfill.*", "canhbao.v1.*.status"]  # fmt: skip
+_LIVE: Final = ["canhbao.v1.*.readings", "canhbao.v1.*.readings.*", "canhbao.v1.*.status"]
+_BACKFILL: Final = ["canhbao.v1.*.backfill", "canhbao.v1.*.backfill.*"]
 _TO_GATEWAYS: Final = ["canhbao.v1.*.receipt", "canhbao.v1.*.command"]
 _OUT: Final = [f"canhbao.v1.{kind}.>" for kind in ("alerts", "cap", "speak", "drill")]
 # The MQTT filter a/# also means a itself; and the broker brings QoS 1 messages to a subject of its own.
@@ -76,14 +77,16 @@ class NatsBroker:
     does; it is started again as soon as the disk has room.
     """
 
-    def __init__(self, folder: Path, port: int) -> None:
+    def __init__(self, folder: Path, port: int, foreign: Sequence[str] = ()) -> None:
         self.address = (HOST, port)
         self.url = f"mqtt://{HOST}:{port}"
         self.restarts = self.errors = 0
         self.fault = ""
         self.collector = Credentials("collector", kept_random(folder / "collector.password"))
+        self.collector_backfill = Credentials("collector-backfill", kept_random(folder / "collector-backfill.password"))
         self.collector_out = Credentials("collector-out", kept_random(folder / "collector-out.password"))
         self._folder, self._configuration = folder, folder / "nats.conf"
+        self._foreign = [_subject(topic) for topic in foreign]
         self._configure(folder)
         self._program = _program()
         self._process: subprocess.Popen[str] | None = None
@@ -92,15 +95,17 @@ class NatsBroker:
         self._keeper = threading.Thread(target=self._keep, name="broker", daemon=True)
 
     @classmethod
-    def start(cls, data: Path, port: int = 1883) -> NatsBroker:
+    def start(cls, data: Path, port: int = 1883, foreign: Sequence[str] = ()) -> NatsBroker:
         """A broker with its state in `data`/broker on `port` of loopback (0: any that is free), ready for clients.
+
+        `foreign`: MQTT filters of other networks' topics, that are let in besides our own.
 
         Raises BrokerError within some 10 s.
         """
         folder = data / "broker"
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            broker = cls(folder, _free(port))
+            broker = cls(folder, _free(port), foreign)
         except OSError as error:
             raise BrokerError(f"{folder}: {error.strerror}") from error
         broker._keeper.start()
@@ -149,9 +154,10 @@ class NatsBroker:
             },
             "authorization": {
                 "users": [
-                    user(self.collector, _TO_GATEWAYS, _INPUTS),
+                    user(self.collector, _TO_GATEWAYS, [*_LIVE, *self._foreign]),
+                    user(self.collector_backfill, _TO_GATEWAYS, _BACKFILL),
                     user(self.collector_out, _LISTEN, _LISTEN),
-                    user(anonymous, _INPUTS, [*_TO_GATEWAYS, *_LISTEN]),
+                    user(anonymous, [*_LIVE, *_BACKFILL, *self._foreign], [*_TO_GATEWAYS, *_LISTEN]),
                 ]
             },
         }
@@ -218,6 +224,11 @@ class NatsBroker:
                     self._say_fault(self._last_line)
                     threading.Thread(target=self._mend, args=(self._process,), name="broker-mend", daemon=True).start()
         self._process.wait()
+
+
+def _subject(topic: str) -> str:
+    """NATS's own writing of an MQTT filter."""
+    return topic.replace("/", ".").replace("+", "*")
 
 
 def _end(process: subprocess.Popen[str]) -> None:

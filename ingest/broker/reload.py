@@ -46,6 +46,22 @@ def reload(folder: MosquittoFolder) -> Reload:
     return Reload.UNSEEN
 
 
+def put_out(folder: MosquittoFolder, gateway: str) -> Reload:
+    """Reload, and end the connection of `gateway`, with what waits for it: Mosquitto by itself ends only those whose
+    password has changed, and lets one that a certificate opened go on for ever.
+
+    We take its place under its own name, by a password that ends with us.
+    """
+    with folder.lent_password(gateway) as password:
+        came = reload(folder)
+        if came is not Reload.SEEN:
+            return came
+        port = _plain_port(folder.folder / "mosquitto.conf")
+        ended = port is not None and lets_in(("127.0.0.1", port), gateway, password)
+    came = reload(folder)
+    return came if ended else Reload.UNSEEN
+
+
 def broker_pid(folder: Path) -> int | None:
     """The mosquitto that works in `folder`. The number alone may be another container's, or of a program since then."""
     try:

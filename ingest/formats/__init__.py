@@ -1,14 +1,24 @@
-"""One file a payload format, encode beside decode, and the table of them."""
+"""One file a payload format, encode beside decode where we speak it ourselves, and the table of them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import Final
+from typing import Final, TypeAlias
 
 from ingest.city import is_gateway_id
-from ingest.formats import native
-from ingest.formats.decoded import PAYLOAD_BYTES_MAX, REASONS, Decoded, Numbering, Refusal, RefusedError, shown
+from ingest.formats import cbor, chirpstack, native, senml, shelly, status, tasmota, ttn
+from ingest.formats.decoded import (
+    PAYLOAD_BYTES_MAX,
+    REASONS,
+    Decoded,
+    Envelope,
+    Numbering,
+    Refusal,
+    RefusedError,
+    shown,
+)
+from ingest.networks import NO_NETWORKS, Networks, owner
 
 __all__ = [
     "DECODERS",
@@ -20,14 +30,35 @@ __all__ = [
     "RefusedError",
     "decode",
     "gateway_of",
+    "is_backfill",
+    "is_status",
+    "sender_of",
     "shown",
+    "status",
 ]
 
 PREFIX: Final = "canhbao/v1/"
-# What follows canhbao/v1/{gateway}/ -> decode(gateway, payload). A new format is one file and one line here.
-DECODERS: Final[Mapping[str, Callable[[str, bytes], Decoded]]] = MappingProxyType({
-    "readings": native.decode,
-    "backfill": native.decode,
+
+Decoder: TypeAlias = Callable[[Envelope, bytes], Decoded]
+
+
+def _ours(decoder: Callable[[str, bytes], Decoded]) -> Decoder:
+    """Our own messages say everything themselves but who sends them."""
+    return lambda envelope, payload: decoder(envelope.sender, payload)
+
+
+# What follows canhbao/v1/{gateway}/, or another network -> its decoder. A new format is one file and one line here.
+DECODERS: Final[Mapping[str, Decoder]] = MappingProxyType({
+    "readings": _ours(native.decode),
+    "backfill": _ours(native.decode),
+    "readings/cbor": _ours(cbor.decode),
+    "backfill/cbor": _ours(cbor.decode),
+    "readings/senml": senml.decode,
+    "backfill/senml": senml.decode,
+    "chirpstack": chirpstack.decode,
+    "ttn": ttn.decode,
+    "tasmota": tasmota.decode,
+    "shelly": shelly.decode,
 })  # fmt: skip
 
 
@@ -39,15 +70,34 @@ def gateway_of(topic: str) -> str:
     return gateway if is_gateway_id(gateway) else ""
 
 
-def decode(topic: str, payload: bytes, *, retained: bool) -> Decoded:
-    """The message that came on `topic`. Raises RefusedError for a whole message.
+def is_status(topic: str) -> bool:
+    """Whether a gateway says on it that it is there."""
+    return topic.startswith(PREFIX) and topic.split("/")[3:] == ["status"]
+
+
+def is_backfill(topic: str) -> bool:
+    """Whether a topic of ours is on the lane of old spools."""
+    return topic.startswith(PREFIX) and topic.split("/")[3:4] == ["backfill"]
+
+
+def sender_of(topic: str, networks: Networks) -> str:
+    """Who owns a message, its refusals and their quota: a gateway, or a network; "" where the topic names neither."""
+    network, _ = ("", "") if topic.startswith(PREFIX) else networks.find(topic)
+    return owner(network) if network else gateway_of(topic)
+
+
+def decode(
+    topic: str, payload: bytes, *, retained: bool, networks: Networks = NO_NETWORKS, arrival: int = 0
+) -> Decoded:
+    """The message that came on `topic` at `arrival` (ms UTC). Raises RefusedError for a whole message.
 
     A retained reading is what somebody once said: it comes again with every subscription and is no news.
     """
-    gateway = gateway_of(topic)
-    decoder = DECODERS.get(topic.removeprefix(f"{PREFIX}{gateway}/"))
-    if not gateway or decoder is None:
+    sender = sender_of(topic, networks)
+    network, device = networks.find(topic) if sender and not topic.startswith(PREFIX) else ("", "")
+    decoder = DECODERS.get(network or topic.removeprefix(f"{PREFIX}{sender}/"))
+    if not sender or decoder is None:
         raise RefusedError("wrong_shape", f"no readings are expected on {shown(topic)}")
     if retained:
         raise RefusedError("retained", "readings are sent without the retain flag")
-    return decoder(gateway, payload)
+    return decoder(Envelope(sender, arrival, networks, network, device), payload)

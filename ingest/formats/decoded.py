@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
+from ingest.networks import Networks
+
 # Short and stable: they label counters and dead letters (CONTRACTS section 3).
 REASONS: Final = (
     "not_utf8", "not_json", "not_cbor", "too_large", "too_deep", "wrong_shape", "unknown_sensor", "wrong_gateway",
@@ -50,11 +52,26 @@ class RefusedError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
+class Envelope:
+    """What is known of a message before it is opened. `arrival` ms UTC.
+
+    `sender`: the gateway, or the network as ingest.networks.owner calls it. `network` and `device` are "" for our own.
+    """
+
+    sender: str
+    arrival: int
+    networks: Networks
+    network: str = ""
+    device: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Decoded:
     """One message as it was sent: columns of one length, `refused` beside them.
 
     `t` ms UTC, any integer; `values` as sent, finite or NaN for missing; `units` None where none was given.
-    `boot` and `seq` are both there or both None.
+    `boot` and `seq` are both there or both None. `flags`: QARTOD's, as far as the device says what it thinks of its own
+    values; empty where no reading of the message has one.
     """
 
     gateway: str
@@ -66,6 +83,7 @@ class Decoded:
     values: list[float] = field(default_factory=list)
     units: list[str | None] = field(default_factory=list)
     refused: list[Refusal] = field(default_factory=list)
+    flags: list[int] = field(default_factory=list)
 
     @property
     def numbering(self) -> Numbering | None:

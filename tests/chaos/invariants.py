@@ -56,11 +56,7 @@ def violations(truth: Truth, journal: Journal, ledger: Ledger, channel: str) -> 
     told = [transition for _, transition in ledger.transitions(limit=10**9)]
     checks = (
         receipts(truth, written(entries)),
-        (
-            f"refused as {reason}: {n} times"
-            for reason, n in journal.dead_letter_counts().items()
-            if reason not in truth.refused
-        ),
+        refusals(truth, journal.dead_letter_counts()),
         decisions(entries, told, notices, _health(ledger)),
         ends(notices, ledger),
         messages(truth.received, notices, ledger, channel),
@@ -96,6 +92,13 @@ def receipts(truth: Truth, there: Mapping[tuple[str, int], Sequence[float | None
     if truth.parked:
         yield f"{truth.parked} messages were parked: the collector never answered them"
     yield from _invented(truth, there)
+
+
+def refusals(truth: Truth, counts: Mapping[str, int]) -> Iterator[str]:
+    """Only what was offered wrongly is a dead letter."""
+    for reason, n in counts.items():
+        if reason not in truth.refused:
+            yield f"refused as {reason}: {n} messages"
 
 
 def _invented(truth: Truth, there: Mapping[tuple[str, int], Sequence[float | None]]) -> Iterator[str]:
@@ -190,8 +193,11 @@ def damaged(folder: Path) -> list[str]:
     """The SQLite files under `folder` that are not whole."""
     found = []
     for path in sorted(folder.rglob("*.sqlite")):
-        with closing(sqlite3.connect(path)) as db:
-            said = [row[0] for row in db.execute("PRAGMA integrity_check")]
+        try:
+            with closing(sqlite3.connect(path)) as db:
+                said = [row[0] for row in db.execute("PRAGMA integrity_check")]
+        except sqlite3.DatabaseError as error:
+            said = [str(error)]
         if said != ["ok"]:
             found.append(f"{path.name}: {said[:SHOWN]}")
     return found

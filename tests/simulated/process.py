@@ -32,7 +32,7 @@ from alerts.ledger.ledger import Ledger
 from alerts.ledger.store import LedgerError
 from alerts.snapshots import Snapshots
 from alerts.spine import Clock, StoppedError, Stores, Texts
-from alerts.works import Connections, Works
+from alerts.works import Connections, Login, Works
 from ingest import mqtt
 from ingest.journal import Journal, JournalError
 from ingest.mqtt import MqttError
@@ -93,18 +93,19 @@ class Process:
             stores = Stores(Journal.open(JOURNAL, disk=self.disk), Ledger.open(LEDGER, self.disk),
                             Snapshots(SNAPSHOTS, self.disk))  # fmt: skip
             works = Works(
-                stores, Connections("mqtt://broker", "collector", "", "collector-out", "", "collector-1"),
+                stores,
+                Connections("mqtt://broker", Login("collector"), Login("collector-backfill"), Login("collector-out")),
                 Texts(CITY, RULES), self.clock, channels=lambda out: [Lines(), self.receiver, Mqtt(out)],
                 random=self.random, page_url="", told=lambda: None,
             )  # fmt: skip
-            works.inbox.most = self.inbox_most
+            works.source.inbox.most = works.backfill.inbox.most = self.inbox_most
             works.start(ExitStack())
             self.works = works
 
     def turn(self) -> None:
         if self.works is not None:
             with self._may_end():
-                self.works.inbox.wake()
+                self.works.wake()
                 self.works.spine.turn()
 
     def deliver(self, *, sure: bool = False) -> None:

@@ -1,0 +1,146 @@
+"""What devices of other networks say in objects of their own making, read by the fields that the registry names.
+
+A field is a key of the object, or a path of keys and of positions in lists, joined by dots. Only those that a sensor
+stands for are looked at: a device sends ten, two are registered, and the others are nobody's business.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, Final
+
+from ingest.formats.decoded import READINGS_MAX, Decoded, Envelope, Refusal, RefusedError, shown
+from ingest.formats.documents import json_document
+from ingest.formats.message import value_of
+from ingest.formats.times import device_ms
+from ingest.readings import Flag
+
+OBJECT_BYTES_MAX: Final = 65_536  # a message of thirty gateways' receptions has more than the 16,000 of our own
+# A number and what may follow it as its unit: "3.42 V", "1200 mm", "25.60". No comma: 1,234 is two numbers.
+_AMOUNT: Final = re.compile(
+    r"([+-]?[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]{1,3})?) {0,2}((?:[^\W\d_]|[°%])[^\s\d]{0,15}[23]?)?\Z"
+)
+_AMOUNT_CHARACTERS_MAX: Final = 64
+_NOWHERE: Final = object()
+_NO_UNITS: Final[Mapping[str, str]] = MappingProxyType({})
+
+
+def registered(envelope: Envelope, *ids: str) -> str:
+    """The first of `ids` (of the one device that speaks) that sensors stand for, as the city's fields have it.
+
+    Raises RefusedError, unknown_sensor: of a device that nobody registered there is one letter a message.
+    """
+    for id_ in ids:
+        for device in (f"{envelope.network}/{id_}", f"{envelope.network}/{id_.lower()}"):
+            if device in envelope.networks.fields:
+                return device
+    raise RefusedError("unknown_sensor", f"no sensor stands for {envelope.network} device {shown(envelope.device)}")
+
+
+def json_object(payload: bytes) -> dict[str, Any]:
+    """Raises RefusedError."""
+    if len(payload) > OBJECT_BYTES_MAX:
+        raise RefusedError("too_large", f"{len(payload)} bytes, at most {OBJECT_BYTES_MAX}")
+    return as_object(json_document(payload), "the message")
+
+
+def as_object(value: Any, name: str) -> dict[str, Any]:
+    """Raises RefusedError, wrong_shape."""
+    if not isinstance(value, dict):
+        raise RefusedError("wrong_shape", f"{name} is {shown(value)}, expected an object")
+    return value
+
+
+def time_of(value: Any, name: str, envelope: Envelope) -> int:
+    """Raises RefusedError, no_time."""
+    try:
+        return device_ms(value, envelope.networks.zone, envelope.arrival)
+    except ValueError as error:
+        raise RefusedError("no_time", f"{name} is {shown(value)}: {error}") from None
+
+
+def add_readings(
+    decoded: Decoded, envelope: Envelope, device: str, said: Mapping[str, Any], t: int,
+    *, units: Mapping[str, str] = _NO_UNITS,
+) -> None:  # fmt: skip
+    """The registered fields of what `device` said at `t`, those from its memory before them, at their own times.
+
+    `units`: last key of a field -> its unit, where the device says that beside. A field that is absent is no reading,
+    in particular no zero: ChirpStack and The Things Stack leave zeros out of their own fields, never of these. It is a
+    missing value where the device says so: null, or FIELD_error beside.
+    """
+    fields = envelope.networks.fields[device]
+    memory = said.get("history")
+    items = memory if isinstance(memory, list) else []
+    if len(items) * len(fields) > READINGS_MAX:
+        raise RefusedError("wrong_shape", f"{len(items)} times {len(fields)} readings, at most {READINGS_MAX}")
+    for item in items:
+        if isinstance(item, dict) and any(_find(item, name)[1] is not _NOWHERE for name in fields):
+            try:
+                then = time_of(item.get("timestamp"), "timestamp", envelope)
+            except RefusedError as error:
+                _refuse(decoded, error)
+            else:
+                _add(decoded, device, fields, item, then, units)
+    _add(decoded, device, fields, said, t, units)
+
+
+def _add(
+    decoded: Decoded, device: str, fields: Sequence[str], said: Mapping[str, Any], t: int, units: Mapping[str, str]
+) -> None:
+    # A distance that is measured aslant is not the one to the water below.
+    flag = Flag.SUSPECT if said.get("position") == "tilt" else Flag.NOT_EVALUATED
+    for name in fields:
+        around, found = _find(said, name)
+        leaf = name.rpartition(".")[2]
+        if found is _NOWHERE:
+            if not isinstance(around, dict) or f"{leaf}_error" not in around:
+                continue
+            found = None
+        try:
+            value, unit = _amount(found)
+        except RefusedError as error:
+            _refuse(decoded, error)
+            continue
+        decoded.sensors.append(f"{device}/{name}")
+        decoded.t.append(t)
+        decoded.values.append(value)
+        decoded.units.append(units.get(leaf) if unit is None else unit)
+        decoded.flags.append(flag)
+
+
+def _find(said: Any, path: str) -> tuple[Any, Any]:
+    """What the path leads to, with what it stands in; _NOWHERE where there is nothing. A key may have dots itself."""
+    if isinstance(said, dict) and path in said:
+        return said, said[path]
+    step, dot, rest = path.partition(".")
+    if not dot:
+        return said, _at(said, step)
+    inner = _at(said, step)
+    return (said, _NOWHERE) if inner is _NOWHERE else _find(inner, rest)
+
+
+def _at(said: Any, step: str) -> Any:
+    if isinstance(said, dict):
+        return said.get(step, _NOWHERE)
+    if isinstance(said, list) and step.isascii() and step.isdigit() and int(step) < len(said):
+        return said[int(step)]
+    return _NOWHERE
+
+
+def _amount(found: Any) -> tuple[float, str | None]:
+    """Value and unit. A truth is 1 or 0 without unit, which fits power and its like alone. Raises RefusedError."""
+    if type(found) is bool:
+        return float(found), ""
+    if isinstance(found, str):
+        match = _AMOUNT.match(found)
+        if match is None or len(found) > _AMOUNT_CHARACTERS_MAX:
+            raise RefusedError("not_a_number", f"{shown(found)}, expected a number and perhaps its unit")
+        return value_of(float(match[1])), match[2] or None
+    return value_of(found), None
+
+
+def _refuse(decoded: Decoded, error: RefusedError) -> None:
+    decoded.refused.append(Refusal(error.reason, error.detail, len(decoded.sensors) + len(decoded.refused)))

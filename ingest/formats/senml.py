@@ -1,0 +1,151 @@
+"""SenML packs (RFC 8428) in JSON or CBOR, resolved: base name, time, unit, value and sum, and times relative to now.
+
+The first byte tells the two apart: a JSON text begins below 128, a CBOR array or tag does not. The resolved name is the
+id of a sensor, or what its `decoder = { network = "senml", id = name }` says; a sensor with `field = "s"` there hears
+the sums. Packs are not numbered, so there are no receipts; a time relative to now is counted back from the arrival, and
+is another one when the message comes again.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Any, Final
+
+from ingest.formats.decoded import PAYLOAD_BYTES_MAX, Decoded, Envelope, Refusal, RefusedError, shown
+from ingest.formats.documents import cbor_document, json_document
+from ingest.formats.message import at_most
+from ingest.formats.times import decimal_of, seconds_ms
+
+VERSION: Final = 10  # of RFC 8428; a newer one may mean something else by the same labels
+ABSOLUTE_S: Final = 2**28  # from here on a time is one since 1970, below it is relative to now (section 4.5.3)
+# Section 6: what stands for the labels in CBOR.
+_LABELS: Final = {-1: "bver", -2: "bn", -3: "bt", -4: "bu", -5: "bv", -6: "bs", 0: "n", 1: "u", 2: "v", 3: "vs",
+                  4: "vb", 5: "s", 6: "t", 7: "ut", 8: "vd"}  # fmt: skip
+_VALUES: Final = ("v", "vs", "vb", "vd")
+_UNITS: Final = {"%RH": "%", "%EL": "%", "lx": "lux", "ug/m3": "µg/m3"}  # of SenML's registry -> as we call them
+
+
+def decode(envelope: Envelope, payload: bytes) -> Decoded:
+    """The pack in `payload`. Raises RefusedError for a whole message; one bad record is refused by itself.
+
+    A record of base fields alone is no reading and gets no index.
+    """
+    if len(payload) > PAYLOAD_BYTES_MAX:
+        raise RefusedError("too_large", f"{len(payload)} bytes, at most {PAYLOAD_BYTES_MAX}")
+    pack = cbor_document(payload) if payload[:1] >= b"\x80" else json_document(payload)
+    if not isinstance(pack, list):
+        raise RefusedError("wrong_shape", f"the pack is {shown(pack)}, expected an array of records")
+    records = [_labelled(record) for record in at_most(pack)]
+    _check_version(records)
+    decoded = Decoded(envelope.sender)
+    base: dict[str, Any] = {}
+    for record in records:
+        base |= {label: value for label, value in (record or {}).items() if label.startswith("b")}
+        if record is None or record.keys() - base.keys():
+            _add(decoded, envelope, record, base)
+    return decoded
+
+
+def _labelled(record: Any) -> dict[str, Any] | None:
+    """None: it is no record. A label of another type is one that nobody has to understand."""
+    if not isinstance(record, dict):
+        return None
+    labels = ((_LABELS.get(label) if type(label) is int else label, value) for label, value in record.items())
+    return {label: value for label, value in labels if isinstance(label, str)}
+
+
+def _check_version(records: list[dict[str, Any] | None]) -> None:
+    versions = [record["bver"] for record in records if record is not None and "bver" in record]
+    if versions and not (type(versions[0]) is int and 1 <= versions[0] <= VERSION):
+        raise RefusedError("wrong_shape", f"bver is {shown(versions[0])}, expected 1 to {VERSION}")
+    if any(version != versions[0] for version in versions):
+        raise RefusedError("wrong_shape", "a pack has one bver")
+
+
+def _add(decoded: Decoded, envelope: Envelope, record: dict[str, Any] | None, base: dict[str, Any]) -> None:
+    """The readings of one record, at most a value and a sum; or why there are none."""
+    try:
+        name, t, unit = _common(record, base, envelope.arrival)
+        device = f"senml/{name}"
+        fields = envelope.networks.fields.get(device, ())
+        labels = _wanted(record or {}, fields)
+    except RefusedError as error:
+        _refuse(decoded, error)
+        return
+    for label in labels:
+        try:
+            value, its_unit = _value(label, record or {}, base, unit)
+        except RefusedError as error:
+            _refuse(decoded, error)
+            continue
+        field = "s" if label == "s" else ""
+        decoded.sensors.append(f"{device}/{field}" if field in fields else name)
+        decoded.t.append(t)
+        decoded.values.append(value)
+        decoded.units.append(its_unit)
+
+
+def _refuse(decoded: Decoded, error: RefusedError) -> None:
+    decoded.refused.append(Refusal(error.reason, error.detail, len(decoded.sensors) + len(decoded.refused)))
+
+
+def _common(record: dict[str, Any] | None, base: dict[str, Any], arrival: int) -> tuple[str, int, str | None]:
+    """Name, time in ms and unit of a record. Raises RefusedError."""
+    if record is None:
+        raise RefusedError("wrong_shape", "a record is expected to be an object")
+    fields = record | base
+    unknown = [label for label in fields if label.endswith("_")]
+    if unknown:  # "an error MUST be generated", section 12.3.1; those of the base hold on
+        raise RefusedError("wrong_shape", f"{shown(unknown[0])} has to be understood, and is not")
+    names = [fields.get(label, "") for label in ("bn", "n")]
+    if not all(isinstance(name, str) for name in names) or not any(names):
+        raise RefusedError("wrong_shape", f"bn and n are {shown(names)}, expected a name")
+    seconds = [fields.get(label, 0) for label in ("bt", "t")]
+    if not all(map(_is_number, seconds)):
+        raise RefusedError("no_time", f"bt and t are {shown(seconds)}, expected seconds")
+    unit = fields.get("u", fields.get("bu"))
+    if unit is not None and not isinstance(unit, str):
+        raise RefusedError("wrong_unit", f"u is {shown(unit)}, expected a unit")
+    since = sum(map(decimal_of, seconds), Decimal())
+    t = seconds_ms(since) + (arrival if since < ABSOLUTE_S else 0)
+    return "".join(names), t, None if unit is None else _UNITS.get(unit, unit)
+
+
+def _wanted(record: dict[str, Any], fields: Sequence[str]) -> list[str]:
+    """The labels that are readings: the one value, and the sum where a sensor stands for it. Raises RefusedError.
+
+    A name that sensors stand for by their decoders may say more than they want; that is no refusal.
+    """
+    labels: list[str] = [label for label in _VALUES if label in record]
+    if len(labels) > 1 or not (labels or "s" in record):
+        raise RefusedError("wrong_shape", f"a record has one value, this one {shown(labels)}")
+    if not labels and not fields:
+        raise RefusedError("wrong_shape", "a sum alone, which no sensor stands for")
+    wanted = labels if not fields or "" in fields else []
+    return [*wanted, "s"] if "s" in record and "s" in fields else wanted
+
+
+def _value(label: str, record: dict[str, Any], base: dict[str, Any], unit: str | None) -> tuple[float, str | None]:
+    """Value and unit. Raises RefusedError, not_a_number."""
+    if label == "v":
+        return _sum(label, record, base), unit
+    if label == "s":
+        return _sum(label, record, base), None  # its unit is that of the value times seconds
+    if label == "vb" and type(record[label]) is bool:
+        return float(record[label]), ""  # fits quantities without a unit alone, such as power
+    raise RefusedError("not_a_number", f"{label} is {shown(record[label])}, no value of a sensor")
+
+
+def _sum(label: str, record: dict[str, Any], base: dict[str, Any]) -> float:
+    parts = record[label], base.get(f"b{label}", 0)
+    if all(map(_is_number, parts)):
+        value = float(sum(map(decimal_of, parts), Decimal()))
+        if math.isfinite(value):
+            return value
+    raise RefusedError("not_a_number", f"{label} is {shown(parts[0])} beside the base {shown(parts[1])}")
+
+
+def _is_number(value: Any) -> bool:
+    return type(value) in (int, float) and math.isfinite(value)

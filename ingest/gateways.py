@@ -1,0 +1,92 @@
+"""What is known of each gateway since the start: is it there, what did it say, is its clock right. For operators."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+
+OFFSET_WINDOW_MS: Final = 600_000  # of the clock: the smallest delay within it says most about the clock
+
+
+@dataclass(frozen=True, slots=True)
+class GatewayState:
+    """Times ms UTC, of the wall; None: not yet. Counts since the start of the service.
+
+    `online` as the gateway itself says, or its last will. `clock_offset_ms`: how far its clock is ahead of ours, the
+    greatest t - arrival of its newest readings over the last 10 to 20 min; a slow network makes it look behind by as
+    much as its fastest message took.
+    """
+
+    id: str
+    online: bool | None = None
+    status_at: int | None = None
+    heard_at: int | None = None
+    messages: int = 0
+    readings: int = 0
+    refused: int = 0
+    duplicates: int = 0
+    conflicts: int = 0
+    clock_offset_ms: int | None = None
+
+
+class GatewayBook:
+    """Of the gateways of the registry; what others say is counted nowhere here."""
+
+    def __init__(self, gateways: Iterable[str]) -> None:
+        self._records = {id_: _Record() for id_ in gateways}
+
+    def status(self, gateway: str, *, online: bool, now: int) -> None:
+        record = self._records.get(gateway)
+        if record is not None:
+            record.online, record.status_at = online, now
+
+    def message(self, gateway: str, now: int, *, readings: int, refused: int, newest_t: int | None) -> None:
+        """One message with so many readings; `newest_t` of those measured just now, None where that says nothing."""
+        record = self._records.get(gateway)
+        if record is None:
+            return
+        record.heard_at = now
+        record.messages += 1
+        record.readings += readings
+        record.refused += refused
+        if newest_t is not None:
+            record.measure(newest_t - now, now)
+
+    def repeated(self, gateway: str, *, duplicates: int, conflicts: int) -> None:
+        """Readings whose identity was known: the same value again, or another one."""
+        record = self._records.get(gateway)
+        if record is not None:
+            record.duplicates += duplicates
+            record.conflicts += conflicts
+
+    def states(self) -> tuple[GatewayState, ...]:
+        return tuple(record.state(id_) for id_, record in self._records.items())
+
+
+@dataclass(slots=True)
+class _Record:
+    online: bool | None = None
+    status_at: int | None = None
+    heard_at: int | None = None
+    messages: int = 0
+    readings: int = 0
+    refused: int = 0
+    duplicates: int = 0
+    conflicts: int = 0
+    window_from: int = 0
+    offset: int | None = None  # of this window,
+    offset_before: int | None = None  # and of the one before
+
+    def measure(self, offset: int, now: int) -> None:
+        if now - self.window_from >= OFFSET_WINDOW_MS:
+            fresh = now - self.window_from < 2 * OFFSET_WINDOW_MS
+            self.offset_before, self.offset, self.window_from = self.offset if fresh else None, None, now
+        self.offset = offset if self.offset is None else max(self.offset, offset)
+
+    def state(self, id_: str) -> GatewayState:
+        offsets = [offset for offset in (self.offset, self.offset_before) if offset is not None]
+        return GatewayState(
+            id_, self.online, self.status_at, self.heard_at, self.messages, self.readings, self.refused,
+            self.duplicates, self.conflicts, max(offsets, default=None),
+        )  # fmt: skip

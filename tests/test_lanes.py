@@ -1,0 +1,103 @@
+"""Old spools have a lane of their own: they arrive, and hold up nothing that is new."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterable
+from pathlib import Path
+
+import pytest
+from brokers import Client, until
+from test_run import alerts, metrics_of
+from test_service import service
+from test_spine import CITY, RULES
+
+from ingest.entries import Header
+from ingest.inbox import Inbox, Message
+from ingest.lanes import BUSY_MESSAGES, BUSY_TURNS, SLICE_BYTES, Lanes
+from ingest.receipts import Receipts
+
+
+class Ear:
+    """A source that is filled by hand."""
+
+    connected = True
+
+    def __init__(self) -> None:
+        self.inbox = Inbox()
+        self.acknowledged: list[Message] = []
+
+    def acknowledge(self, messages: Iterable[Message]) -> None:
+        self.acknowledged += messages
+
+    def hear(self, topic: str, count: int, size: int = 100) -> None:
+        for n in range(count):
+            assert self.inbox.put(Message(f"canhbao/v1/gw-1/{topic}", bytes(size), False, 1, n, 1))
+
+
+@pytest.fixture
+def ears() -> tuple[Ear, Ear, Lanes]:
+    live, old = Ear(), Ear()
+    return live, old, Lanes(live, old)  # type: ignore[arg-type]
+
+
+def test_a_slice_of_what_is_old_follows_what_is_new(ears: tuple[Ear, Ear, Lanes]) -> None:
+    live, old, lanes = ears
+    live.hear("readings", 3)
+    old.hear("backfill", 1_000, size=4_000)
+    messages = lanes.drain(0.0)
+
+    assert [message.topic[-8:] for message in messages[:3]] == ["readings"] * 3
+    assert 0 < sum(len(message.payload) for message in messages[3:]) <= SLICE_BYTES
+    lanes.acknowledge(messages)
+    assert live.acknowledged == messages[:3]
+    assert old.acknowledged == messages[3:]
+
+
+def test_while_much_is_new_the_old_waits_but_not_for_ever(ears: tuple[Ear, Ear, Lanes]) -> None:
+    live, old, lanes = ears
+    old.hear("backfill", 10)
+    turns = []
+    for _ in range(BUSY_TURNS + 1):
+        live.hear("readings", BUSY_MESSAGES)
+        turns.append(any("backfill" in message.topic for message in lanes.drain(0.0)))
+
+    assert turns == [False] * BUSY_TURNS + [True]
+
+
+def test_while_nothing_is_new_the_old_does_not_wait(ears: tuple[Ear, Ear, Lanes]) -> None:
+    _, old, lanes = ears
+    old.hear("backfill", 1)
+    began = time.monotonic()
+    assert len(lanes.drain(5.0)) == 1
+    assert time.monotonic() - began < 1.0
+
+
+def test_a_gateway_that_empties_its_old_spool_is_not_taken_for_two() -> None:
+    receipts, told = Receipts(), []
+    for seq in range(1, 20):
+        for boot, backfill in (("a" * 16, False), ("b" * 16, True)):
+            told += receipts.step([Header("gw-1", boot, seq, 1, 0, backfill)], seq * 1_000).alternating
+    assert told == []
+
+
+def test_old_readings_are_stored_and_receipted_and_ring_no_bell(tmp_path: Path) -> None:
+    (tmp_path / "city.toml").write_text(CITY)
+    (tmp_path / "rules.toml").write_text(RULES)
+    now = time.time_ns() // 1_000_000
+    old = [{"sensor": "river", "t": now - 5 * 3_600_000 + n, "v": 3.0} for n in range(100)]
+    with (
+        service(tmp_path) as (page, url),
+        Client(int(url.rpartition(":")[2]), "canhbao/v1/gw-1/receipt") as gateway,
+    ):
+        body = {"boot": "b" * 16, "seq": 1, "first": 1, "readings": old}
+        gateway.publish("canhbao/v1/gw-1/backfill", json.dumps(body).encode())
+        until(lambda: gateway.heard, "no receipt")
+        fresh = {"sensor": "river", "t": now, "v": 0.5}
+        gateway.publish("canhbao/v1/gw-1/readings", json.dumps(fresh).encode())
+        until(lambda: "canhbao_readings_total 101" in metrics_of(page))
+
+        assert json.loads(gateway.heard[0][1]) == {"boot": "b" * 16, "seq": 1}
+        assert "canhbao_backfill_messages_total 1" in metrics_of(page)
+        assert alerts(page) == []
