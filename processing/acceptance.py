@@ -70,8 +70,8 @@ class Acceptance:
     def accept(self, sensor: Int32, t: Int64, raw: Float64, graded: UInt8, arrival: Int64) -> Acceptances:
         """Readings as they were sent, columns of shape (n,) in order of arrival; raw in the quantity's unit or NaN.
 
-        `graded`: the flag that a reading brings along (a tilted sensor's 3), NOT_EVALUATED where it brings none; the
-        worse of it and ours counts.
+        `graded`: the flag that a reading brings along (a tilted sensor's 3), NOT_EVALUATED where it brings none. It
+        makes ours worse, never better.
         """
         n = len(sensor)
         out = Accepted(

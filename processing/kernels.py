@@ -100,12 +100,15 @@ MEMORY: Final = np.dtype([
 
 
 class Held(NamedTuple):
-    """What sensors hold, sorted by t: row n is t[offset[n] + head[n]] … with size[n] items in capacity[n] places."""
+    """What sensors hold, sorted by t: row n is t[offset[n] + head[n]] … with size[n] items in capacity[n] places.
+
+    `doubted`: of what is judged, those with flag SUSPECT; of identities, those with flag FAIL.
+    """
 
     t: Int64
     value: Float64
     span: Int64
-    suspect: UInt8
+    doubted: UInt8
     offset: Int64
     capacity: Int64
     head: Int64
@@ -299,13 +302,13 @@ def has_room(held: Held, n: int) -> bool:
         held.t[base + i] = held.t[base + held.head[n] + i]
         held.value[base + i] = held.value[base + held.head[n] + i]
         held.span[base + i] = held.span[base + held.head[n] + i]
-        held.suspect[base + i] = held.suspect[base + held.head[n] + i]
+        held.doubted[base + i] = held.doubted[base + held.head[n] + i]
     held.head[n] = 0
     return True
 
 
 @njit(cache=True)
-def insert(held: Held, n: int, at: int, t: int, value: float, span: int, suspect: bool) -> None:
+def insert(held: Held, n: int, at: int, t: int, value: float, span: int, doubted: bool) -> None:
     """Put an item at place `at` of row n, which has room."""
     base = held.offset[n] + held.head[n]
     i = base + held.size[n]
@@ -313,21 +316,21 @@ def insert(held: Held, n: int, at: int, t: int, value: float, span: int, suspect
         held.t[i] = held.t[i - 1]
         held.value[i] = held.value[i - 1]
         held.span[i] = held.span[i - 1]
-        held.suspect[i] = held.suspect[i - 1]
+        held.doubted[i] = held.doubted[i - 1]
         i -= 1
     held.t[i] = t
     held.value[i] = value
     held.span[i] = span
-    held.suspect[i] = suspect
+    held.doubted[i] = doubted
     held.size[n] += 1
 
 
 @njit(cache=True)
 def sift(held: Held, n: int, sieve: Held) -> None:
-    """Row 0 of `sieve`, which has room, becomes row n without its suspect items."""
+    """Row 0 of `sieve`, which has room, becomes row n without its doubted items."""
     base, count = held.offset[n] + held.head[n], 0
     for i in range(base, base + held.size[n]):
-        if not held.suspect[i]:
+        if not held.doubted[i]:
             sieve.t[count], sieve.value[count], sieve.span[count] = held.t[i], held.value[i], held.span[i]
             count += 1
     sieve.size[0] = count
@@ -546,7 +549,7 @@ def step_readings(
             lo = max(now - judges.window[j], opening - 1)
             items, row = held, n
             if judges.skips_suspect[j]:
-                if held.suspect[held.offset[n] + held.head[n] + held.size[n] - 1]:
+                if held.doubted[held.offset[n] + held.head[n] + held.size[n] - 1]:
                     continue  # the reading at T: nothing has happened for this rule
                 sift(held, n, sieve)
                 items, row = sieve, 0
@@ -682,7 +685,9 @@ def is_still_changed(memory: Memory, n: int, value: float) -> bool:
 @njit(cache=True)
 def follow(limits: Limits, memory: Memory, identities: Held, n: int, at: int, t: int, value: float) -> None:
     """Remember the newest reading of sensor n, item `at` of its row, for the tests that look at a run of them."""
-    if not limits.of[n].compares or at != identities.size[n] - 1 or not is_possible(limits, n, value):
+    if limits.of[n].flat == 0 and limits.of[n].unit == 0:  # there are none, as for rain
+        return
+    if at != identities.size[n] - 1 or not is_possible(limits, n, value):
         return
     base = identities.offset[n] + identities.head[n]
     i = neighbour(limits, identities, n, at)
@@ -755,6 +760,32 @@ def gauge_rain(limits: Limits, memory: Memory, n: int, t: int, value: float, fla
 
 
 @njit(cache=True)
+def rate_found(limits: Limits, identities: Held, n: int, i: int, t: int, value: float) -> int:
+    """What the rate of change per second from item i of row n, the one before, has found.
+
+    It fails only if it does so from the last before that one too which did not fail itself, over the time since the
+    newest that did not. By the one before alone, each spike would take the good reading after it along, and every
+    second one a whole flood.
+    """
+    base, most = identities.offset[n] + identities.head[n], limits.of[n].rate_fail
+    seconds = (t - identities.t[base + i]) / 1000.0
+    rate = abs(value - measured(limits, n, identities.value[base + i])) / seconds
+    if not rate > most:
+        return RATE if rate > limits.of[n].rate_suspect else 0
+    j = i
+    for _ in range(PASSED_OVER_MAX):
+        j = neighbour(limits, identities, n, j)
+        if j < 0:
+            break
+        if not identities.doubted[base + j]:
+            if identities.doubted[base + i]:
+                seconds = (t - identities.t[base + j]) / 1000.0
+            rate = abs(value - measured(limits, n, identities.value[base + j])) / seconds
+            return RATE << FAILED if rate > most else RATE
+    return RATE << FAILED
+
+
+@njit(cache=True)
 def compare(limits: Limits, memory: Memory, identities: Held, n: int, at: int, t: int, value: float) -> tuple[int, int]:
     """(NOT_EVALUATED or GOOD, found) of a reading, item `at` of its row, against those before it."""
     base = identities.offset[n] + identities.head[n]
@@ -762,9 +793,9 @@ def compare(limits: Limits, memory: Memory, identities: Held, n: int, at: int, t
     if i < 0:
         return NOT_EVALUATED, 0
     t_before, before = identities.t[base + i], measured(limits, n, identities.value[base + i])
-    rate = abs(value - before) / ((t - t_before) / 1000.0)
-    found = beyond(rate, limits.of[n].rate_suspect, limits.of[n].rate_fail, RATE)
-    flag = NOT_EVALUATED if np.isnan(limits.of[n].rate_suspect) else GOOD
+    flag, found = NOT_EVALUATED, 0
+    if not np.isnan(limits.of[n].rate_suspect):
+        flag, found = GOOD, rate_found(limits, identities, n, i, t, value)
     if at != identities.size[n] - 1:
         return flag, found  # the tests below follow the newest reading
     run = t - memory.of[n].run_since
@@ -819,15 +850,6 @@ def grade(
 
 
 @njit(cache=True)
-def worse(one: int, other: int) -> int:
-    """The worse of two flags, in the order 4, 3, 1, 2, 9 (QARTOD)."""
-    for flag in (FAIL, SUSPECT, GOOD, NOT_EVALUATED):
-        if one == flag or other == flag:  # noqa: PLR1714  # numba finds no uint8 in a tuple of both kinds
-            return flag
-    return MISSING
-
-
-@njit(cache=True)
 def _advance(identities: Held, newest: Int64, horizon: Int64, n: int, t: int) -> None:
     if t > newest[n]:
         newest[n] = t
@@ -842,7 +864,7 @@ def accept_readings(
 ) -> int:  # fmt: skip
     """Identity, counters and flags of readings start … of a batch; stops before one that needs room.
 
-    `graded`: the flag that a reading brings along, NOT_EVALUATED where it brings none.
+    `graded`: the flag that a reading brings along. Only SUSPECT and FAIL say anything: a device can make it worse.
     """
     for i in range(start, len(sensor)):
         n = sensor[i]
@@ -873,7 +895,12 @@ def accept_readings(
             out.found[i] = GROSS << FAILED
         elif flag != MISSING:
             flag, out.found[i] = grade(limits, memory, identities, n, at, t[i], value, out.span[i])
-            flag = worse(flag, graded[i])
+            if graded[i] == FAIL:
+                flag = FAIL
+            elif graded[i] == SUSPECT and flag != FAIL:
+                flag = SUSPECT
+        if at >= 0:
+            identities.doubted[identities.offset[n] + identities.head[n] + at] = flag == FAIL
         out.value[i], out.flag[i] = value, flag
         gauge_rain(limits, memory, n, t[i], value, flag)
         if flag not in (FAIL, MISSING) and not out.late[i]:
@@ -893,7 +920,7 @@ def recall_readings(
             if not has_room(identities, n):
                 return i
             at = position_of(identities, n, t[i])
-            insert(identities, n, at, t[i], raw[i], 0, False)
+            insert(identities, n, at, t[i], raw[i], 0, flag[i] == FAIL)
             if not np.isnan(value[i]):
                 follow(limits, memory, identities, n, at, t[i], value[i])
         if totals.counter[n] and not np.isnan(raw[i]) and t[i] > totals.base_t[n]:

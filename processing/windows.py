@@ -9,7 +9,7 @@ import numpy as np
 from processing.kernels import Held
 
 _FIRST_CAPACITY: Final = 8
-_COLUMNS: Final = ("t", "value", "span", "suspect")
+_COLUMNS: Final = ("t", "value", "span", "doubted")
 
 
 class Pool:
@@ -36,7 +36,7 @@ class Pool:
         if self._end + capacity > len(held.t):
             held = self.held = _longer(held, max(self._end + capacity, len(held.t) * 3 // 2))
         base, size, end = int(held.offset[row] + held.head[row]), int(held.size[row]), self._end
-        for column in (held.t, held.value, held.span, held.suspect):
+        for column in (held.t, held.value, held.span, held.doubted):
             column[end : end + size] = column[base : base + size]
         held.offset[row], held.capacity[row], held.head[row] = end, capacity, 0
         self._end += capacity
@@ -110,7 +110,7 @@ def _lay_out(capacity: np.ndarray[Any, Any]) -> Held:
     nothing = np.zeros(len(capacity), np.int64)
     return Held(
         t=np.empty(total, np.int64), value=np.empty(total, np.float64), span=np.empty(total, np.int64),
-        suspect=np.empty(total, np.uint8),
+        doubted=np.empty(total, np.uint8),
         offset=np.cumsum(capacity) - capacity, capacity=capacity.copy(), head=nothing.copy(), size=nothing.copy(),
     )  # fmt: skip
 

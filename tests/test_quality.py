@@ -76,12 +76,32 @@ def test_a_distance_is_graded_as_the_depth_it_stands_for() -> None:
 def test_the_rate_is_held_against_the_last_measured_value_whatever_its_flag() -> None:
     rise = [0.0, 0.126, 0.126 + 0.127, 0.8, 0.8, 0.55, 0.45]
 
-    assert flags(rise, STREET) == [1, 1, 3, 4, 1, 3, 1]
+    assert flags(rise, STREET) == [1, 1, 3, 4, 1, 3, 1], "the fail limit is FloodNet's gradient, 10 inches a minute"
     graded = Graded(sensor_toml("s", STREET))
     assert graded.offer(rise)[3] == 4
     assert graded.last.out_of_bounds.tolist() == [], "it is stored and graded, and no dead letter"
     assert flags([0.1, None, None, 0.5], STREET) == [1, 9, 9, 3], "0.4 m in 180 s, over the missing ones"
     assert flags([0.0, 3.0, 3.0, 3.0], "water_level") == [1, 4, 1, 1], "a true step costs one reading"
+
+
+def test_the_rate_fails_only_if_it_does_so_from_the_last_before_too_that_did_not() -> None:
+    """Else each false echo would take the good reading after it along, and every second one all of a flood."""
+    water = [0.02 * step for step in range(20)]
+    echoes = [3.0 if step % 2 else depth for step, depth in enumerate(water)]
+    river = ("water_level", 'quality.off = ["unit"]')
+
+    assert flags([0.1, 0.6, 0.12, 0.14], STREET) == [1, 4, 3, 1], "a spike costs itself, and a doubt"
+    assert flags([0.1, 0.6, 0.62, 0.64], STREET) == [1, 4, 1, 1], "a step costs one reading"
+    assert flags([0.5, 0.3, 0.6, 0.6], STREET) == [1, 3, 3, 1], "a dip that does not fail costs nothing"
+    assert flags([0.5, 0.5, 0.8, 0.8], STREET) == [1, 1, 4, 1], "two steps have the time of one"
+    assert flags(echoes, STREET, 'quality = { suspect = [-0.01, 9.0], off = ["unit"] }') == [1] + [4, 3] * 9 + [4]
+    assert flags([1.0, *[5.0, 9.0] * 4, 1.01], *river) == [1] + [4] * 8 + [3], "back over those that failed"
+    assert flags([1.0, *[5.0, 9.0] * 4, 5.0, 1.01], *river) == [1] + [4] * 10, "eight at most"
+    assert flags([1.0 + 0.09 * step for step in range(30)], "water_level") == [1] + [4] * 29, "more than 5 m an hour"
+    told = Graded(sensor_toml("s", STREET))
+    told.offer([0.1])
+    told.offer([0.11, 0.9], given=4, begin=T0 + MINUTE)
+    assert told.offer([0.2], begin=T0 + 3 * MINUTE).tolist() == [3], "what the device says has failed as well"
 
 
 def test_what_cannot_be_is_no_measurement_to_compare_with() -> None:
@@ -149,16 +169,54 @@ def test_a_spike_or_a_blip_is_told_with_the_reading_after_it_and_is_nobodys_flag
     assert flag.tolist() == without.offer(values).tolist()
 
 
-def test_a_rising_flood_is_flagged_alike_whether_or_not_it_falls_again() -> None:
-    rising = Graded(sensor_toml("s", "water_level"))
-    spiking = Graded(sensor_toml("s", "water_level"))
+def test_a_reading_has_its_flag_before_anybody_knows_whether_it_was_a_spike() -> None:
+    for last in (3.0, 4.0, 5.0):
+        graded = Graded(sensor_toml("s", "water_level"))
+        graded.offer([1.0 + 0.004 * step for step in range(500)])
 
-    for level in np.arange(1.0, 3.0, 0.004):  # 4 mm a minute: under the rate that is suspect
-        number = round((level - 1.0) / 0.004)
-        for one in (rising, spiking):
-            assert one.offer([float(level)], begin=T0 + number * MINUTE).tolist() == [1]
-    assert rising.offer([4.0], begin=T0 + 501 * MINUTE).tolist() == [4]
-    assert spiking.offer([4.0, 3.0], begin=T0 + 501 * MINUTE).tolist() == [4, 4]
+        assert graded.offer([4.0], begin=T0 + 500 * MINUTE).tolist() == [4]
+        assert graded.offer([last], begin=T0 + 501 * MINUTE).tolist() == [{3.0: 3, 4.0: 1, 5.0: 4}[last]]
+
+
+FLOOD_RULE = """
+[[rule]]
+name = "street"
+hazard = "flood"
+quantity = "street_depth"
+statistic = "last"
+levels = { advisory = 0.1, warning = 0.2, danger = 0.3, emergency = 0.6 }
+"""
+
+
+def reached(depths: list[float]) -> dict[int, int]:
+    """Level -> the minute in which it was first reached, of a street whose depth comes once a minute."""
+    graded = Graded(sensor_toml("s", STREET), rules=FLOOD_RULE)
+    engine = Engine()
+    engine.step(graded.plan.configuration)
+    minutes: dict[int, int] = {}
+    for minute, depth in enumerate(depths):
+        graded.offer([depth], begin=T0 + minute * MINUTE)
+        for one in engine.step(Batch(graded.last.readings)).transitions:
+            for level in range(one.from_ + 1, one.to + 1):
+                minutes.setdefault(level, minute)
+    return minutes
+
+
+@pytest.mark.parametrize("height", [0.04, 0.09, 0.2, 0.24, 0.5, 1.5, -0.04, -0.1, -0.12, -0.2, -0.6])
+def test_a_rising_flood_is_never_held_back_by_a_spike(height: float) -> None:
+    """Three feet in twenty minutes, with a false echo at every minute in turn, at every third and at every second."""
+    flood = [0.0] * 5 + [0.0457 * step for step in range(1, 21)] + [0.914] * 10
+    undisturbed = reached(flood)
+    assert sorted(undisturbed) == [1, 2, 3, 4]
+    patterns = [{minute} for minute in range(2, 26)]
+    patterns += [set(range(first, 26, every)) for every in (2, 3) for first in range(2, 2 + every)]
+
+    for spiked in patterns:
+        sent = [max(0.0, depth + height) if n in spiked else depth for n, depth in enumerate(flood)]
+        found = reached(sent)
+        for level, minute in undisturbed.items():
+            spoilt = minute in spiked and (height < 0 or sent[minute] - flood[minute - 1] > 0.252)
+            assert found[level] <= minute + spoilt, "at once, or where its own reading is the spike, with the next one"
 
 
 def test_a_plateau_out_of_the_dry_is_a_parked_car_and_water_that_came_slowly_is_none() -> None:
@@ -239,9 +297,19 @@ def test_a_reading_that_comes_late_is_held_against_what_was_before_it_and_leaves
     assert graded.last.readings.late.tolist() == [0, 0, 1]
 
 
-@pytest.mark.parametrize(("given", "value", "flag"), [(3, 0.1, 3), (4, 0.1, 4), (1, 2.5, 3), (4, None, 9)])
-def test_the_worse_of_our_flag_and_the_one_brought_along_counts(given: int, value: float | None, flag: int) -> None:
-    assert Graded(sensor_toml("s", STREET)).offer([value], given=given).tolist() == [flag]
+@pytest.mark.parametrize(
+    ("given", "value", "flag"), [(3, 0.1, 3), (4, 0.1, 4), (1, 2.5, 3), (1, 9.9, 4), (3, 9.9, 4), (4, None, 9)]
+)
+def test_a_flag_that_is_brought_along_makes_ours_worse_and_never_better(
+    given: int, value: float | None, flag: int
+) -> None:
+    assert Graded(sensor_toml("s", STREET, "mount_height = 3")).offer(
+        [None if value is None else 3 - value], given=given).tolist() == [flag]  # fmt: skip
+
+
+@pytest.mark.parametrize(("given", "flag"), [(1, 2), (2, 2), (3, 3), (4, 4), (9, 2)])
+def test_a_device_that_praises_itself_is_not_believed(given: int, flag: int) -> None:
+    assert Graded(sensor_toml("s", STREET, 'quality.off = "all"')).offer([0.1], given=given).tolist() == [flag]
 
 
 RIVER_RULES = """
