@@ -5,7 +5,8 @@ stopped: len(batch) when done, earlier when Python has to make room or to run a 
 index goes on as if nothing had happened.
 
 All of them stand in this one file because numba's cache looks at the file of a function alone: a kernel that calls one
-of another file would go on with the old one after that file has changed.
+of another file would go on with the old one after that file has changed. The smallest of those that grade a reading are
+inlined by numba: a call counts references to each array in what it is handed, which costs more than they do.
 """
 
 from __future__ import annotations
@@ -611,13 +612,13 @@ def book(totals: Totals, n: int, t: int, total: float) -> tuple[float, int, int]
     return increment, FAIL if increment > most else NOT_EVALUATED, span
 
 
-@njit(cache=True)
+@njit(cache=True, inline="always")
 def measured(limits: Limits, n: int, raw: float) -> float:
     """What is judged of a value as it was sent: of a distance from above, the height of the water."""
     return raw if np.isnan(limits.of[n].mount) else limits.of[n].mount - raw
 
 
-@njit(cache=True)
+@njit(cache=True, inline="always")
 def is_possible(limits: Limits, n: int, value: float) -> bool:
     """Within the gross range; a value that is not is no measurement, and nothing is compared with it."""
     return not (value < limits.of[n].fail_low or value > limits.of[n].fail_high)
@@ -648,7 +649,7 @@ def most_unsuspected(limits: Limits, n: int, span: int) -> float:
     return left * span / left_span
 
 
-@njit(cache=True)
+@njit(cache=True, inline="always")
 def beyond(x: float, suspect: float, fail: float, test: int) -> int:
     """The bit of `test` where x is more than its limits, strictly; NaN limits hold nothing against it."""
     if x > fail:
@@ -656,7 +657,7 @@ def beyond(x: float, suspect: float, fail: float, test: int) -> int:
     return test if x > suspect else 0
 
 
-@njit(cache=True)
+@njit(cache=True, inline="always")
 def spike_height(before: float, value: float, after: float) -> float:
     """How far `value` stands out of both its neighbours on the same side (QARTOD spike, method differential)."""
     if (value - before) * (after - value) >= 0.0:
@@ -687,7 +688,7 @@ def follow(limits: Limits, memory: Memory, identities: Held, n: int, at: int, t:
     """Remember the newest reading of sensor n, item `at` of its row, for the tests that look at a run of them."""
     if limits.of[n].flat == 0 and limits.of[n].unit == 0:  # there are none, as for rain
         return
-    if at != identities.size[n] - 1 or not is_possible(limits, n, value):
+    if not limits.of[n].compares or at != identities.size[n] - 1 or not is_possible(limits, n, value):
         return
     base = identities.offset[n] + identities.head[n]
     i = neighbour(limits, identities, n, at)
