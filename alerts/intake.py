@@ -15,6 +15,7 @@ from ingest.lookup import Lookup, Resolved, dead_letters, header
 from ingest.networks import NO_NETWORKS, Networks
 from ingest.readings import Int64
 from processing.acceptance import Acceptance, Acceptances
+from processing.quality import told
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,12 +56,16 @@ class Offer:
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """What of an offer goes into the journal, and how many of its readings were known already."""
+    """What of an offer goes into the journal, and how many of its readings were known already.
+
+    `doubts`: how often each quality test found readings suspect or failing, by (test, flag).
+    """
 
     batch: Batch
     duplicates: Counter[str]  # by gateway
     conflicts: Counter[str]  # ditto
     out_of_bounds: int
+    doubts: Counter[tuple[str, int]]
 
 
 def offer(
@@ -121,7 +126,7 @@ def take(offered: Offer, acceptance: Acceptance) -> Taken:
     batch = Batch(accepted.readings, offered.headers, refused, offered.arrival)
     return Taken(
         batch, _by_gateway(offered, accepted.duplicates), _by_gateway(offered, accepted.conflicts),
-        len(accepted.out_of_bounds),
+        len(accepted.out_of_bounds), told(accepted.found),
     )  # fmt: skip
 
 

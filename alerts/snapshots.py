@@ -15,7 +15,7 @@ from ingest.entries import Position
 log = logging.getLogger(__name__)
 
 KEPT: Final = 3  # files; older ones are unlinked once a newer one is named in the ledger
-_MAGIC: Final = b"canhbao-snapshot-1\n"
+_MAGIC: Final = b"canhbao-snapshot-2\n"
 
 
 class Snapshots:

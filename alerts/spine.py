@@ -241,6 +241,8 @@ class Spine:
         self.counters["canhbao_late_total"] += int(taken.batch.readings.late.sum())
         self.counters["canhbao_duplicates_total"] += taken.duplicates.total()
         self.counters["canhbao_conflicts_total"] += taken.conflicts.total()
+        for (test, flag), count in taken.doubts.items():
+            self.counters[f'canhbao_quality_total{{test="{test}",flag="{flag}"}}'] += count
 
     def _offer(self, messages: Sequence[Message], now: int) -> Offer:
         return offer(

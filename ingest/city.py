@@ -18,6 +18,7 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
+from ingest.quality_keys import NOTHING_STATED, QualityRow, misfit, over
 from ingest.quantity import CATALOGUE, Quantity, UnitError, convert
 
 DEFAULT_CITY_FILE: Final = Path(__file__).with_name("city.toml")
@@ -120,6 +121,7 @@ class SensorRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     decoder: Decoder | None = None
     station: str | None = None
     public: bool | None = None
+    quality: QualityRow | None = None
 
 
 class QuantityRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -132,6 +134,7 @@ class QuantityRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     decimals: int | None = None
     name_vi: str | None = None
     name_en: str | None = None
+    quality: QualityRow | None = None
 
 
 class _CityTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -168,6 +171,7 @@ class Sensor:
     decoder: Decoder | None = None
     station: str | None = None
     public: bool = False
+    quality: QualityRow = NOTHING_STATED  # its own keys over those of its quantity
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,8 +257,12 @@ def _resolve(doc: _Document) -> City:
     except (KeyError, ValueError, OSError):
         raise ConfigError("city.timezone", doc.city.timezone, "a zone such as Asia/Ho_Chi_Minh") from None
     quantities = dict(CATALOGUE)
+    own: dict[str, QualityRow] = {}
     for name, row in _unique(doc.quantity, "name", "quantity").items():
         quantities[name] = _quantity(row, CATALOGUE.get(name), f"quantity {name!r}")
+        if row.quality is not None:
+            own[name] = row.quality
+            _check_quality(f"quantity {name!r}", row.quality, counter=False)
     areas = _unique(doc.area, "code", "area")
     for code, area in areas.items():
         _check_area(code, area, areas)
@@ -263,7 +271,7 @@ def _resolve(doc: _Document) -> City:
         if not is_gateway_id(id_):
             raise ConfigError("gateway.id", id_, "[a-z0-9-]{1,32}, not alerts, cap, drill, speak, collector…")
     rows = _unique(doc.sensor, "id", "sensor")
-    sensors = {id_: _sensor(row, quantities, areas, gateways) for id_, row in rows.items()}
+    sensors = {id_: _sensor(row, quantities, own.get(row.quantity), areas, gateways) for id_, row in rows.items()}
     _check_aliases(sensors)
     return City(doc.city.name, zone, areas, gateways, sensors, quantities, doc.city.areas_geojson)
 
@@ -327,6 +335,7 @@ def _quantity(row: QuantityRow, known: Quantity | None, key: str) -> Quantity:
 def _sensor(
     row: SensorRow,
     quantities: Mapping[str, Quantity],
+    quality: QualityRow | None,
     areas: Mapping[str, Area],
     gateways: Mapping[str, Gateway],
 ) -> Sensor:
@@ -353,6 +362,7 @@ def _sensor(
         gateway=row.gateway, lat=lat, lon=lon, period_ms=_period_ms(row, key), place=row.place or area.name,
         trust=row.trust, counter=row.counter, wrap=row.wrap, mount_height_m=row.mount_height,
         decoder=row.decoder, station=row.station, public=quantity.public if row.public is None else row.public,
+        quality=over(quality, row.quality),
     )  # fmt: skip
 
 
@@ -363,6 +373,16 @@ def _check_device(key: str, row: SensorRow) -> None:
         raise ConfigError(f"{key} wrap", row.wrap, "a positive number beside counter = true")
     if row.mount_height is not None and not 0 < row.mount_height < math.inf:
         raise ConfigError(f"{key} mount_height", row.mount_height, "metres above the ground, more than 0")
+    if row.quality is not None:
+        _check_quality(key, row.quality, counter=row.counter)
+
+
+def _check_quality(key: str, row: QualityRow, *, counter: bool) -> None:
+    wrong = misfit(row, counter=counter)
+    if wrong is not None:
+        raise ConfigError(f"{key} quality.{wrong.key}", wrong.found, wrong.expected)
+    if row.flat is not None and duration_ms(row.flat.for_, f"{key} quality.flat.for") <= 0:
+        raise ConfigError(f"{key} quality.flat.for", row.flat.for_, "more than nothing")
 
 
 def _check_decoder(key: str, decoder: Decoder | None, quantity: Quantity) -> None:

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from ingest.city import Sensor
-from ingest.readings import Flag, Float64, Int32, Int64, Readings, UInt8
-from processing import kernels
+from ingest.readings import Float64, Int32, Int64, Readings, UInt8
+from processing import kernels, quality
 from processing.kernels import NEVER, Accepted, Totals
 from processing.plan import HORIZON_MS_MIN, Plan, goes_on
 from processing.windows import Pool
@@ -22,9 +22,13 @@ from processing.windows import Pool
 
 @dataclass(frozen=True, slots=True)
 class Acceptances:
-    """`readings`: the new ones, in order. The others, and those kept but refused, as row numbers of the offer."""
+    """`readings`: the new ones, in order, and what the quality tests `found` of each (processing/quality.py).
+
+    The others, and those kept but refused, as row numbers of the offer.
+    """
 
     readings: Readings
+    found: Int32
     duplicates: Int64
     conflicts: Int64
     out_of_bounds: Int64  # counters' increments: flagged FAIL, and dead letters besides
@@ -38,8 +42,9 @@ class Acceptance:
         self._identities = Pool(0)
         self._newest: Int64 = np.empty(0, np.int64)
         self._longest = self._horizon = self._period = np.empty(0, np.int64)
-        self._mount: Float64 = np.empty(0)
         self._totals = _totals([])
+        self._limits = quality.no_limits()
+        self._memory = quality.new_memory(self._limits)
 
     def configure(self, plan: Plan) -> None:
         """Take over a configuration; sensors that go on keep what is remembered of them."""
@@ -47,41 +52,50 @@ class Acceptance:
         self._identities.resize(n)
         newest = np.full(n, NEVER, np.int64)
         totals = _totals(plan.sensors)
+        limits = quality.limits_of(plan)
+        memory = quality.new_memory(limits)
         for number in range(n):
             if goes_on(self._plan, plan, number):
+                quality.carry_over(self._limits, self._memory, limits, memory, number)
                 newest[number] = self._newest[number]
                 totals.base_t[number], totals.base[number] = old.base_t[number], old.base[number]
             else:
                 self._identities.clear(number)
         self._plan, self._newest, self._totals = plan, newest, totals
+        self._limits, self._memory = limits, memory
         self._longest = plan.per_sensor.longest
         self._horizon = np.maximum(self._longest, HORIZON_MS_MIN)
-        mounts = [sensor.mount_height_m if sensor else None for sensor in plan.sensors]
-        self._mount = np.array([np.nan if mount is None else mount for mount in mounts])
         self._period = np.array([(sensor.period_ms or 0) if sensor else 0 for sensor in plan.sensors], np.int64)
 
     def accept(self, sensor: Int32, t: Int64, raw: Float64, graded: UInt8, arrival: Int64) -> Acceptances:
-        """Readings as they were sent, columns of shape (n,) in order of arrival; raw in the quantity's unit or NaN."""
+        """Readings as they were sent, columns of shape (n,) in order of arrival; raw in the quantity's unit or NaN.
+
+        `graded`: the flag that a reading brings along (a tilted sensor's 3), NOT_EVALUATED where it brings none. It
+        makes ours worse, never better.
+        """
         n = len(sensor)
         out = Accepted(
-            np.empty(n, np.uint8), np.empty(n), np.empty(n, np.uint8), np.empty(n, np.int64), np.empty(n, np.uint8)
-        )
+            np.empty(n, np.uint8), np.empty(n), np.empty(n, np.uint8), np.empty(n, np.int64), np.empty(n, np.uint8),
+            np.zeros(n, np.int32),
+        )  # fmt: skip
         i = 0
         while True:
             i = kernels.accept_readings(
                 i, sensor, t, raw, graded, self._identities.held, self._newest, self._longest, self._horizon,
-                self._period, self._mount, self._totals, out,
+                self._period, self._totals, self._limits, self._memory, out,
             )  # fmt: skip
             if i == n:
                 break
             self._identities.widen(int(sensor[i]))
         new = out.kind == kernels.ACCEPTED
+        impossible = (self._totals.counter[sensor] == 1) & (out.found & (kernels.GROSS << kernels.FAILED) != 0)
         return Acceptances(
             Readings(sensor[new], t[new], out.value[new], raw[new], out.flag[new], out.span[new], arrival[new],
                      out.late[new]),
+            out.found[new],
             np.flatnonzero(out.kind == kernels.DUPLICATE),
             np.flatnonzero(out.kind == kernels.CONFLICT),
-            np.flatnonzero(new & (out.flag == Flag.FAIL)),
+            np.flatnonzero(new & impossible),
         )  # fmt: skip
 
     def recall(self, readings: Readings) -> None:
@@ -89,8 +103,8 @@ class Acceptance:
         i = 0
         while True:
             i = kernels.recall_readings(
-                i, readings.sensor, readings.t, readings.raw, readings.flag, readings.late, self._identities.held,
-                self._newest, self._horizon, self._totals,
+                i, readings.sensor, readings.t, readings.value, readings.raw, readings.flag, readings.late,
+                self._identities.held, self._newest, self._horizon, self._totals, self._limits, self._memory,
             )  # fmt: skip
             if i == len(readings):
                 return
@@ -102,6 +116,7 @@ class Acceptance:
             "newest": self._newest.tobytes(),
             "base_t": self._totals.base_t.tobytes(),
             "base": self._totals.base.tobytes(),
+            "quality": {name: column.tobytes() for name, column in self._memory._asdict().items()},
         }
 
     @classmethod
@@ -113,6 +128,8 @@ class Acceptance:
         acceptance._newest = np.frombuffer(state["newest"], np.int64).copy()
         acceptance._totals.base_t[:] = np.frombuffer(state["base_t"], np.int64)
         acceptance._totals.base[:] = np.frombuffer(state["base"], np.float64)
+        for name, column in acceptance._memory._asdict().items():
+            column[:] = np.frombuffer(state["quality"][name], column.dtype).reshape(column.shape)
         return acceptance
 
 

@@ -12,7 +12,7 @@ from processing import kernels
 from processing.kernels import NEVER, Found, Silence
 from processing.plan import Plan, compile_plan, goes_on
 from processing.transitions import HealthEvent, LateBreach, Status, StepResult, Transition
-from processing.windows import Pool
+from processing.windows import Pool, one_row
 
 _FOUND: Final = 4096  # transitions collected before Python takes them; more only costs another round
 _NO_TICK: Final = 2**62
@@ -36,6 +36,7 @@ class Engine:
         self._tick = 0  # the last tick that has run
         self._alive = 0  # the time of the last thing the journal had
         self._scratch: Float64 = np.empty(64)
+        self._sieve = one_row(64)
         self._partials: Float64 = np.empty(kernels.PARTIALS)
         self._found = _room(_FOUND)
 
@@ -78,7 +79,7 @@ class Engine:
             i = kernels.step_readings(
                 i, readings.sensor, readings.t, readings.value, readings.flag, readings.span, arrival,
                 self._pool.held, plan.per_sensor, plan.judges, plan.timetable.hours, self._silence, self._found,
-                self._scratch, self._partials,
+                self._sieve, self._scratch, self._partials,
             )  # fmt: skip
             self._collect(readings, out)
             if i == len(readings):
@@ -96,6 +97,7 @@ class Engine:
             self._pool.widen(number)
         if len(self._scratch) <= self._pool.widest:
             self._scratch = np.empty(2 * self._pool.widest)
+            self._sieve = one_row(2 * self._pool.widest)
 
     def _collect(self, readings: Readings, out: _Out) -> None:
         found, plan = self._found, self.plan
@@ -285,6 +287,7 @@ class Engine:
         engine._arrived = np.frombuffer(state["arrived"], np.int64).copy()
         engine._tick, engine._alive = state["tick"], state["alive"]
         engine._scratch = np.empty(max(64, 2 * engine._pool.widest))
+        engine._sieve = one_row(len(engine._scratch))
         return engine
 
 

@@ -3,16 +3,23 @@
 A batch is worked through in the order of its readings. Each kernel returns the index of the reading at which it
 stopped: len(batch) when done, earlier when Python has to make room or to run a tick first; calling again from that
 index goes on as if nothing had happened.
+
+All of them stand in this one file because numba's cache looks at the file of a function alone: a kernel that calls one
+of another file would go on with the old one after that file has changed. The smallest of those that grade a reading are
+inlined by numba: a call counts references to each array in what it is handed, which costs more than they do.
 """
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeAlias
 
 import numpy as np
 from numba import njit
+from numpy.typing import NDArray
 
 from ingest.readings import Float64, Int32, Int64, UInt8
+
+Records: TypeAlias = NDArray[np.void]
 
 # Codes of Statistic, in the order of the enum.
 LAST: Final = 0
@@ -25,9 +32,33 @@ COUNT: Final = 6
 
 NEVER: Final = -(2**62)  # a moment before every other: "unset" for timers, T and bases
 
+GOOD: Final = 1
+NOT_EVALUATED: Final = 2
+SUSPECT: Final = 3
 FAIL: Final = 4
 MISSING: Final = 9
-NOT_EVALUATED: Final = 2
+
+# Quality tests as bits: what found a reading suspect; shifted by FAILED, what found that it fails.
+GROSS: Final = 1
+RATE: Final = 2
+FLAT: Final = 4
+GAP: Final = 8
+SPIKE: Final = 16
+BLIP: Final = 32
+PLATEAU: Final = 64
+UNIT: Final = 128
+CLOGGED: Final = 256
+FAILED: Final = 16
+# Of the pause or of the reading before: told, and never in the flag.
+TOLD_ONLY: Final = (GAP | SPIKE | BLIP) << FAILED | GAP | SPIKE | BLIP
+PASSED_OVER_MAX: Final = 8  # missing or impossible readings between two neighbours in time; more, and there is none
+UNIT_MS: Final = 6 * 3_600_000  # for so long values on the other side of a unit jump stay suspect
+UNIT_TOLERANCE: Final = 0.02  # of the factor: the water itself moves meanwhile
+DRY_MS: Final = 3_600_000  # DOMAIN section 8, clogged: no rain for 60 min while
+BUCKET_MS: Final = 300_000  # (neighbours' rain is summed in whole 5 min, the running one and the 11 before)
+BUCKETS: Final = 12
+CLOGGED_MM: Final = 15.0  # the median of
+NEIGHBOURS_LEAST: Final = 3  # gauges nearby has reached this
 
 ACCEPTED: Final = 0
 DUPLICATE: Final = 1
@@ -41,12 +72,44 @@ PARTIALS: Final = (
 )
 
 
+# Records, not columns: a kernel that hands dozens of arrays on to another counts references to each of them, which
+# costs more than the tests do. NaN (whole numbers: 0) where a test does not run (processing/quality.py).
+LIMITS: Final = np.dtype([
+    ("mount", np.float64),  # m above the datum, NaN where no distance is measured
+    ("gap", np.int64),  # G in ms, 0 without a known period
+    ("compares", np.int64),  # 0: no test looks at the readings before
+    ("off", np.int64),  # bits of tests that are not told
+    ("fail_low", np.float64), ("fail_high", np.float64),  # NaN: no gross range test
+    ("suspect_low", np.float64), ("suspect_high", np.float64),
+    ("harmless", np.float64),  # the one value outside of the suspect range that is none
+    ("rate_suspect", np.float64), ("rate_fail", np.float64),  # per second
+    ("spike_suspect", np.float64), ("spike_fail", np.float64),
+    ("jump", np.float64),  # from here on a change is one, for the tests of plateaus and units
+    ("flat", np.int64), ("flat_within", np.float64), ("flat_above", np.float64), ("flat_below", np.float64),
+    ("dry", np.float64),  # noise floor of a street's depth
+    ("plateau", np.int64),
+    ("unit", np.int64),
+    ("gauge", np.int64),  # the row of a rain gauge in Memory, -1 for others
+    ("clogged", np.int64),
+])  # fmt: skip
+# Since when all values have lain within `flat_within` of each other, and where; whether that run began with a jump out
+# of the dry; the unit jump on whose other side values still are.
+MEMORY: Final = np.dtype([
+    ("run_since", np.int64), ("run_low", np.float64), ("run_high", np.float64), ("run_jumped", np.int64),
+    ("unit_at", np.int64), ("unit_before", np.float64), ("unit_after", np.float64),
+])  # fmt: skip
+
+
 class Held(NamedTuple):
-    """What sensors hold, sorted by t: row n is t[offset[n] + head[n]] … with size[n] items in capacity[n] places."""
+    """What sensors hold, sorted by t: row n is t[offset[n] + head[n]] … with size[n] items in capacity[n] places.
+
+    `doubted`: of what is judged, those with flag SUSPECT; of identities, those with flag FAIL.
+    """
 
     t: Int64
     value: Float64
     span: Int64
+    doubted: UInt8
     offset: Int64
     capacity: Int64
     head: Int64
@@ -75,6 +138,7 @@ class Judges(NamedTuple):
     hold_clear: Int64
     min_readings: Int64
     schedule: Int32  # -1: always
+    skips_suspect: UInt8
     level: UInt8
     hold_since: Int64
     clear_since: Int64
@@ -112,6 +176,35 @@ class Accepted(NamedTuple):
     flag: UInt8
     span: Int64
     late: UInt8
+    found: Int32  # bits of the quality tests
+
+
+class Limits(NamedTuple):
+    """What the quality tests hold against the sensors: a record of LIMITS each, and what differs in length.
+
+    The greatest amount of rain that is no suspect is linear between points, as the bound of Totals is; `nearby` are
+    the gauges near a sensor, as rows of Memory.
+    """
+
+    of: Records
+    amount_first: Int64
+    amount_span: Int64
+    amount_most: Float64
+    factors: Float64  # of units that are taken for each other, shape (k,)
+    nearby_first: Int64
+    nearby: Int64
+
+
+class Memory(NamedTuple):
+    """What the quality tests remember: of each sensor a record of MEMORY; of each gauge since when it has been dry
+    (NEVER: it is not), when it was last heard, and its rain by 5 min, shape (gauges, BUCKETS).
+    """
+
+    of: Records
+    dry_since: Int64
+    heard: Int64
+    bucket: Int64
+    rain: Float64
 
 
 class Silence(NamedTuple):
@@ -210,12 +303,13 @@ def has_room(held: Held, n: int) -> bool:
         held.t[base + i] = held.t[base + held.head[n] + i]
         held.value[base + i] = held.value[base + held.head[n] + i]
         held.span[base + i] = held.span[base + held.head[n] + i]
+        held.doubted[base + i] = held.doubted[base + held.head[n] + i]
     held.head[n] = 0
     return True
 
 
 @njit(cache=True)
-def insert(held: Held, n: int, at: int, t: int, value: float, span: int) -> None:
+def insert(held: Held, n: int, at: int, t: int, value: float, span: int, doubted: bool) -> None:
     """Put an item at place `at` of row n, which has room."""
     base = held.offset[n] + held.head[n]
     i = base + held.size[n]
@@ -223,11 +317,24 @@ def insert(held: Held, n: int, at: int, t: int, value: float, span: int) -> None
         held.t[i] = held.t[i - 1]
         held.value[i] = held.value[i - 1]
         held.span[i] = held.span[i - 1]
+        held.doubted[i] = held.doubted[i - 1]
         i -= 1
     held.t[i] = t
     held.value[i] = value
     held.span[i] = span
+    held.doubted[i] = doubted
     held.size[n] += 1
+
+
+@njit(cache=True)
+def sift(held: Held, n: int, sieve: Held) -> None:
+    """Row 0 of `sieve`, which has room, becomes row n without its doubted items."""
+    base, count = held.offset[n] + held.head[n], 0
+    for i in range(base, base + held.size[n]):
+        if not held.doubted[i]:
+            sieve.t[count], sieve.value[count], sieve.span[count] = held.t[i], held.value[i], held.span[i]
+            count += 1
+    sieve.size[0] = count
 
 
 @njit(cache=True)
@@ -395,7 +502,7 @@ def _late_breach(found: Found, i: int, j: int, t: int, s: float) -> None:
 def step_readings(
     start: int, sensor: Int32, t: Int64, value: Float64, flag: UInt8, span: Int64, arrival: Int64,
     held: Held, sensors: Sensors, judges: Judges, hours: Hours, silence: Silence, found: Found,
-    scratch: Float64, partials: Float64,
+    sieve: Held, scratch: Float64, partials: Float64,
 ) -> int:  # fmt: skip
     """Judge readings start … of a batch; stops before a reading that needs room or that a due tick precedes."""
     for i in range(start, len(sensor)):
@@ -422,10 +529,12 @@ def step_readings(
                 for j in range(first, last):
                     if judges.statistic[j] != LAST or judges.min_readings[j] > 1:
                         continue
+                    if judges.skips_suspect[j] and flag[i] == SUSPECT:
+                        continue
                     if opening_of(judges, hours, j, t[i], tick) != NEVER and breached(judges, j, value[i]) >= DANGER:
                         _late_breach(found, i, j, t[i], value[i])
             continue
-        insert(held, n, position_of(held, n, t[i]), t[i], value[i], span[i])
+        insert(held, n, position_of(held, n, t[i]), t[i], value[i], span[i], flag[i] == SUSPECT)
         if t[i] > sensors.newest[n]:
             sensors.newest[n] = t[i]
             # the newest one at or before T - L stays: it bounds the gap before the window
@@ -439,8 +548,14 @@ def step_readings(
             if opening == NEVER:
                 continue
             lo = max(now - judges.window[j], opening - 1)
+            items, row = held, n
+            if judges.skips_suspect[j]:
+                if held.doubted[held.offset[n] + held.head[n] + held.size[n] - 1]:
+                    continue  # the reading at T: nothing has happened for this rule
+                sift(held, n, sieve)
+                items, row = sieve, 0
             s = statistic_of(
-                held, n, judges.statistic[j], lo, judges.window[j], judges.min_readings[j], scratch, partials
+                items, row, judges.statistic[j], lo, judges.window[j], judges.min_readings[j], scratch, partials
             )
             if np.isnan(s):
                 continue
@@ -450,7 +565,7 @@ def step_readings(
                 continue
             filled = False
             if judges.level[j] > 0 and judges.statistic[j] != LAST and sensors.gap[n] > 0:
-                filled = 10 * gaps_within(held, n, lo, sensors.gap[n]) > judges.window[j]
+                filled = 10 * gaps_within(items, row, lo, sensors.gap[n]) > judges.window[j]
             level = next_level(judges, j, now, s, sensors.gap[n], filled)
             if level != judges.level[j]:
                 c = found.used[0]
@@ -497,6 +612,244 @@ def book(totals: Totals, n: int, t: int, total: float) -> tuple[float, int, int]
     return increment, FAIL if increment > most else NOT_EVALUATED, span
 
 
+@njit(cache=True, inline="always")
+def measured(limits: Limits, n: int, raw: float) -> float:
+    """What is judged of a value as it was sent: of a distance from above, the height of the water."""
+    return raw if np.isnan(limits.of[n].mount) else limits.of[n].mount - raw
+
+
+@njit(cache=True, inline="always")
+def is_possible(limits: Limits, n: int, value: float) -> bool:
+    """Within the gross range; a value that is not is no measurement, and nothing is compared with it."""
+    return not (value < limits.of[n].fail_low or value > limits.of[n].fail_high)
+
+
+@njit(cache=True)
+def neighbour(limits: Limits, identities: Held, n: int, stop: int) -> int:
+    """Which of the first `stop` items of row n was measured last, -1 where none of the last few was."""
+    base = identities.offset[n] + identities.head[n]
+    for i in range(stop - 1, max(0, stop - PASSED_OVER_MAX) - 1, -1):
+        raw = identities.value[base + i]
+        if not np.isnan(raw) and is_possible(limits, n, measured(limits, n, raw)):
+            return i
+    return -1
+
+
+@njit(cache=True)
+def most_unsuspected(limits: Limits, n: int, span: int) -> float:
+    """The greatest value over `span` ms that is no suspect; beyond the last point in proportion to it."""
+    first, stop = limits.amount_first[n], limits.amount_first[n + 1]
+    if first == stop or span == 0:
+        return limits.of[n].suspect_high
+    left_span, left = 0, 0.0
+    for i in range(first, stop):
+        if span <= limits.amount_span[i]:
+            return left + (limits.amount_most[i] - left) * (span - left_span) / (limits.amount_span[i] - left_span)
+        left_span, left = limits.amount_span[i], limits.amount_most[i]
+    return left * span / left_span
+
+
+@njit(cache=True, inline="always")
+def beyond(x: float, suspect: float, fail: float, test: int) -> int:
+    """The bit of `test` where x is more than its limits, strictly; NaN limits hold nothing against it."""
+    if x > fail:
+        return test << FAILED
+    return test if x > suspect else 0
+
+
+@njit(cache=True, inline="always")
+def spike_height(before: float, value: float, after: float) -> float:
+    """How far `value` stands out of both its neighbours on the same side (QARTOD spike, method differential)."""
+    if (value - before) * (after - value) >= 0.0:
+        return 0.0
+    return min(abs(value - before), abs(after - value))
+
+
+@njit(cache=True)
+def is_unit_jump(limits: Limits, n: int, before: float, value: float) -> bool:
+    """Whether one of two values in a row is the other times the factor between two units, and they lie far apart."""
+    small, large = min(before, value), max(before, value)
+    if small <= 0.0 or small <= limits.of[n].dry or not large - small > limits.of[n].jump:
+        return False
+    return bool(np.any(np.abs(large / small - limits.factors) <= UNIT_TOLERANCE * limits.factors))
+
+
+@njit(cache=True)
+def is_still_changed(memory: Memory, n: int, value: float) -> bool:
+    """Whether a value is nearer, as a ratio, to what came after the unit jump than to what was before it."""
+    if value <= 0.0:
+        return False
+    before, after = memory.of[n].unit_before, memory.of[n].unit_after
+    return value * value > before * after if after > before else value * value < before * after
+
+
+@njit(cache=True)
+def follow(limits: Limits, memory: Memory, identities: Held, n: int, at: int, t: int, value: float) -> None:
+    """Remember the newest reading of sensor n, item `at` of its row, for the tests that look at a run of them."""
+    if limits.of[n].flat == 0 and limits.of[n].unit == 0:  # there are none, as for rain
+        return
+    if not limits.of[n].compares or at != identities.size[n] - 1 or not is_possible(limits, n, value):
+        return
+    base = identities.offset[n] + identities.head[n]
+    i = neighbour(limits, identities, n, at)
+    near = i >= 0 and (limits.of[n].gap == 0 or t - identities.t[base + i] <= limits.of[n].gap)
+    before = measured(limits, n, identities.value[base + i]) if near else np.nan
+    low, high = min(memory.of[n].run_low, value), max(memory.of[n].run_high, value)
+    if near and memory.of[n].run_since != NEVER and high - low < limits.of[n].flat_within:
+        memory.of[n].run_low, memory.of[n].run_high = low, high
+    else:
+        memory.of[n].run_since = t
+        memory.of[n].run_low = memory.of[n].run_high = value
+        memory.of[n].run_jumped = near and before <= limits.of[n].dry and value - before > limits.of[n].jump
+    if memory.of[n].unit_at != NEVER:
+        if not near or t - memory.of[n].unit_at > UNIT_MS or not is_still_changed(memory, n, value):
+            memory.of[n].unit_at = NEVER
+    elif limits.of[n].unit and near and is_unit_jump(limits, n, before, value):
+        memory.of[n].unit_at, memory.of[n].unit_before, memory.of[n].unit_after = t, before, value
+
+
+@njit(cache=True)
+def rain_nearby(limits: Limits, memory: Memory, n: int, t: int) -> float:
+    """Median of the rain of the gauges near sensor n in the hour up to t; NaN with too few that were heard in it."""
+    newest = t // BUCKET_MS
+    sums = np.empty(limits.nearby_first[n + 1] - limits.nearby_first[n])
+    count = 0
+    for i in range(limits.nearby_first[n], limits.nearby_first[n + 1]):
+        g = limits.nearby[i]
+        total, heard = 0.0, False
+        for k in range(BUCKETS):
+            if newest - BUCKETS < memory.bucket[g, k] <= newest:
+                total += memory.rain[g, k]
+                heard = True
+        if heard:
+            sums[count] = total
+            count += 1
+    return np.median(sums[:count]) if count >= NEIGHBOURS_LEAST else np.nan
+
+
+@njit(cache=True)
+def is_dry(limits: Limits, memory: Memory, n: int, t: int, value: float) -> bool:
+    """Whether gauge n has said "no rain" without a gap for DRY_MS, this reading included."""
+    g = limits.of[n].gauge
+    if value > 0.0 or memory.dry_since[g] == NEVER or t < memory.heard[g] or t - memory.dry_since[g] < DRY_MS:
+        return False
+    return limits.of[n].gap == 0 or t - memory.heard[g] <= limits.of[n].gap
+
+
+@njit(cache=True)
+def gauge_rain(limits: Limits, memory: Memory, n: int, t: int, value: float, flag: int) -> None:
+    """Remember an amount of rain for the gauge's neighbours and itself."""
+    g = limits.of[n].gauge
+    if g < 0 or np.isnan(value) or flag == FAIL:
+        return
+    bucket = t // BUCKET_MS
+    k = bucket % BUCKETS
+    if memory.bucket[g, k] < bucket:
+        memory.bucket[g, k], memory.rain[g, k] = bucket, 0.0
+    if memory.bucket[g, k] == bucket:  # else it is older than what is remembered
+        memory.rain[g, k] += value
+    newest = t > memory.heard[g]
+    if value > 0.0:
+        if newest or t > memory.dry_since[g]:
+            memory.dry_since[g] = NEVER
+    elif newest:
+        paused = limits.of[n].gap > 0 and t - memory.heard[g] > limits.of[n].gap
+        if memory.dry_since[g] == NEVER or paused:
+            memory.dry_since[g] = t
+    if newest:
+        memory.heard[g] = t
+
+
+@njit(cache=True)
+def rate_found(limits: Limits, identities: Held, n: int, i: int, t: int, value: float) -> int:
+    """What the rate of change per second from item i of row n, the one before, has found.
+
+    It fails only if it does so from the last before that one too which did not fail itself, over the time since the
+    newest that did not. By the one before alone, each spike would take the good reading after it along, and every
+    second one a whole flood.
+    """
+    base, most = identities.offset[n] + identities.head[n], limits.of[n].rate_fail
+    seconds = (t - identities.t[base + i]) / 1000.0
+    rate = abs(value - measured(limits, n, identities.value[base + i])) / seconds
+    if not rate > most:
+        return RATE if rate > limits.of[n].rate_suspect else 0
+    j = i
+    for _ in range(PASSED_OVER_MAX):
+        j = neighbour(limits, identities, n, j)
+        if j < 0:
+            break
+        if not identities.doubted[base + j]:
+            if identities.doubted[base + i]:
+                seconds = (t - identities.t[base + j]) / 1000.0
+            rate = abs(value - measured(limits, n, identities.value[base + j])) / seconds
+            return RATE << FAILED if rate > most else RATE
+    return RATE << FAILED
+
+
+@njit(cache=True)
+def compare(limits: Limits, memory: Memory, identities: Held, n: int, at: int, t: int, value: float) -> tuple[int, int]:
+    """(NOT_EVALUATED or GOOD, found) of a reading, item `at` of its row, against those before it."""
+    base = identities.offset[n] + identities.head[n]
+    i = neighbour(limits, identities, n, at)
+    if i < 0:
+        return NOT_EVALUATED, 0
+    t_before, before = identities.t[base + i], measured(limits, n, identities.value[base + i])
+    flag, found = NOT_EVALUATED, 0
+    if not np.isnan(limits.of[n].rate_suspect):
+        flag, found = GOOD, rate_found(limits, identities, n, i, t, value)
+    if at != identities.size[n] - 1:
+        return flag, found  # the tests below follow the newest reading
+    run = t - memory.of[n].run_since
+    if limits.of[n].flat and run >= limits.of[n].flat and limits.of[n].flat_above < value < limits.of[n].flat_below:
+        found |= FLAT
+    if limits.of[n].plateau and memory.of[n].run_jumped and run >= limits.of[n].plateau:
+        found |= PLATEAU
+    if memory.of[n].unit_at != NEVER:
+        found |= UNIT
+    gap = limits.of[n].gap
+    if gap and t - t_before > gap:
+        return flag, found | GAP
+    j = neighbour(limits, identities, n, i)
+    if j >= 0 and (gap == 0 or t_before - identities.t[base + j] <= gap):
+        earlier = measured(limits, n, identities.value[base + j])
+        height = spike_height(earlier, before, value)
+        found |= beyond(height, limits.of[n].spike_suspect, limits.of[n].spike_fail, SPIKE)
+        if earlier <= limits.of[n].dry and before > limits.of[n].dry and value <= limits.of[n].dry:
+            found |= BLIP
+    return flag, found
+
+
+@njit(cache=True)
+def grade(
+    limits: Limits, memory: Memory, identities: Held, n: int, at: int, t: int, value: float, span: int
+) -> tuple[int, int]:
+    """(flag, found) of a measured value, item `at` of its row; -1 where its identity is too old to be there."""
+    flag, found = NOT_EVALUATED, 0
+    if not np.isnan(limits.of[n].fail_low):
+        if not is_possible(limits, n, value):
+            return FAIL, GROSS << FAILED
+        flag = GOOD
+        if value != limits.of[n].harmless and (
+            value < limits.of[n].suspect_low or value > most_unsuspected(limits, n, span)
+        ):
+            found |= GROSS
+    if limits.of[n].compares and at >= 0:
+        follow(limits, memory, identities, n, at, t, value)
+        ran, more = compare(limits, memory, identities, n, at, t, value)
+        flag, found = min(flag, ran), found | more
+    if limits.of[n].clogged and is_dry(limits, memory, n, t, value):
+        median = rain_nearby(limits, memory, n, t)
+        if not np.isnan(median):
+            flag = GOOD
+        if median >= CLOGGED_MM:
+            found |= CLOGGED
+    found &= ~limits.of[n].off
+    counted = found & ~TOLD_ONLY
+    if counted >> FAILED:
+        return FAIL, found
+    return SUSPECT if counted else flag, found
+
+
 @njit(cache=True)
 def _advance(identities: Held, newest: Int64, horizon: Int64, n: int, t: int) -> None:
     if t > newest[n]:
@@ -507,17 +860,17 @@ def _advance(identities: Held, newest: Int64, horizon: Int64, n: int, t: int) ->
 @njit(cache=True, nogil=True)
 def accept_readings(
     start: int, sensor: Int32, t: Int64, raw: Float64, graded: UInt8,
-    identities: Held, newest: Int64, longest: Int64, horizon: Int64, period: Int64, mount: Float64, totals: Totals,
-    out: Accepted,
+    identities: Held, newest: Int64, longest: Int64, horizon: Int64, period: Int64, totals: Totals,
+    limits: Limits, memory: Memory, out: Accepted,
 ) -> int:  # fmt: skip
     """Identity, counters and flags of readings start … of a batch; stops before one that needs room.
 
-    `mount`: m above the datum, NaN where no distance is measured. `graded`: the flag that quality tests gave each
-    value, NOT_EVALUATED where none has run.
+    `graded`: the flag that a reading brings along. Only SUSPECT and FAIL say anything: a device can make it worse.
     """
     for i in range(start, len(sensor)):
         n = sensor[i]
         known = newest[n] != NEVER
+        at = -1
         if not known or t[i] >= newest[n] - horizon[n]:
             at = position_of(identities, n, t[i])
             before = identities.offset[n] + identities.head[n] + at - 1
@@ -528,28 +881,38 @@ def accept_readings(
                 continue
             if not has_room(identities, n):
                 return i
-            insert(identities, n, at, t[i], raw[i], 0)
+            insert(identities, n, at, t[i], raw[i], 0, False)
         out.kind[i] = ACCEPTED
         out.late[i] = known and t[i] < newest[n] - longest[n]
         out.span[i] = period[n]
+        out.found[i] = 0
         if np.isnan(raw[i]):
-            out.value[i], out.flag[i] = np.nan, MISSING
+            value, flag = np.nan, MISSING
         elif totals.counter[n]:
-            out.value[i], out.flag[i], out.span[i] = book(totals, n, t[i], raw[i])
-            if out.flag[i] == NOT_EVALUATED:
-                out.flag[i] = graded[i]
+            value, flag, out.span[i] = book(totals, n, t[i], raw[i])
         else:
-            out.value[i] = raw[i] if np.isnan(mount[n]) else mount[n] - raw[i]  # a distance, measured from above
-            out.flag[i] = graded[i]
-        if out.flag[i] != FAIL and out.flag[i] != MISSING and not out.late[i]:
+            value, flag = measured(limits, n, raw[i]), NOT_EVALUATED
+        if flag == FAIL:
+            out.found[i] = GROSS << FAILED
+        elif flag != MISSING:
+            flag, out.found[i] = grade(limits, memory, identities, n, at, t[i], value, out.span[i])
+            if graded[i] == FAIL:
+                flag = FAIL
+            elif graded[i] == SUSPECT and flag != FAIL:
+                flag = SUSPECT
+        if at >= 0:
+            identities.doubted[identities.offset[n] + identities.head[n] + at] = flag == FAIL
+        out.value[i], out.flag[i] = value, flag
+        gauge_rain(limits, memory, n, t[i], value, flag)
+        if flag not in (FAIL, MISSING) and not out.late[i]:
             _advance(identities, newest, horizon, n, t[i])
     return len(sensor)
 
 
 @njit(cache=True, nogil=True)
 def recall_readings(
-    start: int, sensor: Int32, t: Int64, raw: Float64, flag: UInt8, late: UInt8,
-    identities: Held, newest: Int64, horizon: Int64, totals: Totals,
+    start: int, sensor: Int32, t: Int64, value: Float64, raw: Float64, flag: UInt8, late: UInt8,
+    identities: Held, newest: Int64, horizon: Int64, totals: Totals, limits: Limits, memory: Memory,
 ) -> int:  # fmt: skip
     """The state after readings that the journal holds already: what accept_readings left behind for them."""
     for i in range(start, len(sensor)):
@@ -557,10 +920,14 @@ def recall_readings(
         if newest[n] == NEVER or t[i] >= newest[n] - horizon[n]:
             if not has_room(identities, n):
                 return i
-            insert(identities, n, position_of(identities, n, t[i]), t[i], raw[i], 0)
+            at = position_of(identities, n, t[i])
+            insert(identities, n, at, t[i], raw[i], 0, flag[i] == FAIL)
+            if not np.isnan(value[i]):
+                follow(limits, memory, identities, n, at, t[i], value[i])
         if totals.counter[n] and not np.isnan(raw[i]) and t[i] > totals.base_t[n]:
             totals.base_t[n] = t[i]
             totals.base[n] = raw[i]
+        gauge_rain(limits, memory, n, t[i], value[i], flag[i])
         if flag[i] != FAIL and flag[i] != MISSING and not late[i]:
             _advance(identities, newest, horizon, n, t[i])
     return len(sensor)

@@ -95,6 +95,7 @@ def _judges(judged: Sequence[Judgement], first: Sequence[int], schedule: Sequenc
         hold_clear=np.array([one.hold_clear_ms for one in judged], np.int64),
         min_readings=np.array([one.min_readings for one in judged], np.int64),
         schedule=np.array(schedule, np.int32),
+        skips_suspect=np.array([one.skips_suspect for one in judged], np.uint8),
         level=np.zeros(m, np.uint8),
         hold_since=np.full((m, 4), NEVER, np.int64),
         clear_since=np.full((m, 4), NEVER, np.int64),

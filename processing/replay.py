@@ -47,7 +47,7 @@ def replay_journal(entries: Iterable[Entry], tally: Tally) -> Iterator[Transitio
 def replay_rows(rows: Sequence[TidyRow], city_toml: str | None, rules_toml: str, tally: Tally) -> Iterator[Transition]:
     """The transitions that rows in time order call for; arrival = t, so that every one is judged.
 
-    Without a city each (sensor_id, quantity) is a sensor of its own, without period and without bounds. Raises
+    Without a city each (sensor_id, quantity) is a sensor of its own, without period, bounds and quality tests. Raises
     ConfigError where a text is wrong.
     """
     if not rows:
@@ -127,7 +127,7 @@ class _Series:
             if one.name not in CATALOGUE
         ]
         sensors = [
-            f'[[sensor]]\nid = "{id_}"\nquantity = {json.dumps(quantity)}\narea = "series"\n'
+            f'[[sensor]]\nid = "{id_}"\nquantity = {json.dumps(quantity)}\narea = "series"\nquality.off = "all"\n'
             for (_, quantity), id_ in self._ids.items()
         ]
         return "\n".join(['[city]\nname = "series"\n[[area]]\ncode = "series"\nname = "series"\n', *own, *sensors])

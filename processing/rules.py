@@ -69,6 +69,7 @@ class Judgement:
     hold_clear_ms: int = 0
     min_readings: int = 1
     schedule: Schedule | None = None
+    skips_suspect: bool = False  # readings of flag 3 are to this rule as if they were not there
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +164,7 @@ class _Judged(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defa
     hold_clear: str | None = None
     min_readings: int | None = None
     schedule: _Schedule | None = None
+    suspect: Literal["use", "skip"] | None = None
 
 
 class _Rule(_Judged, frozen=True, forbid_unknown_fields=True, omit_defaults=True, kw_only=True):
@@ -270,6 +272,7 @@ def _judgement(row: _Judged, quantity: str, key: str) -> Judgement:
         hold_clear_ms=duration_ms(row.hold_clear or "0s", f"{key} hold_clear"),
         min_readings=min_readings,
         schedule=None if row.schedule is None else _schedule(row.schedule, key),
+        skips_suspect=row.suspect == "skip",
     )
 
 

@@ -9,10 +9,11 @@ import numpy as np
 from processing.kernels import Held
 
 _FIRST_CAPACITY: Final = 8
+_COLUMNS: Final = ("t", "value", "span", "doubted")
 
 
 class Pool:
-    """Sorted items (t, value, span) of n sensors in one set of columns; a full row moves to the end, twice as wide.
+    """Sorted items of n sensors in one set of columns; a full row moves to the end, twice as wide.
 
     What a sensor holds is bounded by its longest window (at most rules.WINDOW_MS_MAX) and its rate of readings.
     """
@@ -35,7 +36,7 @@ class Pool:
         if self._end + capacity > len(held.t):
             held = self.held = _longer(held, max(self._end + capacity, len(held.t) * 3 // 2))
         base, size, end = int(held.offset[row] + held.head[row]), int(held.size[row]), self._end
-        for column in (held.t, held.value, held.span):
+        for column in (held.t, held.value, held.span, held.doubted):
             column[end : end + size] = column[base : base + size]
         held.offset[row], held.capacity[row], held.head[row] = end, capacity, 0
         self._end += capacity
@@ -55,7 +56,7 @@ class Pool:
 
     def to_state(self) -> dict[str, Any]:
         state = {"size": self.held.size.tobytes()}
-        for name in ("t", "value", "span"):
+        for name in _COLUMNS:
             column = getattr(self.held, name)
             state[name] = b"".join(self._items(column, n).tobytes() for n in range(self.rows))
         return state
@@ -72,7 +73,7 @@ class Pool:
         rows = np.repeat(np.arange(len(size)), size)
         within = np.arange(len(rows)) - np.repeat(np.cumsum(size) - size, size)
         places = pool.held.offset[rows] + within
-        for name in ("t", "value", "span"):
+        for name in _COLUMNS:
             column = getattr(pool.held, name)
             column[places] = np.frombuffer(state[name], column.dtype)
         return pool
@@ -94,9 +95,14 @@ class Pool:
         for n in range(self.rows):
             size, to = int(self.held.size[n]), int(new.offset[n])
             new.size[n] = size
-            for name in ("t", "value", "span"):
+            for name in _COLUMNS:
                 getattr(new, name)[to : to + size] = self._items(getattr(self.held, name), n)
         self.held, self._end = new, len(new.t)
+
+
+def one_row(places: int) -> Held:
+    """A single row with so many places."""
+    return _lay_out(np.array([places], np.int64))
 
 
 def _lay_out(capacity: np.ndarray[Any, Any]) -> Held:
@@ -104,6 +110,7 @@ def _lay_out(capacity: np.ndarray[Any, Any]) -> Held:
     nothing = np.zeros(len(capacity), np.int64)
     return Held(
         t=np.empty(total, np.int64), value=np.empty(total, np.float64), span=np.empty(total, np.int64),
+        doubted=np.empty(total, np.uint8),
         offset=np.cumsum(capacity) - capacity, capacity=capacity.copy(), head=nothing.copy(), size=nothing.copy(),
     )  # fmt: skip
 
@@ -114,4 +121,4 @@ def _longer(held: Held, places: int) -> Held:
     def longer(column: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         return np.concatenate([column, np.empty(places - len(column), column.dtype)])
 
-    return held._replace(t=longer(held.t), value=longer(held.value), span=longer(held.span))
+    return held._replace(**{name: longer(getattr(held, name)) for name in _COLUMNS})

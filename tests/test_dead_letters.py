@@ -330,6 +330,19 @@ def test_many_letters_are_driven_in_the_order_they_came_and_what_is_settled_is_p
     assert values[1:] == pytest.approx([0.2] * 8), "the first total books nothing"
 
 
+def test_a_total_that_cannot_be_is_stored_as_failing_and_told_as_refused(office: Office) -> None:
+    spine = known_now(office, ("meter", NOON, 100.0), ("meter", NOON + MINUTE, 900.0), more=METER)
+    with office.turning(spine):
+        tour = office.letters.drive_some(Wanted(), "operator", after_id=0, limit=SOME_MOST)
+
+    first, second = (letter.drivings[-1] for letter in sorted(office.all(), key=lambda letter: letter.kept.id))
+    assert (tour.driven, first.accepted, first.refused) == (2, 1, {})
+    assert (second.accepted, second.refused, second.settled) == (0, {"out_of_bounds": 1}, False)
+    flags = [flag for entry in office.entries() if isinstance(entry, Batch) for flag in entry.readings.flag.tolist()]
+    assert flags == [9, 4]
+    assert spine.counters['canhbao_quality_total{test="gross",flag="4"}'] == 1
+
+
 def test_letters_are_found_by_reason_gateway_and_time(office: Office) -> None:
     spine = office.open()
     for n in range(4):

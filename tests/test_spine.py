@@ -39,6 +39,12 @@ code = "20242"
 name = "Hải Châu"
 [[gateway]]
 id = "gw-1"
+[[quantity]]
+name = "water_level"
+quality.off = "all"
+[[quantity]]
+name = "street_depth"
+quality.off = "all"
 [[sensor]]
 id = "river"
 quantity = "water_level"
@@ -476,3 +482,18 @@ def test_a_distance_sensor_measures_a_depth_and_keeps_the_distance_beside_it(wor
     assert len(world.told()) == 1
     assert spine.view is not None
     assert spine.view.heard.tolist() == [0, NOON]
+
+
+def test_flags_are_written_down_counted_by_test_and_the_same_after_a_restart(world: World) -> None:
+    world.city = CITY.replace('quality.off = "all"', "")
+    for minutes, level in enumerate((1.0, 1.02, 3.0, 3.01)):
+        spine = world.start()
+        world.send("river", NOON + minutes * MINUTE, level)
+        spine.turn()
+        world.waiting.clear()
+
+    flags = [entry.readings.flag.tolist() for entry in world.entries() if isinstance(entry, Batch)]
+    assert flags == [[1], [3], [4], [3]]
+    assert spine.counters['canhbao_quality_total{test="rate",flag="3"}'] == 1
+    assert [letter for entry in world.entries() if isinstance(entry, Batch) for letter in entry.refused] == []
+    assert [(row.from_level, row.to_level) for row in world.rows(schema.transition)] == [(0, 1), (1, 3)]

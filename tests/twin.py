@@ -191,9 +191,9 @@ class Twin:
         s.fresh = arrival if arrival - t <= s.patience else s.fresh
         newest = t if s.newest is None else max(s.newest, t)
         if t < newest - s.longest:
-            self._show_late(s, t, value, arrival)
+            self._show_late(s, t, value, arrival, suspect=flag == 3)
             return
-        s.held.append(Held(t, value, span))
+        s.held.append(Held(t, value, span, flag == 3))
         if newest != s.newest:
             s.newest = newest
             self._forget(s)
@@ -283,7 +283,12 @@ class Twin:
         """The s of a rule at T; None when undefined, or when the schedule forbids to judge [7, 8, 12]."""
         newest = s.newest or 0
         low = low_of(judge, newest, self.ticked or 0)
-        return None if low is None else statistic(judge, s.held, newest, low)
+        skipped = judge.skips and any(r.suspect for r in s.held if r.t == newest)
+        return None if low is None or skipped else statistic(judge, self._seen_by(judge, s), newest, low)
+
+    def _seen_by(self, judge: Judge, s: Sensor) -> list[Held]:
+        """What a rule sees of what a sensor holds: all of it, or all but the suspect ones [7]."""
+        return [r for r in s.held if not (judge.skips and r.suspect)]
 
     def _evaluate(self, s: Sensor, name: str, judge: Judge) -> None:
         """One rule at T: timers first, then the level; an undefined s touches nothing [8, 9]."""
@@ -305,7 +310,7 @@ class Twin:
         low = low_of(judge, newest, self.ticked or 0)
         if judge.statistic == "last" or s.quiet is None or low is None:
             return False
-        return 10 * gaps(s.held, newest, low, s.quiet) > judge.window
+        return 10 * gaps(self._seen_by(judge, s), newest, low, s.quiet) > judge.window
 
     def _move(self, s: Sensor, name: str, at: int, level: int, value: float | None) -> None:
         """A change of level is a transition."""
@@ -315,10 +320,11 @@ class Twin:
             self.transitions.append(row)
             s.states[name].level = level
 
-    def _show_late(self, s: Sensor, t: int, value: float, arrival: int) -> None:
+    def _show_late(self, s: Sensor, t: int, value: float, arrival: int, *, suspect: bool) -> None:
         """A late reading up to 6 h old that would have reached danger, by `last` rules alone [17]."""
         for name, judge in s.judges.items():
             shown = judge.statistic == "last" and arrival - t <= 6 * HOUR and judge.min_readings <= 1
+            shown = shown and not (judge.skips and suspect)
             if shown and low_of(judge, t, self.ticked or 0) is not None and breached(judge, value) >= 3:
                 self.late_breaches.append((s.label, name, t, value, arrival))
 

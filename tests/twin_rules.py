@@ -25,6 +25,7 @@ class Held(NamedTuple):
     t: int
     value: float
     span: int
+    suspect: bool = False
 
 
 class Schedule(NamedTuple):
@@ -49,6 +50,7 @@ class Judge:
     hold_clear: int
     min_readings: int
     schedule: Schedule | None
+    skips: bool = False  # readings of flag 3
 
 
 @dataclass
@@ -155,6 +157,7 @@ def judge_of(table: Table, quantity: str, station: str | None, period: int | Non
         hold_clear=milliseconds(rule.get("hold_clear", "0s")),
         min_readings=rule.get("min_readings", 1),
         schedule=schedule and Schedule(days_of(schedule["days"]), schedule["from"], schedule["to"], zone),
+        skips=rule.get("suspect") == "skip",
     )
 
 

@@ -45,6 +45,9 @@ FAMILIES: Final = {
         Family(
             "canhbao_late_total", "counter", "Readings too old for every window of their sensor; stored, not judged."
         ),
+        Family(
+            "canhbao_quality_total", "counter", "Findings of the quality tests, by test and flag: 3 suspect, 4 fail."
+        ),
         Family("canhbao_backfill_messages_total", "counter", "Messages of old spools that have come."),
         Family("canhbao_backfill_waiting", "gauge", "Messages of old spools that have come and wait for their turn."),
         Family("canhbao_rate_limited_total", "counter", "Messages beyond what their gateway may say; not stored."),

@@ -38,7 +38,7 @@ id = "gw-2"
 id = "device"
 """ + "".join(
     f'[[sensor]]\nid = "{sensor}"\nquantity = "{"water_level" if "river" in sensor else "street_depth"}"\n'
-    f'area = "{_AREA[sensor]}"\ngateway = "{gateway}"\nperiod = "10s"\n'
+    f'area = "{_AREA[sensor]}"\ngateway = "{gateway}"\nperiod = "10s"\nquality.off = "all"\n'
     for gateway, sensors in SENSORS.items()
     for sensor in sensors
 )
