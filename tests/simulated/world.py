@@ -21,6 +21,7 @@ from simulated.offers import GATEWAYS, NOON, Offers
 from simulated.process import JOURNAL, Killed, Process
 from simulated.providers import Receiver
 
+from alerts.ledger.outbox import Outbox
 from alerts.spine import Clock
 from ingest.journal import Journal
 
@@ -180,10 +181,12 @@ class World:
     def _open(self) -> dict[str, int]:
         if self.process.works is None:
             return {"dead": 1}
-        sessions, messages = self.broker.sessions.values(), self.process.works.ledger.counts().messages
+        sessions, ledger = self.broker.sessions.values(), self.process.works.ledger
+        messages, pending = ledger.counts().messages, Outbox(ledger.store).pending()
         return {
             "unreceipted": self.offers.unreceipted,
             "queued": sum(len(session.queue) + len(session.sent) for session in sessions),
+            "without messages": 0 if pending is None else 1,
             "unsent": sum(n for (_, status), n in messages.items() if status in ("queued", "failed")),
         }
 
