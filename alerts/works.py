@@ -76,7 +76,7 @@ class Works:
         )  # fmt: skip
         self.desk = Desk(self.wake)
         self.letters = Letters(stores.journal, Marks(stores.ledger.store), self.desk)
-        lanes = Lanes(self.source, self.backfill)
+        lanes = Lanes(self.source, self.backfill, clock.seconds)
         self.spine = Spine(
             lanes.drain, lanes, stores, texts, clock, self._turned, asked=self.desk.take, prefixes=connections.networks
         )

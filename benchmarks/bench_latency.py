@@ -55,8 +55,8 @@ def _city_toml() -> str:
 class Gateways(Client):
     """The publishing client: what each sensor says next, and the receipts that come."""
 
-    def __init__(self, url: str, topic: str) -> None:
-        super().__init__(url, "canhbao/v1/+/receipt", f"bench-{topic.rpartition('/')[2]}")
+    def __init__(self, url: str, topic: str, password: str = "") -> None:
+        super().__init__(url, "canhbao/v1/+/receipt", f"bench-{topic.rpartition('/')[2]}", password)
         self._topic, self._count, self._seq = topic, 0, [0] * AREAS
         self.published: Times = {}  # (gateway, seq)
         self.rises: Times = {}  # (area, t ms) of what begins a warning or makes it worse
@@ -82,8 +82,9 @@ def _measure(folder: Path, rounds: int, rate: int, seconds: float) -> None:
     used_s, spans_s = 0.0, []
     with service(folder, _city_toml(), RULES_TOML) as (pid, page, url):
         password = (folder / "data" / "broker" / "collector.password").read_text("utf-8").strip()
-        subscriber = Client(url, "canhbao/v1/+/backfill", "bench-subscriber", password)
-        ours, floor = Gateways(url, "canhbao/v1/{}/readings"), Gateways(url, "canhbao/v1/{}/backfill")
+        # The floor goes the other way, from the collector to gateways: what gateways send, the service would read.
+        subscriber = Client(url, "canhbao/v1/+/command", "bench-subscriber")
+        ours, floor = Gateways(url, "canhbao/v1/{}/readings"), Gateways(url, "canhbao/v1/{}/command", password)
         events: list[tuple[int, bytes]] = []
         threading.Thread(target=listen, args=(page, events), daemon=True).start()
         time.sleep(1.0)

@@ -25,13 +25,14 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
-from functools import partial, wraps
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Any, Final
 
 from paho.mqtt import client as paho
 from paho.mqtt.enums import CallbackAPIVersion
+from steps import Steps
 from surroundings import Client, tell
 
 from alerts import spine as spine_module
@@ -88,29 +89,6 @@ def _city_toml() -> str:
             text += (f'[[sensor]]\nid = "street-{gateway}-{n}"\nquantity = "street_depth"\narea = "a"\n'
                      f'gateway = "gw-{gateway}"\nperiod = "60s"\n')  # fmt: skip
     return text
-
-
-class Steps:
-    """Processor time of the spine's thread by step; a step within another counts for itself alone."""
-
-    def __init__(self) -> None:
-        self.cpu_s: Counter[str] = Counter()
-        self._inner: list[float] = []
-
-    def timed(self, step: str, call: Callable[..., Any]) -> Callable[..., Any]:
-        @wraps(call)
-        def measured(*args: Any, **named: Any) -> Any:
-            began = time.thread_time()
-            self._inner.append(0.0)
-            try:
-                return call(*args, **named)
-            finally:
-                took, inner = time.thread_time() - began, self._inner.pop()
-                self.cpu_s[step] += took - inner
-                if self._inner:
-                    self._inner[-1] += took
-
-        return measured
 
 
 class Collector:

@@ -2,27 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from ingest.formats import is_backfill
 from ingest.inbox import Message
 from ingest.mqtt import MqttSource
 
-# Of old messages in one turn: some hundred readings, so that a turn grows by some ten milliseconds at most. At this
-# rate six hours of a whole city take some minutes.
+# Of old messages at once: some hundred readings, so that a turn grows by some ten milliseconds at most.
 SLICE_BYTES: Final = 16_000
-# While a turn brings so many new messages, the old ones wait for every BUSY_TURNS-th.
+# How often. What we take is receipted, and each receipt brings another old message to the broker, which has it on its disk
+# before it goes on to a new one: the pace here is the pace there. Six hours of a whole city take some ten minutes.
+SLICE_EVERY_S: Final = 0.1
+# And how often while a turn brings so many new messages.
 BUSY_MESSAGES: Final = 100
-BUSY_TURNS: Final = 10
+BUSY_SLICE_EVERY_S: Final = 1.0
 
 
 class Lanes:
-    """Both lanes behind the face of one: `drain` for the spine, and the link that it answers on."""
+    """Both lanes behind the face of one: `drain` for the spine, and the link that it answers on.
 
-    def __init__(self, live: MqttSource, backfill: MqttSource) -> None:
-        self._live, self._backfill = live, backfill
-        self._waited = 0  # busy turns in which the old ones waited
+    `seconds`: a clock that does not go back.
+    """
+
+    def __init__(self, live: MqttSource, backfill: MqttSource, seconds: Callable[[], float]) -> None:
+        self._live, self._backfill, self._seconds = live, backfill, seconds
+        self._sliced_s = -BUSY_SLICE_EVERY_S  # when the last slice was taken
 
     @property
     def connected(self) -> bool:
@@ -31,11 +36,14 @@ class Lanes:
     def drain(self, wait_s: float) -> list[Message]:
         """What has come on the live lane, which alone is waited for, then a slice of what waits on the other one."""
         old = self._backfill.inbox
-        messages = self._live.inbox.drain(0.0 if len(old) else wait_s)
-        if len(messages) >= BUSY_MESSAGES and self._waited < BUSY_TURNS:
-            self._waited += 1
+        if len(old):
+            wait_s = min(wait_s, max(0.0, self._sliced_s + SLICE_EVERY_S - self._seconds()))
+        messages = self._live.inbox.drain(wait_s)
+        every_s = BUSY_SLICE_EVERY_S if len(messages) >= BUSY_MESSAGES else SLICE_EVERY_S
+        now_s = self._seconds()
+        if not len(old) or now_s < self._sliced_s + every_s:
             return messages
-        self._waited = 0
+        self._sliced_s = now_s
         return messages + old.drain(0.0, gather_s=0.0, most_bytes=SLICE_BYTES)
 
     def acknowledge(self, messages: Sequence[Message]) -> None:

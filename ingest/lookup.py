@@ -94,7 +94,7 @@ class Lookup:
     def _numbers_if_sound(self, decoded: Decoded, latest: int) -> list[int] | None:
         """The sensors' numbers where every row counts as it was sent, which is nearly always; else None.
 
-        What `_row_by_row` finds, a column at a time: a quarter of its time for a hundred readings.
+        What `_row_by_row` finds, a column at a time: half of its time for a hundred readings.
         """
         if len(decoded.sensors) < COLUMNS_MIN:
             return None

@@ -15,7 +15,7 @@ from test_spine import CITY, RULES
 
 from ingest.entries import Header
 from ingest.inbox import Inbox, Message
-from ingest.lanes import BUSY_MESSAGES, BUSY_TURNS, SLICE_BYTES, Lanes
+from ingest.lanes import BUSY_MESSAGES, BUSY_SLICE_EVERY_S, SLICE_BYTES, SLICE_EVERY_S, Lanes
 from ingest.receipts import Receipts
 
 
@@ -36,14 +36,23 @@ class Ear:
             assert self.inbox.put(Message(f"canhbao/v1/gw-1/{topic}", bytes(size), False, 1, n, 1))
 
 
-@pytest.fixture
-def ears() -> tuple[Ear, Ear, Lanes]:
-    live, old = Ear(), Ear()
-    return live, old, Lanes(live, old)  # type: ignore[arg-type]
+class Both:
+    """The two lanes and the clock between them."""
+
+    def __init__(self) -> None:
+        self.now_s = 0.0
+        self.live, self.old = Ear(), Ear()
+        self.lanes = Lanes(self.live, self.old, lambda: self.now_s)  # type: ignore[arg-type]
+
+    def takes_old(self, new: int) -> bool:
+        """In a turn that brings so many new messages."""
+        self.live.hear("readings", new)
+        return any("backfill" in message.topic for message in self.lanes.drain(0.0))
 
 
-def test_a_slice_of_what_is_old_follows_what_is_new(ears: tuple[Ear, Ear, Lanes]) -> None:
-    live, old, lanes = ears
+def test_a_slice_of_what_is_old_follows_what_is_new() -> None:
+    both = Both()
+    live, old, lanes = both.live, both.old, both.lanes
     live.hear("readings", 3)
     old.hear("backfill", 1_000, size=4_000)
     messages = lanes.drain(0.0)
@@ -55,23 +64,26 @@ def test_a_slice_of_what_is_old_follows_what_is_new(ears: tuple[Ear, Ear, Lanes]
     assert old.acknowledged == messages[3:]
 
 
-def test_while_much_is_new_the_old_waits_but_not_for_ever(ears: tuple[Ear, Ear, Lanes]) -> None:
-    live, old, lanes = ears
-    old.hear("backfill", 10)
-    turns = []
-    for _ in range(BUSY_TURNS + 1):
-        live.hear("readings", BUSY_MESSAGES)
-        turns.append(any("backfill" in message.topic for message in lanes.drain(0.0)))
+@pytest.mark.parametrize(("new", "every_s"), [(1, SLICE_EVERY_S), (BUSY_MESSAGES, BUSY_SLICE_EVERY_S)])
+def test_what_is_old_keeps_its_pace_and_a_slower_one_while_much_is_new(new: int, every_s: float) -> None:
+    both = Both()
+    both.old.hear("backfill", 1_000, size=SLICE_BYTES)
+    taken_s = []
+    for ms in range(0, 5_000, 10):
+        both.now_s = ms / 1_000
+        if both.takes_old(new):
+            taken_s.append(both.now_s)
 
-    assert turns == [False] * BUSY_TURNS + [True]
+    assert taken_s == pytest.approx([n * every_s for n in range(round(5 / every_s))], abs=0.011 * 5 / every_s)
 
 
-def test_while_nothing_is_new_the_old_does_not_wait(ears: tuple[Ear, Ear, Lanes]) -> None:
-    _, old, lanes = ears
-    old.hear("backfill", 1)
-    began = time.monotonic()
-    assert len(lanes.drain(5.0)) == 1
-    assert time.monotonic() - began < 1.0
+def test_while_nothing_is_new_the_old_waits_for_its_time_alone() -> None:
+    live, old = Ear(), Ear()
+    lanes = Lanes(live, old, time.monotonic)  # type: ignore[arg-type]
+    old.hear("backfill", 2, size=SLICE_BYTES)
+    began_s = time.monotonic()
+    assert [len(lanes.drain(5.0)), len(lanes.drain(5.0))] == [1, 1]
+    assert SLICE_EVERY_S <= time.monotonic() - began_s < 2.0
 
 
 def test_a_gateway_that_empties_its_old_spool_is_not_taken_for_two() -> None:
