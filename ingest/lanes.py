@@ -11,8 +11,8 @@ from ingest.mqtt import MqttSource
 
 # Of old messages at once: some hundred readings, so that a turn grows by some ten milliseconds at most.
 SLICE_BYTES: Final = 16_000
-# How often. What we take is receipted, and each receipt brings another old message to the broker, which has it on its disk
-# before it goes on to a new one: the pace here is the pace there. Six hours of a whole city take some ten minutes.
+# How often. What we take is receipted, and each receipt brings another old message to the broker, which has it on its
+# disk before it goes on to a new one: the pace here is the pace there. Six hours of a city take some ten minutes.
 SLICE_EVERY_S: Final = 0.1
 # And how often while a turn brings so many new messages.
 BUSY_MESSAGES: Final = 100
@@ -41,7 +41,7 @@ class Lanes:
         messages = self._live.inbox.drain(wait_s)
         every_s = BUSY_SLICE_EVERY_S if len(messages) >= BUSY_MESSAGES else SLICE_EVERY_S
         now_s = self._seconds()
-        if not len(old) or now_s < self._sliced_s + every_s:
+        if not len(old) or now_s - self._sliced_s < every_s:
             return messages
         self._sliced_s = now_s
         return messages + old.drain(0.0, gather_s=0.0, most_bytes=SLICE_BYTES)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterable
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -74,7 +75,8 @@ def test_what_is_old_keeps_its_pace_and_a_slower_one_while_much_is_new(new: int,
         if both.takes_old(new):
             taken_s.append(both.now_s)
 
-    assert taken_s == pytest.approx([n * every_s for n in range(round(5 / every_s))], abs=0.011 * 5 / every_s)
+    assert min(later - before for before, later in pairwise(taken_s)) >= every_s
+    assert len(taken_s) > 0.8 * 5 / every_s
 
 
 def test_while_nothing_is_new_the_old_waits_for_its_time_alone() -> None:
