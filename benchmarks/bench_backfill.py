@@ -95,7 +95,7 @@ def _city_toml() -> str:
     text += "".join(f'[[gateway]]\nid = "gw-{gateway}"\n' for gateway in range(GATEWAYS))
     for n in range(SENSORS):
         text += (f'[[sensor]]\nid = "s{n}"\nquantity = "street_depth"\narea = "a{n // SENSORS_AN_AREA}"\n'
-                 f'gateway = "gw-{n // SENSORS_A_GATEWAY}"\nperiod = "60s"\n')  # fmt: skip
+                 f'gateway = "gw-{n // SENSORS_A_GATEWAY}"\nperiod = "60s"\nquality.off = "all"\n')  # fmt: skip  # such jumps are no water
     return text
 
 
