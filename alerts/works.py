@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -19,11 +20,13 @@ from alerts.ledger.outbox import Outbox
 from alerts.letters import Letters
 from alerts.spine import Clock, Spine, Stores, Texts
 from alerts.view import View
+from alerts.watch.metrics import labelled
 from alerts.words.message import message
 from ingest.inbox import Inbox
 from ingest.lanes import Lanes
 from ingest.mqtt import BACKFILL_TOPICS, COLLECTOR_TOPICS, MqttPublisher, MqttSource
 from ingest.networks import topic_filters
+from ingest.rate_limit import away_before_start_s
 from ingest.tls import Identity
 
 
@@ -67,8 +70,11 @@ class Works:
         self.ledger: Ledger = stores.ledger
         self._page_url, self._told = page_url, told
         foreign = topic_filters(connections.networks)
-        self.source = _source(connections, connections.live, (*COLLECTOR_TOPICS, *foreign))
-        self.backfill = _source(connections, connections.backfill, BACKFILL_TOPICS)
+        # Arrivals in the data's own time say nothing of ours.
+        alive_ms = stores.journal.last_arrival if clock.arrival == "wall" else 0
+        away_s = away_before_start_s(alive_ms, clock.now_ms())
+        self.source = _source(connections, connections.live, (*COLLECTOR_TOPICS, *foreign), away_s)
+        self.backfill = _source(connections, connections.backfill, BACKFILL_TOPICS, away_s)
         out = connections.out
         self.publisher = MqttPublisher(
             connections.url, out.username, out.password, out.client_id, ca_file=connections.ca_file,
@@ -113,8 +119,7 @@ class Works:
             **self.spine.counters,
             "canhbao_backfill_messages_total": old["received"],
             "canhbao_backfill_waiting": len(self.backfill.inbox),
-            **{f'canhbao_rate_limited_total{{gateway="{gateway or "unknown"}"}}': count
-               for gateway, count in (self.source.limited + self.backfill.limited).items()},
+            **_limited(self.source, self.backfill),
             "canhbao_shed_total": came["shed"],
             "canhbao_lost_total": came["lost"],
             "canhbao_repeated_total": came["repeated"],
@@ -139,6 +144,16 @@ class Works:
         return message(notice, view.city, view.rules, page_url=self._page_url, exercise=view.clock == "data")
 
 
-def _source(connections: Connections, login: Login, topics: tuple[str, ...]) -> MqttSource:
+def _source(connections: Connections, login: Login, topics: tuple[str, ...], away_s: float) -> MqttSource:
     return MqttSource(connections.url, login.username, login.password, login.client_id or login.username, topics,
-                      Inbox(), ca_file=connections.ca_file, identity=login.identity)  # fmt: skip
+                      Inbox(), away_s=away_s, ca_file=connections.ca_file, identity=login.identity)  # fmt: skip
+
+
+def _limited(*sources: MqttSource) -> dict[str, float]:
+    """By gateway, and by topic where it is another network's."""
+    counts = Counter[str]()
+    for source in sources:
+        for sender, count in source.limited.items():
+            kind, _, name = (sender or "gateway unknown").partition(" ")
+            counts[labelled("canhbao_rate_limited_total", **{kind: name})] += count
+    return dict(counts)

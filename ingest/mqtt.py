@@ -7,13 +7,14 @@ import logging
 import socket
 import ssl
 import threading
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from math import inf
 from pathlib import Path
-from time import monotonic
+from time import monotonic, time
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -21,9 +22,9 @@ from paho.mqtt import client as paho
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
 from paho.mqtt.reasoncodes import ReasonCode
 
-from ingest.formats import gateway_of
+from ingest.formats import said_by
 from ingest.inbox import Inbox, Message
-from ingest.rate_limit import RateLimit
+from ingest.rate_limit import Moment, RateLimit
 from ingest.tls import Identity, ended, ends_soon, tls_context
 
 log = logging.getLogger(__name__)
@@ -38,7 +39,9 @@ _RECONNECT_S: Final = (1, 16)  # between tries, doubling, for as long as it take
 # Publishes without PUBACK. Full (a broker that takes and never answers): the next one is refused to its caller.
 _UNCONFIRMED_MOST: Final = 4000
 _LOSSES: Final = (5, 60.0)  # so many connections lost within so many seconds are told: no network does that by itself
-_LIMITED_TOLD: Final = 10_000  # messages left out of one gateway between two lines in the log
+# With messages unanswered for so long the broker may hold back what follows them; a turn takes some ten milliseconds.
+_STALL_S: Final = 1.0
+_NOTICED_S: Final = 1.5 * _KEEPALIVE_S  # how long a connection may be dead before either side sees it
 _RETAINED_MOST: Final = 1_000  # topics with a retained message that are remembered; beyond, the oldest counts as new
 _PACKET_MOST: Final = 65_536  # what brokers are set to; a larger packet would cost the connection, again and again
 
@@ -216,9 +219,11 @@ class MqttSource(_Connection):
 
     def __init__(
         self, url: str, username: str, password: str, client_id: str, topics: Sequence[str], inbox: Inbox, *,
-        ca_file: Path | None = None, identity: Identity | None = None,
+        away_s: float = inf, ca_file: Path | None = None, identity: Identity | None = None,
     ) -> None:  # fmt: skip
         """Raises MqttError for a wrong `url`. `topics` are filters; `client_id` must be the same at every start.
+
+        `away_s`: how long nobody has listened up to now, inf where that is not known.
 
         `ca_file`: whom to believe the broker's certificate, in the place of those that this machine believes;
         `identity`: what we show for ourselves where it wants a certificate of us.
@@ -229,9 +234,11 @@ class MqttSource(_Connection):
         self._topics = tuple(topics)
         self._epoch = 0
         self._subscribed = self._shedding = False
-        self._under_way: set[int] = set()  # mids of this connection that are taken and not acknowledged
-        self.limited: Counter[str] = Counter()  # messages beyond their gateway's rate, by gateway
+        self._under_way: dict[int, str] = {}  # mid -> sender of what this connection brought and is not acknowledged
+        self._waiting_s: float | None = None  # since when something is, without an acknowledgement in between
         self._limit = RateLimit()
+        self._limiting = threading.Lock()  # messages come in paho's thread, acknowledgements from the one that stores
+        self._away_s, self._heard = away_s, _now()  # before this life of ours; and when something last came
         self._retained: dict[str, bytes] = {}  # topic -> digest of the retained message that was taken
         self._losses: deque[float] = deque(maxlen=_LOSSES[0])  # when connections were lost, on the clock of `monotonic`
         self._received = self._acked = self._stale_acks = self._shed = self._dropped = self._failed = 0
@@ -254,6 +261,12 @@ class MqttSource(_Connection):
         }  # fmt: skip
 
     @property
+    def limited(self) -> dict[str, int]:
+        """Messages beyond the rate of their sender (see `said_by`), which were not taken."""
+        with self._limiting:
+            return self._limit.limited
+
+    @property
     def unsteady(self) -> bool:
         """Whether the connection is cut all the time, as where another client uses our client id."""
         most, within_s = _LOSSES
@@ -271,9 +284,10 @@ class MqttSource(_Connection):
                     continue
                 if message.epoch == self._epoch and self._client.ack(message.mid, message.qos) == _OK:
                     self._acked += 1
-                    self._under_way.discard(message.mid)
+                    self._under_way.pop(message.mid, None)
                 else:
                     self._stale_acks += 1
+            self._answered()
 
     def publish(self, topic: str, payload: bytes, qos: int = 1, *, retain: bool = False) -> bool:
         """Without waiting, for receipts. False if there is no connection or no room: who misses it asks again."""
@@ -286,12 +300,18 @@ class MqttSource(_Connection):
         if self._connects > 1 and not self._session_present:
             self._sessions_lost += 1
             log.error("mqtt: %s has lost our session; what devices without a spool sent since is gone", self._where)
+        now = _now()
+        if self._session_present:  # else it has kept nothing for us
+            with self._limiting:
+                self._limit.allow(self._away_s + self._heard.until(now), now.steady_s)
+        self._away_s, self._heard = 0.0, now
         # Also where the broker kept the session: the topics may have changed since.
         self._client.subscribe([(topic, 1) for topic in self._topics])
 
     def _lost(self) -> None:
         if self._shedding:
             return  # it was us, see _bring_again
+        self._away_s = _NOTICED_S
         steady = not self.unsteady
         self._losses.append(monotonic())
         if steady and self.unsteady:
@@ -300,7 +320,11 @@ class MqttSource(_Connection):
     def _ended(self) -> None:
         self._epoch += 1
         self._subscribed = self._shedding = False
+        with self._limiting:
+            for sender in self._under_way.values():
+                self._limit.give_back(sender)
         self._under_way.clear()
+        self._answered()
 
     def _on_subscribe(self, _c: paho.Client, _u: Any, _mid: int, reasons: list[ReasonCode], _p: Any) -> None:
         with self._state:
@@ -326,6 +350,7 @@ class MqttSource(_Connection):
         there is room we connect anew, and the broker sends all of it again.
         """
         self._received += 1
+        self._heard = _now()
         came = Message(message.topic, bytes(message.payload), message.retain, message.qos, message.mid, self._epoch)
         if message.dup and came.mid in self._under_way:
             # nats-server does not wait for a slow collector: each copy would make it slower still. The acknowledgement
@@ -336,10 +361,12 @@ class MqttSource(_Connection):
             self._retained_again += 1  # no news, and it stays with the broker whatever we answer
             self._client.ack(came.mid, came.qos)
             return
-        if not self._within_rate(came):
-            return
-        if not (self._shedding and came.qos) and self._put(came):
-            return
+        if not (self._shedding and came.qos):  # what is shed comes again, and is counted then
+            sender = said_by(came.topic)
+            if not self._within_rate(came, sender) or self._put(came, sender):
+                return
+            with self._limiting:
+                self._limit.give_back(sender)
         if came.qos == 0:
             self._dropped += 1
             return
@@ -348,22 +375,32 @@ class MqttSource(_Connection):
             log.warning("mqtt: the inbox is full (%d messages), the broker has to send again", len(self.inbox))
             self._shedding = True
 
-    def _within_rate(self, came: Message) -> bool:
+    def _within_rate(self, came: Message, sender: str) -> bool:
         """What is beyond is answered at once: kept waiting, it would stand in the broker's way to us before others."""
-        gateway = gateway_of(came.topic)
-        if self._limit.admits(gateway, monotonic()):
-            return True
-        self.limited[gateway] += 1
-        if self.limited[gateway] % _LIMITED_TOLD == 1:
-            log.warning("gateway %s sends more than it may; %d messages left out", gateway, self.limited[gateway])
+        with self._limiting:
+            if self._limit.admits(sender, self._heard.steady_s):
+                return True
+            count = self._limit.to_tell(sender, self._heard.steady_s)
+        if count:
+            log.warning("%s sends more than it may; %d messages left out so far", sender or "somebody unknown", count)
         self._client.ack(came.mid, came.qos)
         return False
 
-    def _put(self, came: Message) -> bool:
+    def _answered(self) -> None:
+        """Acknowledgements have gone out, or there is nothing left that could be (`_state` held)."""
+        now_s = monotonic()
+        if self._waiting_s is not None and (stalled_s := now_s - self._waiting_s) >= _STALL_S:
+            with self._limiting:
+                self._limit.allow(stalled_s, now_s)
+        self._waiting_s = now_s if self._under_way else None
+
+    def _put(self, came: Message, sender: str) -> bool:
         if came.qos:
-            self._under_way.add(came.mid)  # before: once it is in the inbox it may be acknowledged any time
+            if self._waiting_s is None:
+                self._waiting_s = self._heard.steady_s
+            self._under_way[came.mid] = sender  # before: once it is in the inbox it may be acknowledged any time
         if not self.inbox.put(came):
-            self._under_way.discard(came.mid)
+            self._under_way.pop(came.mid, None)
             return False
         if came.retained:
             self._retained[came.topic] = _digest(came.payload)
@@ -376,6 +413,10 @@ class MqttSource(_Connection):
         with self._state:
             if self._shedding and not self._client.want_write():
                 self._client.cut()
+
+
+def _now() -> Moment:
+    return Moment(monotonic(), time())
 
 
 def _digest(payload: bytes) -> bytes:

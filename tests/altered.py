@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from alerts.__main__ import main
@@ -14,6 +15,7 @@ from ingest import mqtt
 from ingest.entries import Entry
 from ingest.inbox import Message
 from ingest.journal import Journal
+from ingest.rate_limit import RateLimit
 
 PAUSE_S = 0.03
 SLOW_S = 0.1  # a message
@@ -33,6 +35,10 @@ def short_keepalive() -> None:
     mqtt._KEEPALIVE_S = 2
 
 
+def strict() -> None:
+    mqtt.RateLimit = partial(RateLimit, per_s=4, burst=20)
+
+
 def answers_first() -> None:
     """Receipt and acknowledgement before the commit: what must never be."""
     real = Journal.append
@@ -49,7 +55,7 @@ def answers_first() -> None:
     Spine._enter = enter
 
 
-ALTERATIONS: dict[str, Callable[[], Any]] = {f.__name__: f for f in (slow, short_keepalive, answers_first)}
+ALTERATIONS: dict[str, Callable[[], Any]] = {f.__name__: f for f in (slow, short_keepalive, strict, answers_first)}
 
 
 if __name__ == "__main__":

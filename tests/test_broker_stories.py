@@ -134,6 +134,25 @@ def test_a_collector_that_is_slow_for_minutes_loses_nothing(folder: Path, peer: 
     slow_story(folder, peer, 1_500)
 
 
+@pytest.mark.proof  # a minute, after which a gateway sends again
+def test_what_is_beyond_the_rate_has_no_receipt_and_comes_again_by_itself(folder: Path, peer: Peer) -> None:
+    """A gateway with a spool sends 40 at once where 20 are allowed; what has no receipt once more after a minute."""
+    limited = f'canhbao_rate_limited_total{{gateway="{GATEWAY}"}}'
+    with (
+        service(folder, command=[*ALTERED, "strict"], **peer.settings) as (page, _),
+        field(folder / "spool", peer.port, peer.gateway[1]) as gateways,
+    ):
+        times = gateways.offer(*(0.1 for _ in range(40)))
+        gateways.until(lambda: metrics(page)[limited] >= 1, "nothing is beyond the rate")
+        assert gateways.unreceipted >= metrics(page)[limited]
+        time.sleep(1.0)
+        times += gateways.offer(0.1)  # behind it there is a hole
+        gateways.until_receipted(100)
+        assert gateways.parked == 0
+    assert stored(folder / "data") == Counter(times)
+    assert f"gateway {GATEWAY} sends more than it may" in (folder / "log").read_text()
+
+
 # --- the broker forgets, or refuses ----------------------------------------------------------------------------------
 
 

@@ -50,7 +50,7 @@ FAMILIES: Final = {
         ),
         Family("canhbao_backfill_messages_total", "counter", "Messages of old spools that have come."),
         Family("canhbao_backfill_waiting", "gauge", "Messages of old spools that have come and wait for their turn."),
-        Family("canhbao_rate_limited_total", "counter", "Messages beyond what their gateway may say; not stored."),
+        Family("canhbao_rate_limited_total", "counter", "Messages beyond what their sender may say; not stored."),
         Family("canhbao_gateway_online", "gauge", "1 where the gateway says that it is there, 0 where its will spoke."),
         Family("canhbao_gateway_heard_timestamp_seconds", "gauge", "Last message of the gateway, seconds since 1970."),
         Family("canhbao_gateway_clock_offset_seconds", "gauge", "How far the gateway's clock is ahead of ours."),

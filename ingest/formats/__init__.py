@@ -32,12 +32,14 @@ __all__ = [
     "gateway_of",
     "is_backfill",
     "is_status",
+    "said_by",
     "sender_of",
     "shown",
     "status",
 ]
 
 PREFIX: Final = "canhbao/v1/"
+TOPIC_MOST: Final = 1_000  # characters: a prefix has at most 519, an application and a device some 40 each
 
 Decoder: TypeAlias = Callable[[Envelope, bytes], Decoded]
 
@@ -68,6 +70,16 @@ def gateway_of(topic: str) -> str:
         return ""
     gateway = topic.removeprefix(PREFIX).partition("/")[0]
     return gateway if is_gateway_id(gateway) else ""
+
+
+def said_by(topic: str) -> str:
+    """Who alone sends on a topic: "gateway gw-1"; or "topic …" of other networks, where each device has its own.
+
+    "" where that is nobody's: without a gateway, not printable, or longer than any network's.
+    """
+    if topic.startswith(PREFIX):
+        return f"gateway {gateway}" if (gateway := gateway_of(topic)) else ""
+    return f"topic {topic}" if len(topic) <= TOPIC_MOST and topic.isprintable() else ""
 
 
 def is_status(topic: str) -> bool:
