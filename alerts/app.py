@@ -35,7 +35,8 @@ from ingest.broker.nats import BrokerError, NatsBroker
 from ingest.city import parse_city
 from ingest.data_folder import FolderError, announce, kept_random, lock_folder
 from ingest.journal import Journal, JournalError
-from ingest.mqtt import MqttError, MqttPublisher
+from ingest.mqtt.connection import MqttError
+from ingest.mqtt.publisher import MqttPublisher
 from ingest.networks import topic_filters
 from processing.rules import parse_rules
 from processing.warm import warm_up

@@ -50,7 +50,7 @@ T = TypeVar("T")
 
 
 class Link(Protocol):
-    """The connection that messages come over: ingest.mqtt.MqttSource, or a simulated one."""
+    """The connection that messages come over: ingest.mqtt.source.MqttSource, or a simulated one."""
 
     @property
     def connected(self) -> bool: ...

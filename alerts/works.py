@@ -24,7 +24,8 @@ from alerts.watch.metrics import labelled
 from alerts.words.message import message
 from ingest.inbox import Inbox
 from ingest.lanes import Lanes
-from ingest.mqtt import BACKFILL_TOPICS, COLLECTOR_TOPICS, MqttPublisher, MqttSource
+from ingest.mqtt.publisher import MqttPublisher
+from ingest.mqtt.source import BACKFILL_TOPICS, COLLECTOR_TOPICS, MqttSource
 from ingest.networks import topic_filters
 from ingest.rate_limit import away_before_start_s
 from ingest.tls import Identity

@@ -94,8 +94,9 @@ def _city_toml() -> str:
     text += "".join(f'[[area]]\ncode = "a{area}"\nname = "a{area}"\n' for area in range(AREAS))
     text += "".join(f'[[gateway]]\nid = "gw-{gateway}"\n' for gateway in range(GATEWAYS))
     for n in range(SENSORS):
+        # no water jumps as these do
         text += (f'[[sensor]]\nid = "s{n}"\nquantity = "street_depth"\narea = "a{n // SENSORS_AN_AREA}"\n'
-                 f'gateway = "gw-{n // SENSORS_A_GATEWAY}"\nperiod = "60s"\nquality.off = "all"\n')  # fmt: skip  # such jumps are no water
+                 f'gateway = "gw-{n // SENSORS_A_GATEWAY}"\nperiod = "60s"\nquality.off = "all"\n')  # fmt: skip
     return text
 
 

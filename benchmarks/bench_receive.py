@@ -44,7 +44,7 @@ from ingest.broker.nats import NatsBroker
 from ingest.formats import cbor, native
 from ingest.inbox import Inbox, Message
 from ingest.journal import Journal
-from ingest.mqtt import COLLECTOR_TOPICS, MqttSource
+from ingest.mqtt.source import COLLECTOR_TOPICS, MqttSource
 from processing.warm import warm_up
 
 GATEWAYS: Final = 50

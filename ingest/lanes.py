@@ -7,7 +7,7 @@ from typing import Final
 
 from ingest.formats import is_backfill
 from ingest.inbox import Message
-from ingest.mqtt import MqttSource
+from ingest.mqtt.source import MqttSource
 
 # Of old messages at once: some hundred readings, so that a turn grows by some ten milliseconds at most.
 SLICE_BYTES: Final = 16_000

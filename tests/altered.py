@@ -11,10 +11,10 @@ from typing import Any
 from alerts.__main__ import main
 from alerts.folds import Folds
 from alerts.spine import Spine
-from ingest import mqtt
 from ingest.entries import Entry
 from ingest.inbox import Message
 from ingest.journal import Journal
+from ingest.mqtt import connection, source
 from ingest.rate_limit import RateLimit
 
 PAUSE_S = 0.03
@@ -32,11 +32,11 @@ def slow() -> None:
 
 
 def short_keepalive() -> None:
-    mqtt._KEEPALIVE_S = 2
+    connection.KEEPALIVE_S = 2
 
 
 def strict() -> None:
-    mqtt.RateLimit = partial(RateLimit, per_s=4, burst=20)
+    source.RateLimit = partial(RateLimit, per_s=4, burst=20)
 
 
 def answers_first() -> None:

@@ -24,7 +24,7 @@ from alerts.ledger.ledger import Ledger
 from alerts.ledger.outbox import Message, Outbox, Status
 from alerts.ledger.store import LedgerError
 from ingest.entries import Position
-from ingest.mqtt import MqttPublisher
+from ingest.mqtt.publisher import MqttPublisher
 
 AT = 1_665_734_580_000
 FIRST = Notice("flood-A-1", 1, Reason.FIRST, "flood", "A", 2, 0, AT, AT, None)

@@ -25,7 +25,7 @@ from ingest.broker.mosquitto_conf import LOOPBACK, NETWORK, PROBE_USER, access, 
 from ingest.broker.reload import Reload, broker_pid, reload
 from ingest.data_folder import FolderLockedError
 from ingest.inbox import Inbox
-from ingest.mqtt import COLLECTOR_TOPICS, MqttSource
+from ingest.mqtt.source import COLLECTOR_TOPICS, MqttSource
 
 needs_mosquitto = pytest.mark.server("mosquitto")
 Make = Callable[..., CityMosquitto]

@@ -13,9 +13,10 @@ from typing import Any
 import pytest
 from brokers import Client, Mosquitto, Nats, until
 
-from ingest import mqtt
 from ingest.inbox import Inbox, Message
-from ingest.mqtt import COLLECTOR_TOPICS, Broker, MqttError, MqttPublisher, MqttSource
+from ingest.mqtt.connection import Broker, MqttError
+from ingest.mqtt.publisher import MqttPublisher
+from ingest.mqtt.source import COLLECTOR_TOPICS, MqttSource
 
 READINGS = "canhbao/v1/gw-1/readings"
 Peer = Mosquitto | Nats
@@ -245,7 +246,7 @@ def test_a_retained_message_is_taken_once_however_often_it_comes(
 def test_a_connection_that_is_lost_all_the_time_is_told_once(
     broker: Peer, connect: Callable[..., MqttSource], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(mqtt, "_LOSSES", (3, 60.0))
+    monkeypatch.setattr("ingest.mqtt.source._LOSSES", (3, 60.0))
     source = connect(broker, Inbox())
     for n in range(1, 5):
         assert source.unsteady == (n > 3)
@@ -253,8 +254,8 @@ def test_a_connection_that_is_lost_all_the_time_is_told_once(
         until(lambda n=n: source.counters["reconnects"] == n)
     assert caplog.text.count("does another client use our client id?") == 1
     assert source.counters["sessions_lost"] == 0
-    later = mqtt.monotonic() + 61
-    monkeypatch.setattr(mqtt, "monotonic", lambda: later)
+    later = time.monotonic() + 61
+    monkeypatch.setattr("ingest.mqtt.source.monotonic", lambda: later)
     assert not source.unsteady
 
 
@@ -273,7 +274,7 @@ def test_a_broker_that_forgot_us_is_told(
 def test_pings_go_on_while_the_inbox_is_full(
     broker: Peer, connect: Callable[..., MqttSource], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(mqtt, "_KEEPALIVE_S", 2)  # a broker waits one and a half times as long
+    monkeypatch.setattr("ingest.mqtt.connection.KEEPALIVE_S", 2)  # a broker waits one and a half times as long
     source = connect(broker, Inbox(most=1))
     with Client(broker.port) as gateway:
         gateway.publish(READINGS, b"a", b"b", b"c")
@@ -373,7 +374,7 @@ def test_a_refusal_is_named_at_once_without_the_password(nats: Nats, caplog: pyt
 
 
 def test_something_else_on_the_port_is_named_within_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(mqtt, "_START_S", 0.5)
+    monkeypatch.setattr("ingest.mqtt.connection._START_S", 0.5)
     with socket.create_server(("127.0.0.1", 0)) as mute, pytest.raises(MqttError, match="it does not answer"):
         source_at(f"mqtt://127.0.0.1:{mute.getsockname()[1]}").start()
 

@@ -31,7 +31,9 @@ from ingest.broker.mosquitto import MosquittoFolder
 from ingest.broker.reload import Reload, put_out
 from ingest.city import parse_city
 from ingest.inbox import Inbox
-from ingest.mqtt import COLLECTOR_TOPICS, MqttError, MqttPublisher, MqttSource
+from ingest.mqtt.connection import MqttError
+from ingest.mqtt.publisher import MqttPublisher
+from ingest.mqtt.source import COLLECTOR_TOPICS, MqttSource
 from ingest.tls import Identity, tls_context
 
 needs_mosquitto = pytest.mark.server("mosquitto")

@@ -21,7 +21,8 @@ from brokers import Client, until
 from ingest.broker.nats import BrokerError, Credentials, NatsBroker
 from ingest.data_folder import kept_random
 from ingest.inbox import Inbox
-from ingest.mqtt import COLLECTOR_TOPICS, MqttPublisher, MqttSource
+from ingest.mqtt.publisher import MqttPublisher
+from ingest.mqtt.source import COLLECTOR_TOPICS, MqttSource
 
 ROOT = Path(__file__).parents[1]
 READINGS = "canhbao/v1/gw-1/readings"

@@ -18,7 +18,7 @@ from alerts.works import _limited
 from ingest import rate_limit
 from ingest.formats import said_by
 from ingest.inbox import Inbox
-from ingest.mqtt import COLLECTOR_TOPICS, MqttSource
+from ingest.mqtt.source import COLLECTOR_TOPICS, MqttSource
 from ingest.rate_limit import AWAY_MOST_S, AWAY_START_LEAST_S, CATCH_UP_LEAST_S, Moment, RateLimit, away_before_start_s
 
 READINGS = "canhbao/v1/gw-1/readings"

@@ -17,7 +17,9 @@ from test_spine import CITY, RULES
 
 from ingest.city import parse_city
 from ingest.inbox import Inbox
-from ingest.mqtt import COLLECTOR_TOPICS, MqttError, MqttPublisher, MqttSource
+from ingest.mqtt.connection import MqttError
+from ingest.mqtt.publisher import MqttPublisher
+from ingest.mqtt.source import COLLECTOR_TOPICS, MqttSource
 
 pytestmark = pytest.mark.server("mosquitto", "openssl")
 STORM_GATEWAYS = 40

@@ -37,7 +37,7 @@ from alerts.spine import Spine
 from ingest.entries import Batch
 from ingest.inbox import Inbox
 from ingest.journal import Journal
-from ingest.mqtt import MqttSource
+from ingest.mqtt.source import MqttSource
 from processing.acceptance import Acceptance
 from processing.warm import warm_up
 
@@ -46,7 +46,7 @@ PAUSE_S: Final = 0.03  # after the wrong step of a mutation: long enough for a p
 HURRY: Final = (
     ("alerts.spine", "SNAPSHOT_ENTRIES", 8),
     ("alerts.delivery.send", "LAST_RETRY_MS", 500),
-    ("ingest.mqtt", "_RECONNECT_S", (0.1, 0.5)),
+    ("ingest.mqtt.connection", "_RECONNECT_S", (0.1, 0.5)),
     ("ingest.broker.nats", "_BACKOFF_S", (0.1,)),
 )
 LOADED_LATE: Final = ("uvicorn.lifespan.on", "uvicorn.loops.auto", "uvicorn.protocols.http.auto", "encodings.idna")

@@ -19,7 +19,7 @@ from alerts.ledger.rows import notice_row
 from alerts.spine import Spine
 from ingest.entries import Batch, Entry, Position
 from ingest.inbox import Message
-from ingest.mqtt import MqttSource
+from ingest.mqtt.source import MqttSource
 from ingest.receipts import Owed
 from processing.acceptance import Acceptance, Acceptances
 

@@ -151,8 +151,8 @@ class Broker:
 
 
 class Client:
-    """In place of ingest.mqtt._Client: what the source and the publisher ask of paho. `broker` and `moment` are set by
-    the world in a class of its own.
+    """In place of ingest.mqtt.connection.Client: what the source and the publisher ask of paho. `broker` and `moment`
+    are set by the world in a class of its own.
     """
 
     broker: Broker

@@ -35,9 +35,8 @@ from alerts.ledger.store import LedgerError
 from alerts.snapshots import Snapshots
 from alerts.spine import Clock, StoppedError, Stores, Texts
 from alerts.works import Connections, Login, Works
-from ingest import mqtt
 from ingest.journal import Journal, JournalError
-from ingest.mqtt import MqttError
+from ingest.mqtt.connection import MqttError
 
 log = logging.getLogger(__name__)
 
@@ -77,7 +76,7 @@ class Process:
         _tables()  # while they still can be made
         paho = {"broker": self.broker, "moment": staticmethod(moment), "alive": self.clients}
         with (
-            mock.patch.object(mqtt, "_Client", type("Paho", (Client,), paho)),
+            mock.patch("ingest.mqtt.connection.Client", type("Paho", (Client,), paho)),
             mock.patch.object(store, "create_engine", _Engines()),
             mock.patch.object(schema.metadata, "create_all", _make_tables),
             mock.patch.object(mqtt_channel, "ThreadPoolExecutor", _Here),
