@@ -17,6 +17,7 @@ from alerts.ledger.rows import (
     health_row,
     incident_of,
     incident_row,
+    late_breach_of,
     late_breach_row,
     notice_of,
     notice_row,
@@ -180,6 +181,13 @@ class Ledger:
         query = select(table).where(table.c.id > after_id).order_by(table.c.id).limit(limit)
         with self.store.reading() as db:
             return [transition_of(row) for row in db.execute(query)]
+
+    def late_breaches(self, limit: int = 100) -> list[LateBreach]:
+        """The newest first."""
+        table = schema.late_breach
+        query = select(table).order_by(table.c.id.desc()).limit(limit)
+        with self.store.reading() as db:
+            return [late_breach_of(row) for row in db.execute(query)]
 
     def counts(self) -> Counts:
         incident, message = schema.incident, schema.message

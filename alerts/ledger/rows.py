@@ -54,6 +54,10 @@ def late_breach_row(late: LateBreach, position: int) -> dict[str, Any]:
     return {**_fields(late), "position": position}
 
 
+def late_breach_of(row: Row[Any]) -> LateBreach:
+    return LateBreach(row.sensor, row.rule, row.at, row.value, row.arrival)
+
+
 def _fields(record: Incident | Notice | Transition | LateBreach) -> dict[str, Any]:
     """Shallow: msgspec writes the members, and SQLAlchemy takes the rest as it is."""
     return {name: getattr(record, name) for name in record.__dataclass_fields__}

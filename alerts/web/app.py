@@ -11,6 +11,7 @@ from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from alerts.web.events import FanOut
+from alerts.web.health import health_routes
 from alerts.web.letters import letter_routes
 from alerts.web.machine import machine_routes
 from alerts.web.pages import page_routes
@@ -54,6 +55,7 @@ def create_app(sources: Sources) -> FastAPI:
     app.include_router(page_routes(sources, fan_out))
     if sources.operators is not None:
         app.include_router(letter_routes(sources, sources.operators))
+        app.include_router(health_routes(sources, sources.operators))
     return app
 
 

@@ -9,6 +9,7 @@ from typing import Literal, Protocol
 from alerts.incidents.incident import Incident, Notice
 from alerts.letters import Letters
 from alerts.view import View
+from processing.transitions import LateBreach
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +58,10 @@ class LedgerReader(Protocol):
 
     def last_seq(self) -> int:
         """Of the newest notice; 0 before the first."""
+        ...
+
+    def late_breaches(self, limit: int) -> Sequence[LateBreach]:
+        """The newest first."""
         ...
 
 
