@@ -30,9 +30,7 @@ class HealthQuery(BaseModel):
     """Which sensors; gateways that have none of them are left out."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
-    gateway: str | None = Field(
-        None, max_length=64, description="empty: sensors that belong to none", examples=["gw-1"]
-    )
+    gateway: str | None = Field(None, max_length=64, description="empty: those of none", examples=["gw-1"])
     status: Status | None = Field(None, description="without it: all but `ok`")
     late: int = Field(100, ge=0, le=LATE_MOST, description="how many of the newest late breaches")
 
@@ -110,13 +108,13 @@ def _gateways(view: View, query: HealthQuery) -> Iterable[GatewayHealth]:
     for gateway, its in numbers.items():
         if query.gateway not in (None, gateway):
             continue
-        wanted = [
-            n
-            for n in its
-            if view.status[n] is query.status or (query.status is None and view.status[n] is not Status.OK)
-        ]
+        wanted = [n for n in its if _is_wanted(view.status[n], query.status)]
         if wanted:
             yield _gateway(view, states.get(gateway, GatewayState(gateway)), its, wanted)
+
+
+def _is_wanted(status: Status, asked: Status | None) -> bool:
+    return status is not Status.OK if asked is None else status is asked
 
 
 def _gateway(view: View, state: GatewayState, its: Sequence[int], wanted: Sequence[int]) -> GatewayHealth:
