@@ -1,24 +1,15 @@
-"""Quality control against `ioos-qc` 3.0.0: flag for flag where the definitions agree, else a test for each difference.
-
-The package brings pandas, scipy, shapely and xarray along, ten times what the project itself needs, so the locked
-environment does not have it: `pip install ioos-qc==3.0.0` brings these tests to life.
-"""
+"""Quality control against `ioos-qc`: flag for flag where the definitions agree, else a test for each difference."""
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-import pytest
 from conftest import Tally
 from graded import HOUR, MINUTE, T0, Graded, flags, sensor_toml
+from ioos_qc import qartod
 from numpy.typing import NDArray
 
 from processing import kernels
 
-qartod: Any = pytest.importorskip(
-    "ioos_qc.qartod", reason="ioos-qc is not installed: pip install ioos-qc==3.0.0 (heavy, a development tool only)"
-)
 OPEN = (
     '[[quantity]]\nname = "x"\nunit = "u"\nbounds = [-1e9, 1e9]\n[city]\nname = "c"\n[[area]]\ncode = "a"\nname = "a"\n'
 )
