@@ -128,6 +128,7 @@ class _Play:
         stage.service.go_on()
         if stage.service.life.dooms:
             stage.service.signal(signal.SIGKILL)  # the last life ends as it is asked to, not as it was planned
+            self._until(lambda: not stage.service.life.dooms, "the service is not begun again", READY_S)
         stage.people_stop()
         self._until(stage.all_receipted, "not all is receipted", heal_s)
         self._until(stage.all_there, "not all that the broker took has come", heal_s, LOOK_THERE_S)
