@@ -181,6 +181,12 @@ def test_what_float64_cannot_hold_is_no_value_and_no_time(number: str) -> None:
     assert [one.reason for one in decoded.refused] == ["not_a_number", "no_time"]
 
 
+def test_times_that_float64_holds_one_by_one_and_not_together_are_no_time() -> None:
+    decoded = read([{"n": "a", "v": 1, "bt": 1e308, "t": 1e308}, {"n": "b", "v": 1, "bt": 0}])
+
+    assert (decoded.sensors, [one.reason for one in decoded.refused]) == (["b"], ["no_time"])
+
+
 @pytest.mark.parametrize(
     ("payload", "why"),
     [

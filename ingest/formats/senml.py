@@ -109,6 +109,8 @@ def _common(record: dict[str, Any] | None, base: dict[str, Any], arrival: int) -
     if unit is not None and not isinstance(unit, str):
         raise RefusedError("wrong_unit", f"u is {shown(unit)}, expected a unit")
     since = sum(map(decimal_of, seconds), Decimal())
+    if not math.isfinite(since):  # each is, and their sum is more than float64 holds
+        raise RefusedError("no_time", f"bt and t are {shown(seconds)}, expected seconds")
     t = seconds_ms(since) + (arrival if since < ABSOLUTE_S else 0)
     return "".join(names), t, None if unit is None else _UNITS.get(unit, unit)
 
