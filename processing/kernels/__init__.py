@@ -1,12 +1,11 @@
-"""Every @njit function and nothing else: arrays and numbers in, arrays and numbers out.
+"""Every compiled function and nothing else: arrays and numbers in, arrays and numbers out.
 
 A batch is worked through in the order of its readings. Each kernel returns the index of the reading at which it
 stopped: len(batch) when done, earlier when Python has to make room or to run a tick first; calling again from that
 index goes on as if nothing had happened.
 
-All of them stand in this one file because numba's cache looks at the file of a function alone: a kernel that calls one
-of another file would go on with the old one after that file has changed. The smallest of those that grade a reading are
-inlined by numba: a call counts references to each array in what it is handed, which costs more than they do.
+The smallest of those that grade a reading are inlined by numba: a call counts references to each array in what it is
+handed, which costs more than they do.
 """
 
 from __future__ import annotations
@@ -14,10 +13,10 @@ from __future__ import annotations
 from typing import Final, NamedTuple, TypeAlias
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from ingest.readings import Float64, Int32, Int64, UInt8
+from processing.kernels.compiled import kernel
 
 Records: TypeAlias = NDArray[np.void]
 
@@ -233,7 +232,7 @@ class Found(NamedTuple):
     late_value: Float64
 
 
-@njit(cache=True)
+@kernel()
 def fsum(values: Float64, partials: Float64) -> float:
     """The correctly rounded sum of `values` (Shewchuk 1997), equal to Python's math.fsum. `partials`: scratch."""
     n = 0
@@ -275,7 +274,7 @@ def fsum(values: Float64, partials: Float64) -> float:
     return high
 
 
-@njit(cache=True)
+@kernel()
 def position_of(held: Held, n: int, t: int) -> int:
     """How many items of row n have a time <= t."""
     base = held.offset[n] + held.head[n]
@@ -291,7 +290,7 @@ def position_of(held: Held, n: int, t: int) -> int:
     return low
 
 
-@njit(cache=True)
+@kernel()
 def has_room(held: Held, n: int) -> bool:
     """Whether row n takes one more item, after moving it to the front of its places if that is needed."""
     if held.head[n] + held.size[n] < held.capacity[n]:
@@ -308,7 +307,7 @@ def has_room(held: Held, n: int) -> bool:
     return True
 
 
-@njit(cache=True)
+@kernel()
 def insert(held: Held, n: int, at: int, t: int, value: float, span: int, doubted: bool) -> None:
     """Put an item at place `at` of row n, which has room."""
     base = held.offset[n] + held.head[n]
@@ -326,7 +325,7 @@ def insert(held: Held, n: int, at: int, t: int, value: float, span: int, doubted
     held.size[n] += 1
 
 
-@njit(cache=True)
+@kernel()
 def sift(held: Held, n: int, sieve: Held) -> None:
     """Row 0 of `sieve`, which has room, becomes row n without its doubted items."""
     base, count = held.offset[n] + held.head[n], 0
@@ -337,7 +336,7 @@ def sift(held: Held, n: int, sieve: Held) -> None:
     sieve.size[0] = count
 
 
-@njit(cache=True)
+@kernel()
 def forget(held: Held, n: int, count: int) -> None:
     held.head[n] += count
     held.size[n] -= count
@@ -345,7 +344,7 @@ def forget(held: Held, n: int, count: int) -> None:
         held.head[n] = 0
 
 
-@njit(cache=True)
+@kernel()
 def statistic_of(
     held: Held, n: int, code: int, lo: int, window: int, least: int, scratch: Float64, partials: Float64
 ) -> float:
@@ -394,7 +393,7 @@ def statistic_of(
     return above / fsum(scratch[:count], partials) * 3_600_000
 
 
-@njit(cache=True)
+@kernel()
 def gaps_within(held: Held, n: int, lo: int, gap: int) -> int:
     """Milliseconds of (lo, T] that lie in gaps longer than `gap`; everything before the first reading is one."""
     base = held.offset[n] + held.head[n]
@@ -410,14 +409,14 @@ def gaps_within(held: Held, n: int, lo: int, gap: int) -> int:
     return total
 
 
-@njit(cache=True)
+@kernel()
 def reaches(s: float, x: float, above: int) -> bool:
     """Whether s reaches x, with the tolerance of CONTRACTS section 4."""
     tolerance = 1e-9 * max(1.0, abs(x))
     return s >= x - tolerance if above else s <= x + tolerance
 
 
-@njit(cache=True)
+@kernel()
 def breached(judges: Judges, j: int, s: float) -> int:
     """The highest level whose threshold s reaches."""
     for k in range(4, 0, -1):
@@ -427,7 +426,7 @@ def breached(judges: Judges, j: int, s: float) -> int:
     return 0
 
 
-@njit(cache=True)
+@kernel()
 def opening_of(judges: Judges, hours: Hours, j: int, t: int, tick: int) -> int:
     """The opening of the hours t lies in; NEVER + 1 without a schedule; NEVER outside, or once they have closed."""
     schedule = judges.schedule[j]
@@ -451,7 +450,7 @@ def opening_of(judges: Judges, hours: Hours, j: int, t: int, tick: int) -> int:
     return hours.open[low - 1]
 
 
-@njit(cache=True)
+@kernel()
 def next_level(judges: Judges, j: int, t: int, s: float, gap: int, filled: bool) -> int:
     """The level of row j after an evaluation at t with statistic s; moves its timers. `filled`: gaps forbid easing."""
     if gap > 0 and judges.evaluated[j] != NEVER and t - judges.evaluated[j] > gap:
@@ -488,7 +487,7 @@ def next_level(judges: Judges, j: int, t: int, s: float, gap: int, filled: bool)
     return 0
 
 
-@njit(cache=True)
+@kernel()
 def _late_breach(found: Found, i: int, j: int, t: int, s: float) -> None:
     c = found.used[1]
     found.late_reading[c] = i
@@ -498,7 +497,7 @@ def _late_breach(found: Found, i: int, j: int, t: int, s: float) -> None:
     found.used[1] = c + 1
 
 
-@njit(cache=True, nogil=True)
+@kernel(nogil=True)
 def step_readings(
     start: int, sensor: Int32, t: Int64, value: Float64, flag: UInt8, span: Int64, arrival: Int64,
     held: Held, sensors: Sensors, judges: Judges, hours: Hours, silence: Silence, found: Found,
@@ -580,7 +579,7 @@ def step_readings(
     return len(sensor)
 
 
-@njit(cache=True)
+@kernel()
 def most_over(totals: Totals, n: int, span: int) -> float:
     """The greatest increment sensor n can have over `span` ms; beyond the last point in proportion to it."""
     first, stop = totals.bound_first[n], totals.bound_first[n + 1]
@@ -592,7 +591,7 @@ def most_over(totals: Totals, n: int, span: int) -> float:
     return left * span / left_span if left_span > 0 else np.inf
 
 
-@njit(cache=True)
+@kernel()
 def book(totals: Totals, n: int, t: int, total: float) -> tuple[float, int, int]:
     """A finite total as (increment, flag, span ms); NaN and MISSING where it books nothing (CONTRACTS, Counters)."""
     base_t, base = totals.base_t[n], totals.base[n]
@@ -612,19 +611,19 @@ def book(totals: Totals, n: int, t: int, total: float) -> tuple[float, int, int]
     return increment, FAIL if increment > most else NOT_EVALUATED, span
 
 
-@njit(cache=True, inline="always")
+@kernel(inline="always")
 def measured(limits: Limits, n: int, raw: float) -> float:
     """What is judged of a value as it was sent: of a distance from above, the height of the water."""
     return raw if np.isnan(limits.of[n].mount) else limits.of[n].mount - raw
 
 
-@njit(cache=True, inline="always")
+@kernel(inline="always")
 def is_possible(limits: Limits, n: int, value: float) -> bool:
     """Within the gross range; a value that is not is no measurement, and nothing is compared with it."""
     return not (value < limits.of[n].fail_low or value > limits.of[n].fail_high)
 
 
-@njit(cache=True)
+@kernel()
 def neighbour(limits: Limits, identities: Held, n: int, stop: int) -> int:
     """Which of the first `stop` items of row n was measured last, -1 where none of the last few was."""
     base = identities.offset[n] + identities.head[n]
@@ -635,7 +634,7 @@ def neighbour(limits: Limits, identities: Held, n: int, stop: int) -> int:
     return -1
 
 
-@njit(cache=True)
+@kernel()
 def most_unsuspected(limits: Limits, n: int, span: int) -> float:
     """The greatest value over `span` ms that is no suspect; beyond the last point in proportion to it."""
     first, stop = limits.amount_first[n], limits.amount_first[n + 1]
@@ -649,7 +648,7 @@ def most_unsuspected(limits: Limits, n: int, span: int) -> float:
     return left * span / left_span
 
 
-@njit(cache=True, inline="always")
+@kernel(inline="always")
 def beyond(x: float, suspect: float, fail: float, test: int) -> int:
     """The bit of `test` where x is more than its limits, strictly; NaN limits hold nothing against it."""
     if x > fail:
@@ -657,7 +656,7 @@ def beyond(x: float, suspect: float, fail: float, test: int) -> int:
     return test if x > suspect else 0
 
 
-@njit(cache=True, inline="always")
+@kernel(inline="always")
 def spike_height(before: float, value: float, after: float) -> float:
     """How far `value` stands out of both its neighbours on the same side (QARTOD spike, method differential)."""
     if (value - before) * (after - value) >= 0.0:
@@ -665,7 +664,7 @@ def spike_height(before: float, value: float, after: float) -> float:
     return min(abs(value - before), abs(after - value))
 
 
-@njit(cache=True)
+@kernel()
 def is_unit_jump(limits: Limits, n: int, before: float, value: float) -> bool:
     """Whether one of two values in a row is the other times the factor between two units, and they lie far apart."""
     small, large = min(before, value), max(before, value)
@@ -674,7 +673,7 @@ def is_unit_jump(limits: Limits, n: int, before: float, value: float) -> bool:
     return bool(np.any(np.abs(large / small - limits.factors) <= UNIT_TOLERANCE * limits.factors))
 
 
-@njit(cache=True)
+@kernel()
 def is_still_changed(memory: Memory, n: int, value: float) -> bool:
     """Whether a value is nearer, as a ratio, to what came after the unit jump than to what was before it."""
     if value <= 0.0:
@@ -683,7 +682,7 @@ def is_still_changed(memory: Memory, n: int, value: float) -> bool:
     return value * value > before * after if after > before else value * value < before * after
 
 
-@njit(cache=True)
+@kernel()
 def follow(limits: Limits, memory: Memory, identities: Held, n: int, at: int, t: int, value: float) -> None:
     """Remember the newest reading of sensor n, item `at` of its row, for the tests that look at a run of them."""
     if limits.of[n].flat == 0 and limits.of[n].unit == 0:  # there are none, as for rain
@@ -708,7 +707,7 @@ def follow(limits: Limits, memory: Memory, identities: Held, n: int, at: int, t:
         memory.of[n].unit_at, memory.of[n].unit_before, memory.of[n].unit_after = t, before, value
 
 
-@njit(cache=True)
+@kernel()
 def rain_nearby(limits: Limits, memory: Memory, n: int, t: int) -> float:
     """Median of the rain of the gauges near sensor n in the hour up to t; NaN with too few that were heard in it."""
     newest = t // BUCKET_MS
@@ -727,7 +726,7 @@ def rain_nearby(limits: Limits, memory: Memory, n: int, t: int) -> float:
     return np.median(sums[:count]) if count >= NEIGHBOURS_LEAST else np.nan
 
 
-@njit(cache=True)
+@kernel()
 def is_dry(limits: Limits, memory: Memory, n: int, t: int, value: float) -> bool:
     """Whether gauge n has said "no rain" without a gap for DRY_MS, this reading included."""
     g = limits.of[n].gauge
@@ -736,7 +735,7 @@ def is_dry(limits: Limits, memory: Memory, n: int, t: int, value: float) -> bool
     return limits.of[n].gap == 0 or t - memory.heard[g] <= limits.of[n].gap
 
 
-@njit(cache=True)
+@kernel()
 def gauge_rain(limits: Limits, memory: Memory, n: int, t: int, value: float, flag: int) -> None:
     """Remember an amount of rain for the gauge's neighbours and itself."""
     g = limits.of[n].gauge
@@ -760,7 +759,7 @@ def gauge_rain(limits: Limits, memory: Memory, n: int, t: int, value: float, fla
         memory.heard[g] = t
 
 
-@njit(cache=True)
+@kernel()
 def rate_found(limits: Limits, identities: Held, n: int, i: int, t: int, value: float) -> int:
     """What the rate of change per second from item i of row n, the one before, has found.
 
@@ -786,7 +785,7 @@ def rate_found(limits: Limits, identities: Held, n: int, i: int, t: int, value: 
     return RATE << FAILED
 
 
-@njit(cache=True)
+@kernel()
 def compare(limits: Limits, memory: Memory, identities: Held, n: int, at: int, t: int, value: float) -> tuple[int, int]:
     """(NOT_EVALUATED or GOOD, found) of a reading, item `at` of its row, against those before it."""
     base = identities.offset[n] + identities.head[n]
@@ -819,7 +818,7 @@ def compare(limits: Limits, memory: Memory, identities: Held, n: int, at: int, t
     return flag, found
 
 
-@njit(cache=True)
+@kernel()
 def grade(
     limits: Limits, memory: Memory, identities: Held, n: int, at: int, t: int, value: float, span: int
 ) -> tuple[int, int]:
@@ -850,14 +849,14 @@ def grade(
     return SUSPECT if counted else flag, found
 
 
-@njit(cache=True)
+@kernel()
 def _advance(identities: Held, newest: Int64, horizon: Int64, n: int, t: int) -> None:
     if t > newest[n]:
         newest[n] = t
         forget(identities, n, position_of(identities, n, t - horizon[n] - 1))
 
 
-@njit(cache=True, nogil=True)
+@kernel(nogil=True)
 def accept_readings(
     start: int, sensor: Int32, t: Int64, raw: Float64, graded: UInt8,
     identities: Held, newest: Int64, longest: Int64, horizon: Int64, period: Int64, totals: Totals,
@@ -909,7 +908,7 @@ def accept_readings(
     return len(sensor)
 
 
-@njit(cache=True, nogil=True)
+@kernel(nogil=True)
 def recall_readings(
     start: int, sensor: Int32, t: Int64, value: Float64, raw: Float64, flag: UInt8, late: UInt8,
     identities: Held, newest: Int64, horizon: Int64, totals: Totals, limits: Limits, memory: Memory,
