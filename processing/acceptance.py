@@ -14,8 +14,10 @@ import numpy as np
 
 from ingest.city import Sensor
 from ingest.readings import Float64, Int32, Int64, Readings, UInt8
-from processing import kernels, quality
-from processing.kernels import NEVER, Accepted, Totals
+from processing import quality
+from processing.kernels.accepting import accept_readings, recall_readings
+from processing.kernels.codes import ACCEPTED, CONFLICT, DUPLICATE, FAILED, GROSS, NEVER
+from processing.kernels.records import Accepted, Totals
 from processing.plan import HORIZON_MS_MIN, Plan, goes_on
 from processing.windows import Pool
 
@@ -80,21 +82,21 @@ class Acceptance:
         )  # fmt: skip
         i = 0
         while True:
-            i = kernels.accept_readings(
+            i = accept_readings(
                 i, sensor, t, raw, graded, self._identities.held, self._newest, self._longest, self._horizon,
                 self._period, self._totals, self._limits, self._memory, out,
             )  # fmt: skip
             if i == n:
                 break
             self._identities.widen(int(sensor[i]))
-        new = out.kind == kernels.ACCEPTED
-        impossible = (self._totals.counter[sensor] == 1) & (out.found & (kernels.GROSS << kernels.FAILED) != 0)
+        new = out.kind == ACCEPTED
+        impossible = (self._totals.counter[sensor] == 1) & (out.found & (GROSS << FAILED) != 0)
         return Acceptances(
             Readings(sensor[new], t[new], out.value[new], raw[new], out.flag[new], out.span[new], arrival[new],
                      out.late[new]),
             out.found[new],
-            np.flatnonzero(out.kind == kernels.DUPLICATE),
-            np.flatnonzero(out.kind == kernels.CONFLICT),
+            np.flatnonzero(out.kind == DUPLICATE),
+            np.flatnonzero(out.kind == CONFLICT),
             np.flatnonzero(new & impossible),
         )  # fmt: skip
 
@@ -102,7 +104,7 @@ class Acceptance:
         """What accepting `readings` left behind; they stand in the journal already."""
         i = 0
         while True:
-            i = kernels.recall_readings(
+            i = recall_readings(
                 i, readings.sensor, readings.t, readings.value, readings.raw, readings.flag, readings.late,
                 self._identities.held, self._newest, self._horizon, self._totals, self._limits, self._memory,
             )  # fmt: skip

@@ -8,8 +8,10 @@ import numpy as np
 
 from ingest.entries import TICK_MS, Batch, Configuration, Entry, Start, Tick
 from ingest.readings import Float64, Int64, Readings, UInt8
-from processing import kernels
-from processing.kernels import NEVER, Found, Silence
+from processing.kernels.codes import LATE_BREACH_MS, NEVER, PARTIALS
+from processing.kernels.held import has_room
+from processing.kernels.judging import step_readings
+from processing.kernels.records import Found, Silence
 from processing.plan import Plan, compile_plan, goes_on
 from processing.transitions import HealthEvent, LateBreach, Status, StepResult, Transition
 from processing.windows import Pool, one_row
@@ -37,7 +39,7 @@ class Engine:
         self._alive = 0  # the time of the last thing the journal had
         self._scratch: Float64 = np.empty(64)
         self._sieve = one_row(64)
-        self._partials: Float64 = np.empty(kernels.PARTIALS)
+        self._partials: Float64 = np.empty(PARTIALS)
         self._found = _room(_FOUND)
 
     @property
@@ -73,10 +75,10 @@ class Engine:
         if not len(readings):
             return
         plan, arrival = self.plan, readings.arrival
-        plan.timetable.cover(int(arrival[0]) - kernels.LATE_BREACH_MS, int(arrival[-1]))
+        plan.timetable.cover(int(arrival[0]) - LATE_BREACH_MS, int(arrival[-1]))
         i = 0
         while i < len(readings):
-            i = kernels.step_readings(
+            i = step_readings(
                 i, readings.sensor, readings.t, readings.value, readings.flag, readings.span, arrival,
                 self._pool.held, plan.per_sensor, plan.judges, plan.timetable.hours, self._silence, self._found,
                 self._sieve, self._scratch, self._partials,
@@ -93,7 +95,7 @@ class Engine:
         self._last_flag[readings.sensor[newest]] = readings.flag[newest]
 
     def _make_room(self, number: int) -> None:
-        if not kernels.has_room(self._pool.held, number):
+        if not has_room(self._pool.held, number):
             self._pool.widen(number)
         if len(self._scratch) <= self._pool.widest:
             self._scratch = np.empty(2 * self._pool.widest)

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from processing.kernels import Hours
+from processing.kernels.records import Hours
 from processing.rules import Schedule
 
 DAY_MS: Final = 86_400_000

@@ -12,7 +12,8 @@ import numpy as np
 from ingest.city import City, Sensor, parse_city
 from ingest.entries import Configuration
 from processing.hours import Timetable
-from processing.kernels import FRESH_MS, NEVER, Judges, Sensors
+from processing.kernels.codes import FRESH_MS, NEVER
+from processing.kernels.records import Judges, Sensors
 from processing.rules import Judgement, Rule, Rules, Statistic, parse_rules
 
 GAP_MS_MIN: Final = 180_000  # G = max(3 x period, 3 min)

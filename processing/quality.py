@@ -1,4 +1,4 @@
-"""Quality control: which QARTOD flag a reading is written down with. Parameters here, the tests in kernels.py.
+"""Quality control: which QARTOD flag a reading is written down with. Parameters here, the tests in kernels/grading.py.
 
 Tests and flags are those of the QARTOD manuals (IOOS) in the wording of docs/reference/quality.md, which also says
 where they differ from the package `ioos-qc` and why. A test sees the journal's readings in their order and no more.
@@ -18,8 +18,9 @@ import numpy as np
 from ingest.city import Sensor, duration_ms
 from ingest.quality_keys import TESTS
 from ingest.readings import Flag, Float64, Int32, Int64
-from processing import kernels
-from processing.kernels import NEVER, Limits, Memory
+from processing.kernels import codes
+from processing.kernels.codes import NEVER
+from processing.kernels.records import LIMITS, MEMORY, Limits, Memory
 from processing.plan import Plan
 from processing.rules import Rules, Statistic
 
@@ -33,8 +34,8 @@ LENGTH_FACTORS: Final = (3.28084, 10.0, 25.4, 39.3701, 100.0, 1000.0)  # m of ft
 _EARTH_KM: Final = 6371.0
 LENGTHS: Final = ("mm", "cm", "m", "in", "ft")
 _BITS: Final = MappingProxyType({
-    "gross": kernels.GROSS, "rate": kernels.RATE, "flat": kernels.FLAT, "gap": kernels.GAP, "spike": kernels.SPIKE,
-    "blip": kernels.BLIP, "plateau": kernels.PLATEAU, "unit": kernels.UNIT, "clogged": kernels.CLOGGED,
+    "gross": codes.GROSS, "rate": codes.RATE, "flat": codes.FLAT, "gap": codes.GAP, "spike": codes.SPIKE,
+    "blip": codes.BLIP, "plateau": codes.PLATEAU, "unit": codes.UNIT, "clogged": codes.CLOGGED,
 })  # fmt: skip
 assert tuple(_BITS) == TESTS
 
@@ -92,7 +93,7 @@ def told(found: Int32) -> Counter[tuple[str, int]]:
     told: Counter[tuple[str, int]] = Counter()
     bits = found[found != 0]
     for test, bit in _BITS.items():
-        told[test, int(Flag.FAIL)] = int(np.count_nonzero(bits & (bit << kernels.FAILED)))
+        told[test, int(Flag.FAIL)] = int(np.count_nonzero(bits & (bit << codes.FAILED)))
         told[test, int(Flag.SUSPECT)] = int(np.count_nonzero(bits & bit))
     return +told
 
@@ -111,9 +112,9 @@ def new_memory(limits: Limits) -> Memory:
     """Nothing seen yet."""
     n, gauges = len(limits.of), int((limits.of["gauge"] >= 0).sum())
     memory = Memory(
-        of=np.zeros(n, kernels.MEMORY),
+        of=np.zeros(n, MEMORY),
         dry_since=np.full(gauges, NEVER, np.int64), heard=np.full(gauges, NEVER, np.int64),
-        bucket=np.full((gauges, kernels.BUCKETS), NEVER, np.int64), rain=np.zeros((gauges, kernels.BUCKETS)),
+        bucket=np.full((gauges, codes.BUCKETS), NEVER, np.int64), rain=np.zeros((gauges, codes.BUCKETS)),
     )  # fmt: skip
     memory.of["run_since"] = memory.of["unit_at"] = NEVER
     return memory
@@ -131,15 +132,15 @@ def _limits(sensors: Sequence[Sensor | None], rules: Rules, gap: Int64) -> Limit
     parameters = [_NONE if sensor is None else parameters_of(sensor, rules) for sensor in sensors]
     gauges = [n for n, sensor in enumerate(sensors) if sensor is not None and sensor.quantity.name == "rain"]
     nearby = _nearby(sensors, gauges)
-    of = np.zeros(len(sensors), kernels.LIMITS)
-    for name in kernels.LIMITS.names or ():
-        of[name] = np.nan if kernels.LIMITS[name] == np.float64 else 0
+    of = np.zeros(len(sensors), LIMITS)
+    for name in LIMITS.names or ():
+        of[name] = np.nan if LIMITS[name] == np.float64 else 0
     for n, sensor in enumerate(sensors):
         for name, value in _row(sensor, parameters[n]).items() if sensor is not None else ():
             of[name][n] = value
     of["gap"], of["gauge"] = gap, -1
     of["gauge"][gauges] = np.arange(len(gauges))
-    of["clogged"] = [len(one) >= kernels.NEIGHBOURS_LEAST for one in nearby]
+    of["clogged"] = [len(one) >= codes.NEIGHBOURS_LEAST for one in nearby]
     return Limits(
         of=of,
         amount_first=_offsets([one.amounts for one in parameters]),
@@ -188,7 +189,7 @@ def _alarm_levels(sensor: Sensor, rules: Rules) -> tuple[float, float] | None:
 def _row(sensor: Sensor, of: Parameters) -> dict[str, float]:
     """The columns of one sensor that differ from "does not run"."""
     off = [test for test in TESTS if sensor.quality.is_off(test)]
-    row: dict[str, float] = {"off": sum(_BITS[test] * (1 + (1 << kernels.FAILED)) for test in off)}
+    row: dict[str, float] = {"off": sum(_BITS[test] * (1 + (1 << codes.FAILED)) for test in off)}
     row["compares"] = len(off) < len(TESTS)
     if sensor.mount_height_m is not None:
         row["mount"] = sensor.mount_height_m
@@ -214,7 +215,7 @@ def _row(sensor: Sensor, of: Parameters) -> dict[str, float]:
 
 
 def _possible(sensor: Sensor, of: Parameters) -> tuple[float, float]:
-    """Outside of this a value fails; a counter's increments are held to their span besides (kernels.book)."""
+    """Outside of this a value fails; a counter's increments are held to their span besides (kernels/counters.py)."""
     quantity = sensor.quantity
     low, high = of.fail or (quantity.low, math.inf if sensor.counter else quantity.most(sensor.period_ms or 0))
     return low, high if sensor.mount_height_m is None else min(high, sensor.mount_height_m)

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from processing.kernels import Held
+from processing.kernels.records import Held
 
 _FIRST_CAPACITY: Final = 8
 _COLUMNS: Final = ("t", "value", "span", "doubted")

@@ -16,8 +16,9 @@ from twin import Twin
 from worlds import World, play, world
 
 from ingest.entries import Entry
-from processing import kernels
 from processing.engine import Engine
+from processing.kernels.codes import PARTIALS
+from processing.kernels.statistic import fsum
 
 OFFERS = 300
 
@@ -93,6 +94,6 @@ def test_what_acceptance_remembers_can_be_had_again_from_the_journal(seed: int) 
 
 @given(st.lists(st.floats(allow_nan=False, allow_infinity=False, min_value=-1e300, max_value=1e300), max_size=200))
 def test_a_sum_is_the_exact_one_rounded_once(values: list[float]) -> None:
-    found = kernels.fsum(np.array(values, np.float64), np.empty(kernels.PARTIALS))
+    found = fsum(np.array(values, np.float64), np.empty(PARTIALS))
 
     assert found == math.fsum(values)

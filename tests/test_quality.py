@@ -94,6 +94,7 @@ def test_the_rate_fails_only_if_it_does_so_from_the_last_before_too_that_did_not
     assert flags([0.1, 0.6, 0.62, 0.64], STREET) == [1, 4, 1, 1], "a step costs one reading"
     assert flags([0.5, 0.3, 0.6, 0.6], STREET) == [1, 3, 3, 1], "a dip that does not fail costs nothing"
     assert flags([0.5, 0.5, 0.8, 0.8], STREET) == [1, 1, 4, 1], "two steps have the time of one"
+    assert flags([0.1, 0.9, 0.5, 0.5], STREET) == [1, 4, 3, 1], "over one that failed, the time of two"
     assert flags(echoes, STREET, 'quality = { suspect = [-0.01, 9.0], off = ["unit"] }') == [1] + [4, 3] * 9 + [4]
     assert flags([1.0, *[5.0, 9.0] * 4, 1.01], *river) == [1] + [4] * 8 + [3], "back over those that failed"
     assert flags([1.0, *[5.0, 9.0] * 4, 5.0, 1.01], *river) == [1] + [4] * 10, "eight at most"

@@ -8,7 +8,7 @@ from graded import HOUR, MINUTE, T0, Graded, flags, sensor_toml
 from ioos_qc import qartod
 from numpy.typing import NDArray
 
-from processing import kernels
+from processing.kernels import codes
 
 OPEN = (
     '[[quantity]]\nname = "x"\nunit = "u"\nbounds = [-1e9, 1e9]\n[city]\nname = "c"\n[[area]]\ncode = "a"\nname = "a"\n'
@@ -58,7 +58,7 @@ def test_the_rate_of_change_agrees_where_nothing_is_missing(tally: Tally) -> Non
             theirs = qartod.rate_of_change_test(values, dates(times), 0.0625, 0.25).tolist()
             found = ours(values, "rate = [0.0625, 0.25]", times)
             for n in range(len(values)):
-                earlier = range(n - 2, max(n - 2 - kernels.PASSED_OVER_MAX, -1), -1)
+                earlier = range(n - 2, max(n - 2 - codes.PASSED_OVER_MAX, -1), -1)
                 last = next((one for one in earlier if found[one] != 4), None)
                 if theirs[n] == 4 and last is not None:
                     since = times[[last if found[n - 1] == 4 else n - 1, n]]
@@ -84,7 +84,7 @@ def test_the_spike_agrees_where_nothing_is_missing(tally: Tally) -> None:
 
 
 def _spike_flag(bits: int) -> int:
-    return 4 if bits & kernels.SPIKE << kernels.FAILED else 3 if bits & kernels.SPIKE else 1
+    return 4 if bits & codes.SPIKE << codes.FAILED else 3 if bits & codes.SPIKE else 1
 
 
 def test_the_flat_line_agrees_at_one_pace_where_steps_are_no_smaller_than_the_tolerance(tally: Tally) -> None:
