@@ -29,10 +29,14 @@ class UnsureError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Drive:
-    """One letter to be driven: what is sent, which is what was kept unless somebody has corrected it."""
+    """One letter to be driven: what is sent, which is what was kept unless somebody has corrected it.
+
+    `came_at` ms UTC: when it came first, which is what times within it that are relative stand on.
+    """
 
     letter: int
     letter_position: Position
+    came_at: int
     topic: str
     payload: bytes
     by: str

@@ -70,9 +70,12 @@ class Taken:
 
 def offer(
     messages: Sequence[Message], lookup: Lookup, clock: ClockMode, *, now: int, last_arrival: int,
-    networks: Networks = NO_NETWORKS,
+    networks: Networks = NO_NETWORKS, came_at: int | None = None,
 ) -> Offer:  # fmt: skip
-    """`messages`, arrived at `now` or, with the data's clock, when their readings say; never before `last_arrival`."""
+    """`messages`, arrived at `now` or, with the data's clock, when their readings say; never before `last_arrival`.
+
+    `came_at`: when they came first, where that was before: what is measured "just now" was measured then.
+    """
     resolved: list[tuple[Message, str, Resolved]] = []
     headers: list[Header] = []
     refused: list[DeadLetter] = []
@@ -88,8 +91,9 @@ def offer(
                 online.append((sender, status.decode(message.payload)))
                 continue
             decoded = decode(
-                message.topic, message.payload, retained=message.retained, networks=networks, arrival=arrival
-            )
+                message.topic, message.payload, retained=message.retained, networks=networks,
+                arrival=arrival if came_at is None else came_at,
+            )  # fmt: skip
             numbering, count = decoded.numbering, len(decoded.t) + len(decoded.refused)
             newest_t = None if is_backfill(message.topic) else max(decoded.t, default=None)
             found = lookup.resolve(decoded, arrival=arrival, clock_mode=clock, previous_arrival=arrival)

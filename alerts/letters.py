@@ -127,7 +127,14 @@ class Letters:
 def _drive(letter: Letter, by: str, topic: str | None = None, payload: bytes | None = None) -> Drive:
     kept = letter.kept
     sent = (kept.letter.topic if topic is None else topic, kept.letter.payload if payload is None else payload)
-    return Drive(kept.id, kept.position, *sent, by, corrected=sent != (kept.letter.topic, kept.letter.payload))
+    return Drive(
+        kept.id,
+        kept.position,
+        kept.letter.arrival,
+        *sent,
+        by,
+        corrected=sent != (kept.letter.topic, kept.letter.payload),
+    )
 
 
 def _answers(asked: Sequence[Asked]) -> list[Driven]:

@@ -218,7 +218,7 @@ class Spine:
         """
         drive = asked.drive
         message = Message(drive.topic, drive.payload, retained=False, qos=0, mid=0, epoch=0)
-        offered = self._offer([message], now)
+        offered = self._offer([message], now, drive.came_at)
         for fault in offered.faults:
             log.error("dead letter %d could not be read", drive.letter, exc_info=fault)
         taken = take(offered, self._folds.acceptance)
@@ -244,10 +244,11 @@ class Spine:
         for (test, flag), count in taken.doubts.items():
             self.counters[f'canhbao_quality_total{{test="{test}",flag="{flag}"}}'] += count
 
-    def _offer(self, messages: Sequence[Message], now: int) -> Offer:
+    def _offer(self, messages: Sequence[Message], now: int, came_at: int | None = None) -> Offer:
         return offer(
-            messages, self._lookup, self._clock.arrival, now=now, last_arrival=self._arrival, networks=self._networks
-        )
+            messages, self._lookup, self._clock.arrival, now=now, last_arrival=self._arrival, networks=self._networks,
+            came_at=came_at,
+        )  # fmt: skip
 
     def _within_quota(self, letters: Sequence[DeadLetter]) -> tuple[DeadLetter, ...]:
         kept = self._quota.keep(letters)

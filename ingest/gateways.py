@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
+OFFSET_MOST_MS: Final = 366 * 86_400_000  # more is no clock that is off: one mad reading must not hide what is
 OFFSET_WINDOW_MS: Final = 600_000  # of the clock: the smallest delay within it says most about the clock
 
 
@@ -50,7 +51,7 @@ class GatewayBook:
         record.messages += 1
         record.readings += readings
         record.refused += refused
-        if newest_t is not None:
+        if newest_t is not None and abs(newest_t - now) <= OFFSET_MOST_MS:
             record.measure(newest_t - now, now)
 
     def repeated(self, gateway: str, *, duplicates: int, conflicts: int) -> None:

@@ -17,6 +17,9 @@ SLICE_EVERY_S: Final = 0.1
 # And how often while a turn brings so many new messages.
 BUSY_MESSAGES: Final = 100
 BUSY_SLICE_EVERY_S: Final = 1.0
+# Where many gateways empty their spools at once, slices grow so that nothing waits for longer than this: after a minute
+# without a receipt it would come again, and stand twice in the line.
+WAIT_MOST_S: Final = 40.0
 
 
 class Lanes:
@@ -44,7 +47,8 @@ class Lanes:
         if not len(old) or now_s - self._sliced_s < every_s:
             return messages
         self._sliced_s = now_s
-        return messages + old.drain(0.0, gather_s=0.0, most_bytes=SLICE_BYTES)
+        share = int(len(old) * SLICE_BYTES * every_s / WAIT_MOST_S)
+        return messages + old.drain(0.0, gather_s=0.0, most_bytes=max(SLICE_BYTES, share))
 
     def acknowledge(self, messages: Sequence[Message]) -> None:
         old = [message for message in messages if is_backfill(message.topic)]

@@ -238,7 +238,7 @@ def test_a_crash_before_the_mark_leaves_a_letter_that_is_driven_again_and_a_read
 
 def drive(letter: Letter) -> Drive:
     kept = letter.kept
-    return Drive(kept.id, kept.position, kept.letter.topic, kept.letter.payload, "operator")
+    return Drive(kept.id, kept.position, kept.letter.arrival, kept.letter.topic, kept.letter.payload, "operator")
 
 
 def test_a_crash_before_the_journal_has_it_leaves_no_mark(office: Office) -> None:
@@ -386,7 +386,7 @@ def test_a_letter_that_got_the_number_of_a_forgotten_one_is_not_taken_for_it(off
 
 def test_the_desk_takes_all_of_a_call_or_nothing_and_forgets_who_left() -> None:
     desk = Desk(lambda: None, most=3)
-    one = Drive(1, Position(1), "t", b"", "operator")
+    one = Drive(1, Position(1), 0, "t", b"", "operator")
     first = desk.ask([one, one])
     with pytest.raises(BusyError):
         desk.ask([one, one])
@@ -413,7 +413,7 @@ def test_a_full_desk_is_taken_from_in_turns_that_readings_do_not_wait_long_behin
         woken[0] += 1
 
     desk = Desk(wake)
-    desk.ask([Drive(n, Position(1), "t", b"", "operator") for n in range(WAITING_MOST)])
+    desk.ask([Drive(n, Position(1), 0, "t", b"", "operator") for n in range(WAITING_MOST)])
     turns = 0
     while taken := desk.take():
         assert len(taken) <= 16

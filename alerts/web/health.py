@@ -27,7 +27,7 @@ class _Shape(BaseModel):
 
 
 class HealthQuery(BaseModel):
-    """Which sensors; gateways that have none of them are left out."""
+    """Which sensors; gateways that have none of them are left out, but for those that say they are away."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     gateway: str | None = Field(None, max_length=64, description="empty: those of none", examples=["gw-1"])
@@ -99,7 +99,7 @@ def health_routes(sources: Sources, desks: Desks) -> APIRouter:
 
 
 def _gateways(view: View, query: HealthQuery) -> Iterable[GatewayHealth]:
-    """Those with a sensor that is asked for, in the registry's order; last the sensors that belong to no gateway."""
+    """Those with a sensor that is asked for, that are away or asked for; last the sensors that belong to none."""
     numbers: dict[str, list[int]] = {id_: [] for id_ in [*view.city.gateways, ""]}
     for n, id_ in enumerate(view.sensor_ids):
         if id_ in view.city.sensors:
@@ -109,8 +109,10 @@ def _gateways(view: View, query: HealthQuery) -> Iterable[GatewayHealth]:
         if query.gateway not in (None, gateway):
             continue
         wanted = [n for n in its if _is_wanted(view.status[n], query.status)]
-        if wanted:
-            yield _gateway(view, states.get(gateway, GatewayState(gateway)), its, wanted)
+        state = states.get(gateway, GatewayState(gateway))
+        away = state.online is False and query.status is None
+        if wanted or away or query.gateway == gateway:
+            yield _gateway(view, state, its, wanted)
 
 
 def _is_wanted(status: Status, asked: Status | None) -> bool:

@@ -18,7 +18,8 @@ from cbor2 import CBORDecodeError, CBORDecoder, CBORTag
 from ingest.formats.decoded import RefusedError, shown
 
 DEPTH_MAX: Final = 16  # arrays, objects and tags within each other; ours are 3 deep, others' 8
-_DIGITS_MAX: Final = 400  # of an integer; longer ones are beyond float64 and would cost quadratic time
+_DIGITS_MAX: Final = 308  # of an integer; longer ones may be beyond float64 and would cost quadratic time
+_EXPONENT_MAX: Final = 400  # of a decimal fraction, either way
 # A string, even one that never ends, or a bracket. Possessive: each byte is looked at once, whatever is sent.
 _BRACKETS: Final = re.compile(rb'"(?:[^"\\]|\\.)*+(?:"|\\?\Z)|([\[{])|([\]}])', re.DOTALL)
 
@@ -72,7 +73,7 @@ def cbor_document(payload: bytes) -> Any:
 
 
 def _integer(digits: str) -> int | float:
-    return int(digits) if len(digits) <= _DIGITS_MAX else math.inf
+    return int(digits) if len(digits.removeprefix("-")) <= _DIGITS_MAX else math.inf
 
 
 def _depth(payload: bytes) -> int:
@@ -95,7 +96,7 @@ def _decimal_fraction(value: object, _immutable: bool) -> object:  # noqa: FBT00
     if not isinstance(value, (list, tuple)) or [type(part) for part in value] != [int, int]:
         return Unread(value)
     exponent, mantissa = value
-    return float(Decimal(mantissa).scaleb(exponent)) if abs(exponent) <= _DIGITS_MAX else Unread(value)
+    return float(Decimal(mantissa).scaleb(exponent)) if abs(exponent) <= _EXPONENT_MAX else Unread(value)
 
 
 _DECODERS: Final = dict.fromkeys(_MEANT, _unread) | {_DECIMAL_FRACTION: _decimal_fraction}

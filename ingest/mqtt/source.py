@@ -16,7 +16,7 @@ from paho.mqtt import client as paho
 from paho.mqtt.enums import MQTTErrorCode
 from paho.mqtt.reasoncodes import ReasonCode
 
-from ingest.formats import said_by
+from ingest.formats import is_status, said_by
 from ingest.inbox import Inbox, Message
 from ingest.mqtt.connection import KEEPALIVE_S, Connection
 from ingest.rate_limit import Moment, RateLimit
@@ -182,7 +182,8 @@ class MqttSource(Connection):
             # of the first one is for all of them.
             self._repeated += 1
             return
-        if came.retained and self._retained.get(came.topic) == _digest(came.payload):
+        known = came.retained and self._retained.get(came.topic) == _digest(came.payload)
+        if known and not is_status(came.topic):  # what a gateway said of itself may have changed, and back, meanwhile
             self._retained_again += 1  # no news, and it stays with the broker whatever we answer
             self._client.ack(came.mid, came.qos)
             return
