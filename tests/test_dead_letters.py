@@ -156,6 +156,21 @@ def test_what_was_accepted_of_the_message_is_not_taken_for_new(office: Office) -
     assert office.readings() == [(0, NOON, 0.4), (2, NOON, 0.5)]
 
 
+def test_what_was_measured_just_now_was_measured_when_the_letter_came_and_not_when_it_is_driven(office: Office) -> None:
+    spine = office.open()
+    office.refuse(spine, b'[{"n":"new","u":"m","v":1.2}]', topic="canhbao/v1/gw-1/readings/senml")
+    came = office.now
+    office.city = CITY + NEW
+    office.now += 24 * 60 * MINUTE
+    spine = office.open()
+    with office.turning(spine):
+        driven = [office.letters.drive(office.all()[0], "operator") for _ in range(2)]
+
+    assert [(one.accepted, one.duplicates) for one in driven] == [(1, 0), (0, 1)]
+    assert office.readings() == [(2, came, 1.2)]
+    assert office.told() == [], "it is a day old: no warning of now"
+
+
 def test_what_is_refused_again_stays_one_letter_and_says_why(office: Office) -> None:
     spine = office.open()
     office.refuse(spine, payload(("new", NOON, 0.5)))

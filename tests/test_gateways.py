@@ -114,3 +114,10 @@ def test_a_gateway_that_leaves_is_seen_to_and_its_wrong_clock_is_shown(tmp_path:
         gateway.publish("canhbao/v1/gw-1/status", b"who knows")
         until(lambda: 'canhbao_refused_total{reason="wrong_shape"} 1' in metrics_of(page))
     assert 95 < float(offset.split()[-1]) <= 100
+
+
+def test_one_mad_time_does_not_hide_how_far_the_clock_is_off() -> None:
+    book = GatewayBook(["gw-1"])
+    for newest_t in (10**320, 4_102_444_800_000, 1_665_723_600_000 + 1_500):  # of no year, of 2100, and a clock ahead
+        book.message("gw-1", 1_665_723_600_000, readings=0, refused=1, newest_t=newest_t)
+    assert book.states()[0].clock_offset_ms == 1_500

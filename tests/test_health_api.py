@@ -49,15 +49,20 @@ LATE = [LateBreach("c", "rain-1h", NOW - 7_200_000 + n, 61.5, NOW - 60_000) for 
 
 
 @pytest.fixture
-def client(tmp_path: Path) -> Iterator[httpx.Client]:
+def town(tmp_path: Path) -> Iterator[Town]:
     states = (GatewayState("gw-1", False, NOW - 90_000, NOW - 95_000, 7, 12, 1, 2, 3, -250), GatewayState("gw-2"))
     town = Town(tmp_path, replace(town_view(parse_city(CITY)), status=STATUS, gateways=states))
     town.ledger.record(Position(1), NOW, late_breaches=LATE)
+    yield town
+    town.ledger.close()
+
+
+@pytest.fixture
+def client(town: Town) -> Iterator[httpx.Client]:
     app = create_app(replace(town.sources(), operators=Desks(TOKEN, None)))  # type: ignore[arg-type]  # no letters here
     headers = {"Authorization": f"Bearer {TOKEN}"}
     with serving(town, app) as url, httpx.Client(base_url=url, timeout=5, headers=headers) as asking:
         yield asking
-    town.ledger.close()
 
 
 def test_what_is_not_well_is_shown_by_gateway_and_nothing_else(client: httpx.Client) -> None:
@@ -82,6 +87,13 @@ def test_sensors_are_chosen_by_gateway_and_by_status(client: httpx.Client) -> No
     assert of(status="ok") == ["c", "f", "g"]
     assert of(status="silent", gateway="gw-2") == []
     assert client.get(PATH, params={"status": "dead"}).status_code == 422
+
+
+def test_a_gateway_that_is_away_is_shown_though_its_sensors_are_well_yet(town: Town, client: httpx.Client) -> None:
+    assert [g["id"] for g in client.get(PATH, params={"gateway": "gw-well"}).json()["gateways"]] == ["gw-well"]
+    town.view = replace(town.view, gateways=(GatewayState("gw-well", online=False),))
+    away = client.get(PATH).json()["gateways"][-2]
+    assert (away["id"], away["online"], away["sensors"], away["statuses"]) == ("gw-well", False, [], {"ok": 1})
 
 
 def test_late_dangers_are_shown_the_newest_first_as_many_as_asked_for(client: httpx.Client) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections.abc import Iterable
 from itertools import pairwise
@@ -77,6 +78,15 @@ def test_what_is_old_keeps_its_pace_and_a_slower_one_while_much_is_new(new: int,
 
     assert min(later - before for before, later in pairwise(taken_s)) >= every_s
     assert len(taken_s) > 0.8 * 5 / every_s
+
+
+def test_where_much_waits_slices_grow_so_that_it_is_taken_before_it_comes_again() -> None:
+    both = Both()
+    both.old.hear("backfill", 4_000, size=SLICE_BYTES - 200)
+    for ms in range(0, 60_000, 100):
+        both.now_s = ms / 1_000
+        both.lanes.drain(0.0)
+    assert len(both.old.inbox) < 4_000 / math.e
 
 
 def test_while_nothing_is_new_the_old_waits_for_its_time_alone() -> None:
