@@ -83,9 +83,9 @@ FORMATS: Final = {
     "shelly": in_json(SHELLY, NOTICE),
 }
 JUNK: Final = (
-    None, True, False, 0, -1, 0.5, 1e308, math.nan, math.inf, 2**63, -(2**64), 10**30, 10**320, "", "x", "\0", "\u202e", "3.4 V",
-    "1200 mm", "2100-01-01T00:00:00Z", 4_102_444_800_000, "NaN", [], {}, [[]], {"v": 1}, [1, 2], "1" * 300, "ngập",
-    b"\xff", CBORTag(4, [500, 1]), CBORTag(4, [-2, 15]), CBORTag(2, b"\xff" * 40), CBORTag(35, "(a+)+$"),
+    None, True, False, 0, -1, 0.5, 1e308, math.nan, math.inf, 2**63, -(2**64), 10**30, 10**320, "", "x", "\0", "\u202e",
+    "3.4 V", "1200 mm", "2100-01-01T00:00:00Z", 4_102_444_800_000, "NaN", [], {}, [[]], {"v": 1}, [1, 2], "1" * 300,
+    "ngập", b"\xff", CBORTag(4, [500, 1]), CBORTag(4, [-2, 15]), CBORTag(2, b"\xff" * 40), CBORTag(35, "(a+)+$"),
     cbor2.undefined, CBORTag(86, bytes(24)), CBORTag(69, bytes(6)), CBORTag(28, [1]), CBORTag(0, "x"), CBORTag(1, 5),
 )  # fmt: skip
 KEYS: Final = ("v", "t", "bn", "bv", "bver", "x_", "history", "timestamp", "depth_error", "position", "", 5, -2, "\0")
