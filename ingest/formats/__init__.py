@@ -18,10 +18,12 @@ from ingest.formats.decoded import (
     RefusedError,
     shown,
 )
-from ingest.networks import NO_NETWORKS, Networks, owner
+from ingest.formats.devices import OBJECT_BYTES_MAX
+from ingest.networks import NO_NETWORKS, Networks, is_owner, owner
 
 __all__ = [
     "DECODERS",
+    "OBJECT_BYTES_MAX",
     "PAYLOAD_BYTES_MAX",
     "REASONS",
     "Decoded",
@@ -32,6 +34,7 @@ __all__ = [
     "gateway_of",
     "is_backfill",
     "is_status",
+    "largest",
     "said_by",
     "sender_of",
     "shown",
@@ -96,6 +99,11 @@ def sender_of(topic: str, networks: Networks) -> str:
     """Who owns a message, its refusals and their quota: a gateway, or a network; "" where the topic names neither."""
     network, _ = ("", "") if topic.startswith(PREFIX) else networks.find(topic)
     return owner(network) if network else gateway_of(topic)
+
+
+def largest(sender: str) -> int:
+    """Bytes that a message of `sender` (as sender_of has it) may have."""
+    return OBJECT_BYTES_MAX if is_owner(sender) else PAYLOAD_BYTES_MAX
 
 
 def decode(
