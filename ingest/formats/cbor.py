@@ -39,8 +39,8 @@ def encode_columns(
 ) -> bytes:
     """A message of these readings; `t` ms UTC, all within 24 days, `values` finite or NaN (missing).
 
-    Keeping to PAYLOAD_BYTES_MAX and READINGS_MAX is the caller's. Raises ValueError for an infinite value,
-    OverflowError for times further apart.
+    Keeping to PAYLOAD_BYTES_MAX is the caller's. Raises ValueError for an infinite value, OverflowError for times
+    further apart.
     """
     if any(map(math.isinf, values)):
         raise ValueError("a value is infinite")
