@@ -55,6 +55,16 @@ def test_the_maps_of_the_json_are_read_in_cbor() -> None:
     assert read(GOOD, "canhbao/v1/gw-1/backfill/cbor").gateway == "gw-1"
 
 
+def test_what_fills_a_hole_below_first_is_owed_its_receipt() -> None:
+    numbers = {"boot": BOOT, "seq": 1039, "first": 1041}
+    columns = {**numbers, **COLUMNS, "i": [], "dt": [], "v": []}
+
+    for message in ({**numbers, "readings": []}, columns):
+        assert read(message).numbering == Numbering(BOOT, 1039, 1039)
+    for first in (0, 1.0, True):
+        assert reason({**columns, "first": first}) == "wrong_shape"
+
+
 def test_columns_are_read_row_by_row() -> None:
     decoded = read(COLUMNS)
 

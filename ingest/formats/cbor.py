@@ -87,7 +87,7 @@ def _columns(gateway: str, message: dict[Any, Any]) -> Decoded:
     if not len(which) == len(after) == len(values):
         lengths = f"{len(which)} of i, {len(after)} of dt, {len(values)} of v"
         raise RefusedError("wrong_shape", f"columns of one length are expected, found {lengths}", numbering)
-    decoded = Decoded(gateway, message.get("boot"), message.get("seq"), message.get("first"))
+    decoded = Decoded.numbered(gateway, numbering)
     if whole | exact <= {int} and real <= {float} and _is_sound(names, which, values):
         decoded.sensors.extend(map(names.__getitem__, which))
         decoded.t.extend([t0 + each for each in after])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Self
 
 from ingest.networks import Networks
 
@@ -86,6 +86,13 @@ class Decoded:
     units: list[str | None] = field(default_factory=list)
     refused: list[Refusal] = field(default_factory=list)
     flags: list[int] = field(default_factory=list)
+
+    @classmethod
+    def numbered(cls, gateway: str, numbering: Numbering | None) -> Self:
+        """An empty one, with the number of its message, if that has one, as it was read: not as it was sent."""
+        if numbering is None:
+            return cls(gateway)
+        return cls(gateway, numbering.boot, numbering.seq, numbering.first)
 
     @property
     def numbering(self) -> Numbering | None:
