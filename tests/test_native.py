@@ -268,6 +268,16 @@ def test_a_retained_reading_is_no_news() -> None:
         decode(TOPIC, json.dumps(GOOD).encode(), retained=True)
 
     assert caught.value.reason == "retained"
+    assert caught.value.numbering is None
+
+
+@pytest.mark.parametrize("readings", [[GOOD], "broken"])
+def test_a_retained_message_is_owed_the_receipt_of_its_number(readings: Any) -> None:
+    with pytest.raises(RefusedError) as caught:
+        decode(TOPIC, json.dumps({"boot": BOOT, "seq": 7, "first": 3, "readings": readings}).encode(), retained=True)
+
+    assert caught.value.reason == "retained"
+    assert caught.value.numbering == Numbering(BOOT, 7, 3)
 
 
 def test_the_gateway_stands_in_the_topic() -> None:

@@ -118,6 +118,17 @@ def decode(
     decoder = DECODERS.get(network or topic.removeprefix(f"{PREFIX}{sender}/"))
     if not sender or decoder is None:
         raise RefusedError("wrong_shape", f"no readings are expected on {shown(topic)}")
+    envelope = Envelope(sender, arrival, networks, network, device)
     if retained:
-        raise RefusedError("retained", "readings are sent without the retain flag")
-    return decoder(Envelope(sender, arrival, networks, network, device), payload)
+        raise RefusedError(
+            "retained", "readings are sent without the retain flag", _number(decoder, envelope, payload)
+        )  # fmt: skip
+    return decoder(envelope, payload)
+
+
+def _number(decoder: Decoder, envelope: Envelope, payload: bytes) -> Numbering | None:
+    """What a message that is refused anyway is owed a receipt for."""
+    try:
+        return decoder(envelope, payload).numbering
+    except RefusedError as error:
+        return error.numbering
