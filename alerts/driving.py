@@ -15,7 +15,7 @@ from typing import Final
 
 from ingest.entries import Position
 
-WAITING_MOST: Final = 256  # requests at the desk, each with a message of at most 16,000 bytes; more are refused
+WAITING_MOST: Final = 256  # requests at the desk, each with a message of at most 64 KiB; more are refused
 TURN_MOST: Final = 16  # of them in one turn, each a commit of its own: readings must not wait long behind them
 
 

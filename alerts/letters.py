@@ -14,7 +14,7 @@ from typing import Final
 from alerts.driving import WAITING_MOST, Asked, BusyError, Desk, Drive, Driven, UnsureError
 from alerts.ledger.marks import Marks
 from ingest.day_file import KeptLetter, Wanted
-from ingest.formats import PAYLOAD_BYTES_MAX
+from ingest.formats import largest
 from ingest.journal import Journal
 
 CALLERS_MOST: Final = 4  # at a time; residents' pages are answered by the same threads
@@ -40,8 +40,13 @@ class Letter:
 
     @property
     def cut(self) -> bool:
-        """Whether only its first 16,000 bytes were kept."""
-        return self.kept.letter.reason == "too_large" and len(self.kept.letter.payload) == PAYLOAD_BYTES_MAX
+        """Whether it is larger than its sender's messages may be, so that only the beginning was kept.
+
+        Whatever it was refused for: the byte that is kept beyond that size tells (ingest.letter_quota). Letters of
+        before there was that byte say it by their reason alone.
+        """
+        letter = self.kept.letter
+        return letter.reason == "too_large" or len(letter.payload) > largest(letter.gateway)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +92,8 @@ class Letters:
         Raises CutLetterError, BusyError (nothing was driven) and UnsureError.
         """
         if letter.cut and payload is None:
-            raise CutLetterError(f"only its first {PAYLOAD_BYTES_MAX} bytes were kept: give the whole payload")
+            size = len(letter.kept.letter.payload)
+            raise CutLetterError(f"only its first {size} bytes were kept: give the whole payload")
         with self._calling() as desk:
             return _answers(desk.ask([_drive(letter, by, topic, payload)]))[0]
 

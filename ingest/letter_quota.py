@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from ingest.entries import DeadLetter
-from ingest.formats import PAYLOAD_BYTES_MAX
+from ingest.formats import largest
 
-QUOTA_BYTES: Final = 16 * 1024 * 1024  # a gateway and UTC day: a thousand of the largest messages
+QUOTA_BYTES: Final = 16 * 1024 * 1024  # a gateway and UTC day: a thousand of its largest messages, of a network's 250
 LETTER_BYTES: Final = 200  # what a letter takes besides its payload
 DAY_MS: Final = 86_400_000
 
@@ -33,7 +33,10 @@ class LetterQuota:
         self._full: set[str] = set()
 
     def keep(self, letters: Sequence[DeadLetter]) -> Kept:
-        """Those of `letters`, in order of arrival, that the budgets have room for; the others are only counted."""
+        """Those of `letters`, in order of arrival, that the budgets have room for; the others are only counted.
+
+        Whole, as far as a message of its sender may go. Of a larger one a byte more is kept, which tells.
+        """
         kept: list[DeadLetter] = []
         dropped: dict[str, int] = {}
         newly: list[str] = []
@@ -41,7 +44,7 @@ class LetterQuota:
             if letter.arrival // DAY_MS > self._day:
                 self._day, self._bytes, self._full = letter.arrival // DAY_MS, {}, set()
             gateway = letter.gateway if letter.gateway in self._gateways else ""
-            short = replace(letter, payload=letter.payload[:PAYLOAD_BYTES_MAX])
+            short = replace(letter, payload=letter.payload[: largest(letter.gateway) + 1])
             taken = self._bytes.get(gateway, 0) + len(short.payload) + LETTER_BYTES
             if taken <= QUOTA_BYTES:
                 self._bytes[gateway] = taken

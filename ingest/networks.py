@@ -19,6 +19,7 @@ _SHAPES: Final[Mapping[str, str]] = MappingProxyType({
     "shelly": "{device}/events/rpc",
 })  # fmt: skip
 _PREFIX: Final = re.compile(r"[A-Za-z0-9_@-]{1,64}(/[A-Za-z0-9_@-]{1,64}){0,7}\Z")
+_OWNER: Final = "network:"  # no id of a gateway has a colon
 NO_PREFIX: Final = "+"  # of devices whose topics begin with their own name
 assert tuple(_SHAPES) == FOREIGN
 
@@ -41,7 +42,12 @@ def topic_filters(prefixes: Mapping[str, str]) -> tuple[str, ...]:
 
 def owner(network: str) -> str:
     """Who is told to have sent what came by another network, where a gateway's id would stand."""
-    return f"network:{network}"
+    return f"{_OWNER}{network}"
+
+
+def is_owner(sender: str) -> bool:
+    """Whether `sender` is a network, as `owner` calls it, and no gateway."""
+    return sender.startswith(_OWNER)
 
 
 @dataclass(frozen=True, slots=True)

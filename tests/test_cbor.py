@@ -7,6 +7,7 @@ import struct
 from typing import Any
 
 import cbor2
+import numpy as np
 import pytest
 from cbor2 import CBORTag
 from hypothesis import given
@@ -52,6 +53,16 @@ def test_the_maps_of_the_json_are_read_in_cbor() -> None:
     assert decoded.values[0] == 0.2
     assert math.isnan(decoded.values[1])
     assert read(GOOD, "canhbao/v1/gw-1/backfill/cbor").gateway == "gw-1"
+
+
+def test_what_fills_a_hole_below_first_is_owed_its_receipt() -> None:
+    numbers = {"boot": BOOT, "seq": 1039, "first": 1041}
+    columns = {**numbers, **COLUMNS, "i": [], "dt": [], "v": []}
+
+    for message in ({**numbers, "readings": []}, columns):
+        assert read(message).numbering == Numbering(BOOT, 1039, 1039)
+    for first in (0, 1.0, True):
+        assert reason({**columns, "first": first}) == "wrong_shape"
 
 
 def test_columns_are_read_row_by_row() -> None:
@@ -122,12 +133,32 @@ def test_one_bad_row_of_columns_is_refused_alone(change: dict[str, Any], why: st
     assert list(decoded.indices()) == [0, 2]
 
 
-def test_columns_have_no_more_rows_than_a_message_may() -> None:
+def test_a_batch_is_refused_for_its_bytes_never_for_its_readings() -> None:
+    rows = 2_600
+    of = np.arange(rows)
+    message = {"boot": BOOT, "seq": 9, "first": 3, "sensor": ["a", "b"], "t0": T,
+               "i": CBORTag(64, (of % 2).astype("u1").tobytes()), "dt": CBORTag(69, of.astype("<u2").tobytes()),
+               "v": CBORTag(84, (of / 4).astype("<f2").tobytes())}  # fmt: skip
+    assert len(cbor2.dumps(message)) < 13_100
+
+    decoded = read(message)
+
+    assert (len(decoded.sensors), decoded.refused) == (rows, [])
+    assert (decoded.t[-1], decoded.values[-1]) == (T + rows - 1, pytest.approx((rows - 1) / 4, abs=0.5))
+
+
+def test_columns_have_as_many_rows_as_16000_bytes_hold() -> None:
     def columns(rows: int) -> dict[str, Any]:
         return {**COLUMNS, **{key: CBORTag(64, bytes(rows)) for key in ("i", "dt", "v")}}
 
-    assert len(read(columns(READINGS_MAX)).sensors) == READINGS_MAX
-    assert reason(columns(READINGS_MAX + 1)) == "wrong_shape"
+    def length(rows: int) -> int:
+        return len(cbor2.dumps(columns(rows)))
+
+    most = next(rows for rows in range(READINGS_MAX, 0, -1) if length(rows) <= PAYLOAD_BYTES_MAX)
+    assert most > 5_300, "no denser message is known"
+    assert len(read(columns(most)).sensors) == most
+    assert reason(columns(most + 1)) == "too_large"
+    assert reason({"readings": [0] * READINGS_MAX + [0]}) == "wrong_shape"
 
 
 @pytest.mark.parametrize("t0", [None, 1.0, "2025-10-27T00:40:00Z", True])

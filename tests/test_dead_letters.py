@@ -217,11 +217,63 @@ def test_a_letter_that_was_cut_is_driven_only_with_its_whole_payload(office: Off
     assert letter.cut
 
     with office.turning(spine):
-        with pytest.raises(CutLetterError, match="16000"):
+        with pytest.raises(CutLetterError, match="16001"):
             office.letters.drive(letter, "operator")
         tour = office.letters.drive_some(Wanted(), "operator", after_id=0, limit=10)
         assert (tour.driven, tour.cut) == (0, 1)
         assert office.letters.drive(letter, "operator", payload=payload(("river", NOON, 0.5))).accepted == 1
+
+
+@pytest.mark.parametrize(
+    ("topic", "retained", "reason"),
+    [("canhbao/v1/gw-1/readings", True, "retained"), ("canhbao/v1/gw-1/elsewhere", False, "wrong_shape"),
+     ("application/a/device/x/event/up", False, "unknown_sensor")],
+)  # fmt: skip
+def test_a_letter_that_was_cut_says_so_whatever_it_was_refused_for(
+    office: Office, topic: str, retained: bool, reason: str
+) -> None:
+    office.prefixes = {"chirpstack": "application"}
+    spine = office.open()
+    most = 65_536 if reason == "unknown_sensor" else 16_000
+    for size in (most, most + 1, 2 * most):
+        office.waiting = [Message(topic, payload(("river", NOON, 0.5)).ljust(size), retained, 1, 1, 1)]
+        spine.turn()
+
+    assert {letter.kept.letter.reason for letter in office.all()} == {reason}
+    assert [letter.cut for letter in reversed(office.all())] == [False, True, True]
+
+
+UPLINK = "application/a/device/24e124713c141234/event/up"
+SWL = ('[[sensor]]\nid = "swl"\nquantity = "street_depth"\narea = "20242"\n'
+       'decoder = { network = "chirpstack", id = "24e124713c141234", field = "depth", unit = "cm" }\n')  # fmt: skip
+
+
+def uplink(gateways: int) -> bytes:
+    """What ChirpStack says of a frame that so many gateways heard."""
+    heard = {"gatewayId": "0016c001f153a14c", "uplinkId": 4217106255, "nsTime": "2022-10-14T05:00:00.123456789+00:00",
+             "rssi": -57, "snr": 10.0, "channel": 2, "location": {"latitude": 16.06, "longitude": 108.21},
+             "context": "E3OWOQ==", "crcStatus": "CRC_OK"}  # fmt: skip
+    return json.dumps(
+        {"time": "2022-10-14T05:00:00+00:00", "object": {"depth": 12.0}, "rxInfo": [heard] * gateways}
+    ).encode()
+
+
+def test_an_uplink_that_many_gateways_heard_is_driven_as_it_came_once_its_device_is_known(office: Office) -> None:
+    office.prefixes = {"chirpstack": "application"}
+    spine = office.open()
+    sent = uplink(85)
+    assert 20_000 < len(sent) < 25_000
+    office.refuse(spine, sent, topic=UPLINK)
+    (letter,) = office.all()
+    assert (letter.kept.letter.reason, letter.kept.letter.payload, letter.cut) == ("unknown_sensor", sent, False)
+    office.city = CITY + SWL
+    spine = office.open()
+
+    with office.turning(spine):
+        driven = office.letters.drive(letter, "operator")
+
+    assert (driven.accepted, driven.refused) == (1, {})
+    assert office.readings() == [(2, NOON, pytest.approx(0.12))]
 
 
 class Dying(Marks):

@@ -16,7 +16,9 @@ from test_service import service
 from test_spine import CITY, RULES
 
 from alerts.__main__ import main
+from alerts.commands.dead_letters import _read
 from alerts.commands.letter_text import payload_lines, printable
+from ingest.city import ConfigError
 from ingest.entries import ORIGIN, Batch
 from ingest.formats.native import decode, renamed
 from ingest.journal import Journal
@@ -106,6 +108,15 @@ def test_a_night_shift(folder: Path, said: Said) -> None:
     assert sorted(there) == [T + n for n in range(70)], "every reading, once"
     log = (folder / "log").read_text()
     assert (folder / "data" / "operator_token").read_text().strip() not in log
+
+
+def test_a_file_is_sent_that_is_as_large_as_any_networks_message_and_no_larger_one(tmp_path: Path) -> None:
+    file = tmp_path / "payload"
+    file.write_bytes(bytes(65_536))
+    assert len(_read(file)) == 65_536
+    file.write_bytes(bytes(65_537))
+    with pytest.raises(ConfigError, match="65536"):
+        _read(file)
 
 
 def test_where_no_service_has_run_there_is_nothing_to_look_at(folder: Path, said: Said) -> None:

@@ -11,8 +11,7 @@ import pytest
 
 from ingest.city import City, parse_city
 from ingest.formats import Decoded, RefusedError, decode, sender_of
-from ingest.formats.decoded import READINGS_MAX
-from ingest.formats.devices import OBJECT_BYTES_MAX
+from ingest.formats.devices import HISTORY_READINGS_MAX, OBJECT_BYTES_MAX
 from ingest.lookup import Lookup, Resolved
 from ingest.networks import Networks, prefix_fault, topic_filters
 from ingest.readings import Flag
@@ -237,9 +236,10 @@ def test_frames_from_a_devices_memory_keep_their_own_time_and_come_first() -> No
 
 
 def test_a_memory_without_end_is_refused() -> None:
-    items = [{"timestamp": 1, "depth": 1}] * (READINGS_MAX // 2 + 1)
+    items = [{"timestamp": 1, "depth": 1}] * (HISTORY_READINGS_MAX // 2 + 1)
 
     assert reason(CHIRPSTACK, changed(UPLINK, object={"history": items})) == "wrong_shape"
+    assert len(read(CHIRPSTACK, changed(UPLINK, object={"history": items[1:]})).sensors) == HISTORY_READINGS_MAX // 2
 
 
 def test_a_simulated_uplink_never_counts() -> None:

@@ -12,7 +12,6 @@ from firmware_sim import window
 from ingest import receipts, seqs
 from ingest.city import parse_city
 from ingest.formats import PAYLOAD_BYTES_MAX, REASONS
-from ingest.formats.decoded import READINGS_MAX
 from ingest.formats.documents import DEPTH_MAX
 from ingest.inbox import Message
 from ingest.lookup import FUTURE_MS_MAX, Lookup
@@ -79,7 +78,6 @@ def test_the_payloads_it_recommends_are_taken() -> None:
     ("said", "number"),
     [
         (r"At most \*\*([\d,]+) bytes", PAYLOAD_BYTES_MAX),
-        (r"and \*\*([\d,]+) readings", READINGS_MAX),
         (r"more than (\d+) arrays", DEPTH_MAX),
         (r"at most \*\*(\d+) messages", window.ON_WIRE_MAX),
         (r"after (\d+) sends", window.SENDS_MAX),

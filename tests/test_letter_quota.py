@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
+
 from ingest.entries import DeadLetter
 from ingest.letter_quota import DAY_MS, LETTER_BYTES, QUOTA_BYTES, LetterQuota
 
 SIZE = 16_000
+OBJECT = 65_536  # of another network
 FIT = QUOTA_BYTES // (SIZE + LETTER_BYTES)
 
 
@@ -38,5 +41,13 @@ def test_ids_that_nobody_knows_share_one_budget() -> None:
     assert kept.dropped == {"": 7}
 
 
-def test_of_a_message_that_is_too_large_the_beginning_is_kept() -> None:
-    assert [len(letter.payload) for letter in LetterQuota([]).keep(letters(1, size=60_000)).letters] == [SIZE]
+@pytest.mark.parametrize(
+    ("sender", "size", "kept"),
+    [("gw-1", SIZE, SIZE), ("gw-1", SIZE + 1, SIZE + 1), ("gw-1", 60_000, SIZE + 1), ("", 60_000, SIZE + 1),
+     ("network:chirpstack", 21_000, 21_000), ("network:chirpstack", OBJECT, OBJECT),
+     ("network:chirpstack", 200_000, OBJECT + 1)],
+)  # fmt: skip
+def test_what_its_sender_may_send_is_kept_whole_and_of_more_a_byte_that_tells(
+    sender: str, size: int, kept: int
+) -> None:
+    assert [len(one.payload) for one in LetterQuota(["gw-1"]).keep(letters(1, sender, size=size)).letters] == [kept]

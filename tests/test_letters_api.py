@@ -18,7 +18,7 @@ from test_dead_letters import NEW, Office, payload
 from test_spine import CITY, MINUTE, NOON
 
 from alerts.web.app import create_app
-from alerts.web.operators import known_token, operators_token
+from alerts.web.operators import BODY_BYTES_MAX, known_token, operators_token
 from alerts.web.sources import Desks
 from ingest.data_folder import FolderError, announce, announced
 
@@ -117,9 +117,11 @@ def test_the_token_is_128_bits_for_its_owner_alone_and_stays(tmp_path: Path) -> 
 def test_a_stranger_sends_no_body_that_anybody_reads(client: httpx.Client) -> None:
     endless = client.post(f"{PATH}/drive", content=(b"x" for _ in range(3)))
     assert endless.status_code == 411
-    large = client.post(f"{PATH}/1/drive", content=b"x" * 70_000)
+    large = client.post(f"{PATH}/1/drive", content=b"x" * (BODY_BYTES_MAX + 1))
     assert large.status_code == 413
-    unknown = client.post(f"{PATH}/1/drive", content=b"x" * 70_000, headers={"Authorization": "Bearer no"})
+    unknown = client.post(
+        f"{PATH}/1/drive", content=b"x" * (BODY_BYTES_MAX + 1), headers={"Authorization": "Bearer no"}
+    )
     assert unknown.status_code == 401
 
 
@@ -182,9 +184,23 @@ def test_a_letter_is_driven_corrected(client: httpx.Client, office: Office) -> N
     again = {"payload_base64": base64.b64encode(right).decode(), "topic": "canhbao/v1/gw-2/readings"}
     assert client.post(f"{PATH}/5/drive", json=again).json()["refused"] == {"wrong_gateway": 1}
     assert len(office.readings()) == 1
-    for wrong in ({**again, "payload": "x"}, {"payload": "x" * 16_001}, {"payload_base64": "?"}, {"readings": []},
+    for wrong in ({**again, "payload": "x"}, {"payload": "x" * 65_537}, {"payload_base64": "?"}, {"readings": []},
                   {"topic": ""}, [], "x"):  # fmt: skip
         assert client.post(f"{PATH}/5/drive", json=wrong).status_code == 422, wrong
+
+
+def test_a_payload_as_large_as_any_network_sends_fits_a_body_and_a_larger_one_changes_nothing(
+    client: httpx.Client,
+) -> None:
+    def sent(size: int) -> dict[str, str]:
+        return {"payload_base64": base64.b64encode(b"\xff" * size).decode(), "topic": "t" * 512}
+
+    for size in (65_537, 100_000):
+        assert client.post(f"{PATH}/5/drive", json=sent(size)).status_code in (413, 422)
+    assert client.get(f"{PATH}/5").json()["drivings"] == []
+    for body in (sent(65_536), {"payload": '"' * 60_000}):
+        answer = client.post(f"{PATH}/5/drive", json=body)
+        assert (answer.status_code, sum(answer.json()["refused"].values())) == (200, 1)
 
 
 def test_letters_are_driven_by_filter_within_bounds_and_again_without_harm(

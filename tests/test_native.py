@@ -73,6 +73,13 @@ def test_a_parked_seq_comes_empty() -> None:
     assert read({"boot": BOOT, "seq": 7, "readings": []}).numbering == Numbering(BOOT, 7, None)
 
 
+@pytest.mark.parametrize("more", [{}, {"firmware": "read the slow way"}])
+def test_what_fills_a_hole_below_first_is_owed_its_receipt(more: dict[str, str]) -> None:
+    decoded = read({"boot": BOOT, "seq": 1039, "first": 1041, "readings": [], **more})
+
+    assert decoded.numbering == Numbering(BOOT, 1039, 1039)
+
+
 def test_null_is_a_missing_value_and_keeps_its_place() -> None:
     decoded = read({"readings": [GOOD, dict(GOOD, v=None)]})
 
@@ -164,7 +171,7 @@ def test_any_moment_in_any_zone_is_understood(moment: datetime, offset_minutes: 
         {"boot": BOOT, "seq": 1.0, "readings": []}, {"boot": BOOT, "seq": "1", "readings": []},
         {"boot": BOOT, "seq": True, "readings": []}, {"boot": BOOT, "seq": SEQ_MAX + 1, "readings": []},
         {"boot": BOOT, "seq": 10**500, "readings": []},
-        {"boot": BOOT, "seq": 5, "first": 0, "readings": []}, {"boot": BOOT, "seq": 5, "first": 6, "readings": []},
+        {"boot": BOOT, "seq": 5, "first": 0, "readings": []}, {"boot": BOOT, "seq": 5, "first": -1, "readings": []},
         {"boot": BOOT, "seq": 5, "first": 1.0, "readings": []}, {"boot": BOOT, "seq": 5, "first": True, "readings": []},
     ],
 )  # fmt: skip
@@ -261,6 +268,16 @@ def test_a_retained_reading_is_no_news() -> None:
         decode(TOPIC, json.dumps(GOOD).encode(), retained=True)
 
     assert caught.value.reason == "retained"
+    assert caught.value.numbering is None
+
+
+@pytest.mark.parametrize("readings", [[GOOD], "broken"])
+def test_a_retained_message_is_owed_the_receipt_of_its_number(readings: Any) -> None:
+    with pytest.raises(RefusedError) as caught:
+        decode(TOPIC, json.dumps({"boot": BOOT, "seq": 7, "first": 3, "readings": readings}).encode(), retained=True)
+
+    assert caught.value.reason == "retained"
+    assert caught.value.numbering == Numbering(BOOT, 7, 3)
 
 
 def test_the_gateway_stands_in_the_topic() -> None:

@@ -195,7 +195,7 @@ def test_times_that_float64_holds_one_by_one_and_not_together_are_no_time() -> N
         (b"[" * 10_000, "too_deep"), (b"\x81" * 10_000, "too_deep"), (b" " * 16_001, "too_large"),
         (b'[{"bver":11,"n":"a","v":1}]', "wrong_shape"), (b'[{"bver":"10","n":"a","v":1}]', "wrong_shape"),
         (b'[{"bver":0,"n":"a","v":1}]', "wrong_shape"), (b'[{"bver":10},{"bver":9}]', "wrong_shape"),
-        (b"[" + b"{}," * READINGS_MAX + b"{}]", "wrong_shape"),
+        (b"\x99" + (READINGS_MAX + 1).to_bytes(2, "big") + b"\xa0" * (READINGS_MAX + 1), "wrong_shape"),
     ],
 )  # fmt: skip
 def test_what_is_no_pack_is_refused_whole(payload: bytes, why: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -159,6 +159,19 @@ def test_a_reading_is_receipted_and_acknowledged_only_when_it_is_on_disk(world: 
     spine.turn()
 
     assert on_disk == [("publish", 1), ("acknowledge", 1)]
+    assert world.published == [("canhbao/v1/gw-1/receipt", {"boot": "9f0c31d2a7b84e65", "seq": 1})]
+
+
+def test_a_retained_message_is_refused_and_its_number_receipted(world: World) -> None:
+    spine = world.start()
+    world.send("river", NOON, 3.0)
+    world.waiting = [replace(message, retained=True) for message in world.waiting]
+    spine.turn()
+
+    assert [letter.reason for entry in world.entries() if isinstance(entry, Batch) for letter in entry.refused] == [
+        "retained"
+    ]
+    assert world.told() == []
     assert world.published == [("canhbao/v1/gw-1/receipt", {"boot": "9f0c31d2a7b84e65", "seq": 1})]
 
 

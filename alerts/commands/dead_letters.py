@@ -23,7 +23,7 @@ from alerts.letters import SOME_MOST
 from alerts.web.letters import PAGE_MOST
 from ingest.city import ConfigError
 from ingest.data_folder import FolderError
-from ingest.formats import PAYLOAD_BYTES_MAX, REASONS
+from ingest.formats import OBJECT_BYTES_MAX, REASONS
 from ingest.formats.native import renamed
 from ingest.journal import JournalError
 
@@ -178,11 +178,11 @@ def _kept_payload(letters: Running | Kept, id_: int) -> bytes:
 def _read(file: Path) -> bytes:
     try:
         with file.open("rb") as opened:
-            payload = opened.read(PAYLOAD_BYTES_MAX + 1)
+            payload = opened.read(OBJECT_BYTES_MAX + 1)
     except OSError as error:
         raise ConfigError("--payload", str(file), f"a file that can be read ({error.strerror})") from None
-    if len(payload) > PAYLOAD_BYTES_MAX:
-        raise ConfigError("--payload", f"more than {PAYLOAD_BYTES_MAX} bytes", "a message that a gateway could send")
+    if len(payload) > OBJECT_BYTES_MAX:
+        raise ConfigError("--payload", f"more than {OBJECT_BYTES_MAX} bytes", "a message that somebody could send")
     return payload
 
 

@@ -20,7 +20,7 @@ from alerts.web.problems import shown_problems
 from alerts.web.sources import Desks, Sources
 from alerts.web.warnings import with_plus
 from ingest.day_file import Wanted
-from ingest.formats import PAYLOAD_BYTES_MAX
+from ingest.formats import OBJECT_BYTES_MAX
 
 PAGE_MOST: Final = 500
 _ID_MOST: Final = 2**63 - 2
@@ -71,12 +71,15 @@ class DriveSome(_Filter):
 
 
 class DriveOne(BaseModel):
-    """What to send instead of what was kept; nothing: as it is."""
+    """What to send instead of what was kept; nothing: as it is. A payload is at most as large as any network's message.
+
+    Larger ones are refused, and the letter stays as it is: with 422, or with 413 and unread (BODY_BYTES_MAX).
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     topic: str | None = Field(None, min_length=1, max_length=512)
-    payload: str | None = Field(None, max_length=PAYLOAD_BYTES_MAX, description="as text")
-    payload_base64: _Bytes | None = Field(None, max_length=PAYLOAD_BYTES_MAX, description="in base64")
+    payload: str | None = Field(None, max_length=OBJECT_BYTES_MAX, description="as text")
+    payload_base64: _Bytes | None = Field(None, max_length=OBJECT_BYTES_MAX, description="in base64")
 
     @model_validator(mode="after")
     def _one_payload(self) -> Self:
@@ -120,7 +123,7 @@ class LetterOut(_Shape):
     reason: str
     detail: str
     size: int = Field(description="bytes of the payload that are kept")
-    cut: bool = Field(description="it was larger than what is kept")
+    cut: bool = Field(description="larger than its sender may send: the beginning is kept")
     state: Literal["open", "settled"]
     drivings: list[DrivenOut] = Field(description="the oldest first")
 

@@ -18,10 +18,12 @@ from ingest.formats.decoded import (
     RefusedError,
     shown,
 )
-from ingest.networks import NO_NETWORKS, Networks, owner
+from ingest.formats.devices import OBJECT_BYTES_MAX
+from ingest.networks import NO_NETWORKS, Networks, is_owner, owner
 
 __all__ = [
     "DECODERS",
+    "OBJECT_BYTES_MAX",
     "PAYLOAD_BYTES_MAX",
     "REASONS",
     "Decoded",
@@ -32,6 +34,7 @@ __all__ = [
     "gateway_of",
     "is_backfill",
     "is_status",
+    "largest",
     "said_by",
     "sender_of",
     "shown",
@@ -98,6 +101,11 @@ def sender_of(topic: str, networks: Networks) -> str:
     return owner(network) if network else gateway_of(topic)
 
 
+def largest(sender: str) -> int:
+    """Bytes that a message of `sender` (as sender_of has it) may have."""
+    return OBJECT_BYTES_MAX if is_owner(sender) else PAYLOAD_BYTES_MAX
+
+
 def decode(
     topic: str, payload: bytes, *, retained: bool, networks: Networks = NO_NETWORKS, arrival: int = 0
 ) -> Decoded:
@@ -110,6 +118,17 @@ def decode(
     decoder = DECODERS.get(network or topic.removeprefix(f"{PREFIX}{sender}/"))
     if not sender or decoder is None:
         raise RefusedError("wrong_shape", f"no readings are expected on {shown(topic)}")
+    envelope = Envelope(sender, arrival, networks, network, device)
     if retained:
-        raise RefusedError("retained", "readings are sent without the retain flag")
-    return decoder(Envelope(sender, arrival, networks, network, device), payload)
+        raise RefusedError(
+            "retained", "readings are sent without the retain flag", _number(decoder, envelope, payload)
+        )  # fmt: skip
+    return decoder(envelope, payload)
+
+
+def _number(decoder: Decoder, envelope: Envelope, payload: bytes) -> Numbering | None:
+    """What a message that is refused anyway is owed a receipt for."""
+    try:
+        return decoder(envelope, payload).numbering
+    except RefusedError as error:
+        return error.numbering

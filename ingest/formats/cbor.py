@@ -39,8 +39,8 @@ def encode_columns(
 ) -> bytes:
     """A message of these readings; `t` ms UTC, all within 24 days, `values` finite or NaN (missing).
 
-    Keeping to PAYLOAD_BYTES_MAX and READINGS_MAX is the caller's. Raises ValueError for an infinite value,
-    OverflowError for times further apart.
+    Keeping to PAYLOAD_BYTES_MAX is the caller's. Raises ValueError for an infinite value, OverflowError for times
+    further apart.
     """
     if any(map(math.isinf, values)):
         raise ValueError("a value is infinite")
@@ -87,7 +87,7 @@ def _columns(gateway: str, message: dict[Any, Any]) -> Decoded:
     if not len(which) == len(after) == len(values):
         lengths = f"{len(which)} of i, {len(after)} of dt, {len(values)} of v"
         raise RefusedError("wrong_shape", f"columns of one length are expected, found {lengths}", numbering)
-    decoded = Decoded(gateway, message.get("boot"), message.get("seq"), message.get("first"))
+    decoded = Decoded.numbered(gateway, numbering)
     if whole | exact <= {int} and real <= {float} and _is_sound(names, which, values):
         decoded.sensors.extend(map(names.__getitem__, which))
         decoded.t.extend([t0 + each for each in after])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Self
 
 from ingest.networks import Networks
 
@@ -14,7 +14,9 @@ REASONS: Final = (
     "not_a_number", "out_of_bounds", "wrong_unit", "no_time", "from_the_future", "too_old", "retained", "simulated",
 )  # fmt: skip
 PAYLOAD_BYTES_MAX: Final = 16_000  # more is refused as too_large, unread
-READINGS_MAX: Final = 2_000  # in one message; more is refused as wrong_shape
+# In one message; more is refused as wrong_shape. None of ours comes so far: the densest, CBOR columns, take 3 bytes a
+# reading, and 16,000 bytes hold 5,333 of them. It bounds what is no reading, such as `[0,0,…`.
+READINGS_MAX: Final = 5_400
 SHOWN_CHARACTERS_MAX: Final = 80
 
 
@@ -84,6 +86,13 @@ class Decoded:
     units: list[str | None] = field(default_factory=list)
     refused: list[Refusal] = field(default_factory=list)
     flags: list[int] = field(default_factory=list)
+
+    @classmethod
+    def numbered(cls, gateway: str, numbering: Numbering | None) -> Self:
+        """An empty one, with the number of its message, if that has one, as it was read: not as it was sent."""
+        if numbering is None:
+            return cls(gateway)
+        return cls(gateway, numbering.boot, numbering.seq, numbering.first)
 
     @property
     def numbering(self) -> Numbering | None:

@@ -11,13 +11,14 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Final
 
-from ingest.formats.decoded import READINGS_MAX, Decoded, Envelope, Refusal, RefusedError, shown
+from ingest.formats.decoded import Decoded, Envelope, Refusal, RefusedError, shown
 from ingest.formats.documents import json_document
 from ingest.formats.message import value_of
 from ingest.formats.times import device_ms
 from ingest.readings import Flag
 
 OBJECT_BYTES_MAX: Final = 65_536  # a message of thirty gateways' receptions has more than the 16,000 of our own
+HISTORY_READINGS_MAX: Final = 2_000  # from a device's memory in one message, a day and more of its minutes
 # A number and what may follow it as its unit: "3.42 V", "1200 mm", "25.60". No comma: 1,234 is two numbers.
 _AMOUNT: Final = re.compile(
     r"([+-]?[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]{1,3})?) {0,2}((?:[^\W\d_]|[°%])[^\s\d]{0,15}[23]?)?\Z"
@@ -74,8 +75,8 @@ def add_readings(
     fields = envelope.networks.fields[device]
     memory = said.get("history")
     items = memory if isinstance(memory, list) else []
-    if len(items) * len(fields) > READINGS_MAX:
-        raise RefusedError("wrong_shape", f"{len(items)} times {len(fields)} readings, at most {READINGS_MAX}")
+    if len(items) * len(fields) > HISTORY_READINGS_MAX:
+        raise RefusedError("wrong_shape", f"{len(items)} times {len(fields)} readings, at most {HISTORY_READINGS_MAX}")
     for item in items:
         if isinstance(item, dict) and any(_find(item, name)[1] is not _NOWHERE for name in fields):
             try:

@@ -33,7 +33,7 @@ def decoded_message(gateway: str, message: Any) -> Decoded:
     rows = [message] if bare else message["readings"]
     if not isinstance(rows, list):
         raise RefusedError("wrong_shape", f"readings is {shown(rows)}, expected an array", numbering)
-    decoded = Decoded(gateway, message.get("boot"), message.get("seq"), message.get("first"))
+    decoded = Decoded.numbered(gateway, numbering)
     for index, row in enumerate(at_most(rows, numbering)):
         try:
             sensor, t, value, unit = _reading(row)
@@ -48,16 +48,20 @@ def decoded_message(gateway: str, message: Any) -> Decoded:
 
 
 def numbering_of(boot: Any, seq: Any, first: Any) -> Numbering | None:
-    """None where none of the three is there. Raises RefusedError, wrong_shape."""
+    """None where none of the three is there. Raises RefusedError, wrong_shape.
+
+    A `first` above `seq` counts as `seq`: it fills a hole with a seq that is no longer in the spool, and is owed its
+    receipt as any other. What it says of the seqs in between, the gateway's next message says again.
+    """
     if boot is None and seq is None and first is None:
         return None
     if not isinstance(boot, str) or not _BOOT.match(boot):
         raise RefusedError("wrong_shape", f"boot is {shown(boot)}, expected 16 to 64 hex digits beside seq")
     if type(seq) is not int or not 1 <= seq <= SEQ_MAX:
         raise RefusedError("wrong_shape", f"seq is {shown(seq)}, expected 1 to 2^53 - 1 beside boot")
-    if first is not None and (type(first) is not int or not 1 <= first <= seq):
-        raise RefusedError("wrong_shape", f"first is {shown(first)}, expected 1 to seq, {seq}")
-    return Numbering(boot, seq, first)
+    if first is not None and (type(first) is not int or first < 1):
+        raise RefusedError("wrong_shape", f"first is {shown(first)}, expected 1 or more")
+    return Numbering(boot, seq, None if first is None else min(first, seq))
 
 
 def at_most(rows: Rows, numbering: Numbering | None = None) -> Rows:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 import msgspec
@@ -71,8 +72,8 @@ def decode(gateway: str, payload: bytes) -> Decoded:
         return decoded_message(gateway, json_document(payload))
     numbering = numbering_of(message.boot, message.seq, message.first)
     rows = at_most(message.readings, numbering)
-    return Decoded(
-        gateway, message.boot, message.seq, message.first,
+    return replace(
+        Decoded.numbered(gateway, numbering),
         sensors=[row.sensor for row in rows], t=times,
         values=[math.nan if row.v is None else row.v for row in rows], units=[row.u for row in rows],
     )  # fmt: skip
