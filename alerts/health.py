@@ -21,17 +21,22 @@ _SAYS: Final = {
 def health_lines(events: Sequence[HealthEvent], city: City, status: Mapping[str, Status]) -> list[str]:
     """What has changed, newest word a sensor. `status`: of every sensor, after `events`.
 
-    A gateway all of whose sensors have come to say the same is one line: it is the gateway, its power or its network.
+    A gateway is one line when the last of its sensors comes to say what the others say: it is the gateway, its power or
+    its network. They fall silent by their own periods, often in steps far apart, so that one may be all that changes
+    now; they are heard again as a gateway only where all of them come back at once, since others may never have been
+    away. Sensors without a period, whose silence nobody can know, have no line and hide no gateway's.
     """
     now = {event.sensor: event.to for event in events}
     of_gateway: dict[str, list[str]] = {}
     for sensor in city.sensors.values():
-        of_gateway.setdefault(sensor.gateway or "", []).append(sensor.id)
+        if sensor.period_ms:
+            of_gateway.setdefault(sensor.gateway or "", []).append(sensor.id)
     lines: list[str] = []
     for gateway, sensors in of_gateway.items():
         changed = [sensor for sensor in sensors if sensor in now]
-        words = {status[sensor] for sensor in sensors if sensor in status}
-        if gateway and len(changed) > 1 and len(words) == 1:
+        words = {status[sensor] for sensor in sensors}
+        together = len(words) == 1 and (Status.OK not in words or len(changed) == len(sensors))
+        if gateway and changed and len(sensors) > 1 and together:
             lines.append(f"gateway {gateway} {_SAYS[words.pop()]} ({len(sensors)} sensors)")
         else:
             lines += [f"sensor {sensor} {_SAYS[now[sensor]]}" for sensor in changed]

@@ -13,12 +13,14 @@ from engine_player import Player, regrouped
 from hypothesis import example, given
 from hypothesis import strategies as st
 from twin import Twin
+from world_rules import MINUTE, city_toml
 from worlds import World, play, world
 
 from ingest.entries import Entry
 from processing.engine import Engine
 from processing.kernels.codes import PARTIALS
 from processing.kernels.statistic import fsum
+from processing.rules import DEFAULT_RULES_FILE
 
 OFFERS = 300
 
@@ -90,6 +92,30 @@ def test_what_acceptance_remembers_can_be_had_again_from_the_journal(seed: int) 
 
     assert acceptance.to_state() == player.acceptance.to_state()
     assert engine.to_state() == player.engine.to_state()
+
+
+def test_a_flood_that_comes_behind_live_readings_is_shown_to_operators_by_the_bundled_rules() -> None:
+    noon = 1_665_723_600_000
+    of_both: dict[str, Any] = {"area": "20242", "period": "60s", "station": "cam_le", "quality": {"off": "all"}}
+    rows = [
+        {"id": "tower", "quantity": "street_depth"} | of_both,
+        {"id": "bridge", "quantity": "water_level"} | of_both,
+    ]
+    live = [("offer", row["id"], at, 0.0, 2, at) for at in range(noon, noon + 5 * MINUTE, MINUTE) for row in rows]
+    back, hour_ago = noon + 5 * MINUTE, noon - 60 * MINUTE
+    spooled = [("tower", 0.29), ("tower", 0.5), ("tower", 0.3), ("bridge", 2.4), ("bridge", 2.6)]
+    old = [("offer", name, hour_ago + n * MINUTE, value, 2, back) for n, (name, value) in enumerate(spooled)]
+    a_world = World(noon, city_toml("UTC", rows), DEFAULT_RULES_FILE.read_text("utf-8"), (*live, *old))
+
+    lines, _, late = told(played(a_world, 1))
+
+    assert late == [
+        ("tower", "street-depth", hour_ago + 1 * MINUTE, 0.5, back),
+        ("tower", "street-depth", hour_ago + 2 * MINUTE, 0.3, back),
+        ("bridge", "river-level", hour_ago + 4 * MINUTE, 2.6, back),
+    ]
+    assert lines == [], "residents hear nothing of it"
+    assert told(twin_of(a_world))[2] == late
 
 
 @given(st.lists(st.floats(allow_nan=False, allow_infinity=False, min_value=-1e300, max_value=1e300), max_size=200))

@@ -312,11 +312,14 @@ def test_the_six_hours_are_those_of_the_reading_that_came_and_not_of_t() -> None
 
 
 @pytest.mark.parametrize(("after", "shown"), [(6 * HOUR, 1), (6 * HOUR + 0.001, 0)])
-def test_a_late_danger_is_shown_by_rules_on_the_last_value_only(after: float, shown: int) -> None:
-    twin = a_twin(rule(), rule("sum", statistic="sum", window="1m"))
-    say(twin, 0, at=120)
-    twin.offer("s", ms(0), 3.5, ms(after))
-    assert twin.late_breaches == [("s", "river", NOON, 3.5, ms(after))] * shown
+def test_a_late_danger_is_shown_by_the_rules_that_one_value_can_answer(after: float, shown: int) -> None:
+    statistics = ("last", "mean", "max", "min", "sum", "rise", "count")
+    twin = a_twin(*[rule(name, statistic=name, window="3m", min_readings=2) for name in statistics])
+    say(twin, 0, at=240)
+    twin.offer("s", ms(0), 2.9, ms(after))
+    twin.offer("s", ms(1), 3.5, ms(1 + after))
+    expected = [("s", name, ms(1), 3.5, ms(1 + after)) for name in ("last", "mean", "max", "min")]
+    assert twin.late_breaches == expected * shown
     assert moves(twin) == []
 
 

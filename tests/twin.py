@@ -321,9 +321,9 @@ class Twin:
             s.states[name].level = level
 
     def _show_late(self, s: Sensor, t: int, value: float, arrival: int, *, suspect: bool) -> None:
-        """A late reading up to 6 h old that would have reached danger, by `last` rules alone [17]."""
+        """A late reading up to 6 h old whose own value is at danger, by rules of these four statistics [17]."""
         for name, judge in s.judges.items():
-            shown = judge.statistic == "last" and arrival - t <= 6 * HOUR and judge.min_readings <= 1
+            shown = judge.statistic in ("last", "mean", "max", "min") and arrival - t <= 6 * HOUR
             shown = shown and not (judge.skips and suspect)
             if shown and low_of(judge, t, self.ticked or 0) is not None and breached(judge, value) >= 3:
                 self.late_breaches.append((s.label, name, t, value, arrival))

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import numpy as np
 
 from ingest.readings import Float64, Int32, Int64, UInt8
-from processing.kernels.codes import DANGER, FAIL, LAST, LATE_BREACH_MS, MISSING, NEVER, SUSPECT
+from processing.kernels.codes import DANGER, FAIL, LAST, LATE_BREACH_MS, MAX, MEAN, MIN, MISSING, NEVER, SUSPECT
 from processing.kernels.compiled import kernel
 from processing.kernels.held import forget, has_room, insert, position_of, sift
 from processing.kernels.levels import breached, next_level, opening_of
 from processing.kernels.records import Found, Held, Hours, Judges, Sensors, Silence
 from processing.kernels.statistic import gaps_within, statistic_of
+
+# Those that are the value itself where it stands alone: all a late reading has, since it lies in no window.
+_OF_ALONE: Final = (LAST, MEAN, MAX, MIN)
 
 
 @kernel()
@@ -52,7 +57,7 @@ def step_readings(
         if sensors.newest[n] != NEVER and t[i] < sensors.newest[n] - sensors.longest[n]:
             if recent:
                 for j in range(first, last):
-                    if judges.statistic[j] != LAST or judges.min_readings[j] > 1:
+                    if judges.statistic[j] not in _OF_ALONE:
                         continue
                     if judges.skips_suspect[j] and flag[i] == SUSPECT:
                         continue
