@@ -56,7 +56,7 @@ def test_a_slice_of_what_is_old_follows_what_is_new() -> None:
     both = Both()
     live, old, lanes = both.live, both.old, both.lanes
     live.hear("readings", 3)
-    old.hear("backfill", 1_000, size=4_000)
+    old.hear("backfill", 100, size=4_000)
     messages = lanes.drain(0.0)
 
     assert [message.topic[-8:] for message in messages[:3]] == ["readings"] * 3
