@@ -126,9 +126,7 @@ class _Play:
         """Everybody is up and nothing new is offered; until all is receipted and sent, and the service has ended."""
         stage, heal_s = self.stage, self.storm.heal_s
         stage.service.go_on()
-        if stage.service.life.dooms:
-            stage.service.signal(signal.SIGKILL)  # the last life ends as it is asked to, not as it was planned
-            self._until(lambda: not stage.service.life.dooms, "the service is not begun again", READY_S)
+        self._until(self._unplanned, "the service is not begun again", READY_S)
         stage.people_stop()
         self._until(stage.all_receipted, "not all is receipted", heal_s)
         self._until(stage.all_there, "not all that the broker took has come", heal_s, LOOK_THERE_S)
@@ -144,6 +142,13 @@ class _Play:
         if stage.service.life.ended != 0:
             self.outcome.violations.append(f"asked to end, the service ended with {stage.service.life.ended}")
         stage.people_leave()
+
+    def _unplanned(self) -> bool:
+        """Whether the last life will end as it is asked to; one that was planned is killed, as soon as it has a pid."""
+        if not self.stage.service.life.dooms:
+            return True
+        self.stage.service.signal(signal.SIGKILL)
+        return False
 
     def check(self) -> None:
         outcome, truth, data = self.outcome, self.stage.truth(), self.stage.folder / "data"
