@@ -15,6 +15,8 @@ LOCKED := $(VENV)/.locked
 INSTALLED := $(VENV)/.installed
 PIP := $(PY) -m pip --quiet --no-input --disable-pip-version-check install
 SEED ?= $(shell date +%s)
+# Most tests wait for brokers and processes: one worker more than this machine has processors.
+WORKERS ?= $(shell expr $$(nproc) + 1)
 
 .PHONY: help demo test check lint bench proof docs clean
 .DELETE_ON_ERROR:
@@ -33,7 +35,7 @@ demo: $(INSTALLED)
 
 test: $(INSTALLED)
 	@$(PY) tests/servers.py
-	@$(PY) -m pytest -q -m "not proof" $(ARGS)
+	@$(PY) -m pytest -q -m "not proof" -n $(WORKERS) --dist worksteal $(ARGS)
 
 lint: $(INSTALLED)
 	@echo "format"; $(PY) -m ruff format --quiet --check .

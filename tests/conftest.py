@@ -12,7 +12,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -28,6 +28,8 @@ SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
 # Of the seeds of a proof: enough that all processors end at nearly the same time, few enough that handing them out
 # costs nothing.
 _PARTS: Final = 200
+_PORTS: Final = range(20_000, 32_000)
+_WORKERS_MAX: Final = 8
 
 # No deadlines and no complaint about slowness: the first call of a kernel compiles it, and CI machines are shared.
 _COMMON = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow], "print_blob": True}
@@ -164,19 +166,23 @@ def _hypothesis_counts(terminalreporter: pytest.TerminalReporter) -> Iterator[st
         yield f"{report.nodeid}: n={n + failures} failures={failures} 3/n={'-' if failures else f'{3 / max(n, 1):.2g}'}"
 
 
-@pytest.fixture
-def free_port() -> Callable[[], int]:
-    """A TCP port of loopback that nobody listens on, at each call another."""
-    given: set[int] = set()
+@pytest.fixture(scope="session")
+def free_port(worker_id: str) -> Callable[[], int]:
+    """A TCP port of loopback that nobody listens on, at each call another.
+
+    Tests run in several processes: each hands out ports of its own, and they lie below those that Linux gives to
+    outgoing connections, so that nobody takes one between the call and the server that is started on it. Two test runs
+    at a time begin at different ones.
+    """
+    ours = _PORTS[int(worker_id.removeprefix("gw") if worker_id != "master" else 0) % _WORKERS_MAX :: _WORKERS_MAX]
+    first = os.getpid() % len(ours)
+    ports = chain(ours[first:], ours[:first])
 
     def free() -> int:
-        for _ in range(100):
-            with socket.create_server(("127.0.0.1", 0)) as probe:
-                port: int = probe.getsockname()[1]
-            if port not in given:
-                given.add(port)
+        for port in ports:
+            with suppress(OSError), socket.create_server(("127.0.0.1", port)):
                 return port
-        raise AssertionError("no free port in a hundred tries")
+        raise AssertionError(f"no free port left in {_PORTS}")
 
     return free
 
