@@ -118,6 +118,43 @@ def test_base_fields_hold_until_the_next_ones_and_may_stand_alone() -> None:
     ) == [("a1", 20.1, T * 1000, "m"), ("b", -1.0, T * 1000, "mm"), ("b", 0.0, T * 1000 + 500, "m")]  # fmt: skip
 
 
+def test_a_missing_value_is_that_of_the_base() -> None:
+    """Section 4.5.4: "If the Base Value or Value is not present, the missing field(s) are considered to have a value of
+    zero. The Base Value and Value are added together to get the value of the measurement."
+    """
+    assert resolved({"n": "a", "bt": T, "bv": 20}, {"n": "b", "t": 1}, {"n": "c", "v": 0.5}, {"n": "d", "v": 0}) == [
+        ("a", 20.0, T * 1000, None), ("b", 20.0, (T + 1) * 1000, None), ("c", 20.5, T * 1000, None),
+        ("d", 20.0, T * 1000, None),
+    ]  # fmt: skip
+    assert resolved({"n": "a", "t": T, "v": 3}) == [("a", 3.0, T * 1000, None)]
+    assert refused({"n": "a", "t": T}) == "wrong_shape", 'section 4.2: "Exactly one value field MUST appear unless …"'
+
+
+def test_base_fields_alone_and_sums_alone_make_no_value_of_the_base() -> None:
+    assert resolved({"bn": "a", "bv": 20, "bt": T}, {"vb": True}, {"v": 1}) == [
+        ("a", 1.0, T * 1000, ""), ("a", 21.0, T * 1000, None),
+    ]  # fmt: skip
+    assert found({"bn": "gauge", "bv": 20, "s": 3}) == [("rain", 3.0)]
+
+
+def test_a_missing_sum_is_that_of_the_base_and_without_both_there_is_none() -> None:
+    """Section 4.5.4: "If only one of the Base Sum or Sum value is present, the missing field is considered to have a
+    value of zero. […] If neither the Base Sum or Sum are present, then the measurement does not have a sum value."
+    """
+    assert found({"bn": "gauge", "v": 7}, {"s": 5}, {"bs": 100, "v": 7}, {"s": 0.5}, {"t": 1}) == [
+        ("rain", 5.0), ("rain", 100.0), ("rain", 100.5), ("rain", 100.0),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["a b", "ngập", "-a", ":a", "_a", "a\n", "\u0661", "a|b"])
+def test_a_name_has_the_characters_of_the_rfc(name: str) -> None:
+    """Section 4.5.1: A to Z, a to z, 0 to 9, "-", ":", ".", "/" and "_"; "furthermore, it MUST start with a character
+    out of the set" of letters and digits.
+    """
+    assert refused({"n": name, "v": 1}) == "wrong_shape"
+    assert resolved({"bn": "Z9-:./_", "n": "-:./_a", "v": 1, "t": T}) == [("Z9-:./_-:./_a", 1.0, T * 1000, None)]
+
+
 @pytest.mark.parametrize(
     ("record", "t"),
     [
@@ -133,7 +170,7 @@ def test_a_time_below_2_to_28_is_relative_to_now(record: dict[str, Any], t: int)
 @pytest.mark.parametrize(
     ("record", "why"),
     [
-        ({"n": "a"}, "wrong_shape"), ({"n": "a", "t": T}, "wrong_shape"), ({"n": "a", "bv": 5, "t": T}, "wrong_shape"),
+        ({"n": "a"}, "wrong_shape"), ({"n": "a", "t": T}, "wrong_shape"), ({"n": "a", "ut": 5, "t": T}, "wrong_shape"),
         ({"v": 1}, "wrong_shape"), ({"n": "", "v": 1}, "wrong_shape"), ({"n": 5, "v": 1}, "wrong_shape"),
         ({"n": "a", "v": 1, "vb": True}, "wrong_shape"), ({"n": "a", "s": 1}, "wrong_shape"),
         ({"n": "a", "v": 1, "flow_": 1}, "wrong_shape"), ({"n": "\u202e\0", "v": 1, "\u202e_": 1}, "wrong_shape"),
@@ -195,6 +232,7 @@ def test_times_that_float64_holds_one_by_one_and_not_together_are_no_time() -> N
         (b"[" * 10_000, "too_deep"), (b"\x81" * 10_000, "too_deep"), (b" " * 16_001, "too_large"),
         (b'[{"bver":11,"n":"a","v":1}]', "wrong_shape"), (b'[{"bver":"10","n":"a","v":1}]', "wrong_shape"),
         (b'[{"bver":0,"n":"a","v":1}]', "wrong_shape"), (b'[{"bver":10},{"bver":9}]', "wrong_shape"),
+        (b'[{"n":"a","v":1},{"bver":9,"n":"b","v":1}]', "wrong_shape"), (b'[{"bver":9},{"bver":99}]', "wrong_shape"),
         (b"\x99" + (READINGS_MAX + 1).to_bytes(2, "big") + b"\xa0" * (READINGS_MAX + 1), "wrong_shape"),
     ],
 )  # fmt: skip
@@ -245,7 +283,7 @@ def test_a_truth_fits_what_has_no_unit() -> None:
 def test_sums_are_for_those_who_ask_and_values_for_the_others() -> None:
     pack = [{"bs": 100, "n": "gauge", "v": 7, "u": "mm"}, {"n": "gauge", "s": 0.5}, {"n": "gauge", "v": 7, "s": "x"}]
 
-    assert found(*pack) == [("rain", 100.5), "not_a_number"]
+    assert found(*pack) == [("rain", 100.0), ("rain", 100.5), "not_a_number"]
     assert found({"n": "humidity", "v": 50, "s": 1e9}) == [("humidity", 50.0)]
 
 

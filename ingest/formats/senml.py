@@ -2,13 +2,20 @@
 
 The first byte tells the two apart: a JSON text begins below 128, a CBOR array or tag does not. The resolved name is the
 id of a sensor, or what its `decoder = { network = "senml", id = name }` says; a sensor with `field = "s"` there hears
-the sums. Packs are not numbered, so there are no receipts; a time relative to now is counted back from the arrival, and
-is another one when the message comes again.
+the sums.
+
+Where the RFC leaves two readings we make no reading of nothing: section 4.5.4 takes a missing value for zero, 4.2 wants
+each record to have a value unless it has a sum. A record without a value has that of the base, if there is one and the
+record has no sum of its own; base fields alone are set for what follows, and are no reading.
+
+Packs are not numbered, so there are no receipts; a time relative to now is counted back from the arrival, and is
+another one when the message comes again.
 """
 
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any, Final
@@ -24,6 +31,7 @@ ABSOLUTE_S: Final = 2**28  # from here on a time is one since 1970, below it is 
 _LABELS: Final = {-1: "bver", -2: "bn", -3: "bt", -4: "bu", -5: "bv", -6: "bs", 0: "n", 1: "u", 2: "v", 3: "vs",
                   4: "vb", 5: "s", 6: "t", 7: "ut", 8: "vd"}  # fmt: skip
 _VALUES: Final = ("v", "vs", "vb", "vd")
+_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9:./_-]*\Z")  # section 4.5.1
 _UNITS: Final = {"%RH": "%", "%EL": "%", "lx": "lux", "ug/m3": "µg/m3"}  # of SenML's registry -> as we call them
 
 
@@ -57,11 +65,14 @@ def _labelled(record: Any) -> dict[str, Any] | None:
 
 
 def _check_version(records: list[dict[str, Any] | None]) -> None:
-    versions = [record["bver"] for record in records if record is not None and "bver" in record]
-    if versions and not (type(versions[0]) is int and 1 <= versions[0] <= VERSION):
-        raise RefusedError("wrong_shape", f"bver is {shown(versions[0])}, expected 1 to {VERSION}")
-    if any(version != versions[0] for version in versions):
-        raise RefusedError("wrong_shape", "a pack has one bver")
+    """Section 4.4: a record without one has VERSION until a base version is given, and all have the same."""
+    stated = [record["bver"] for record in records if record is not None and "bver" in record]
+    for version in stated:
+        if not (type(version) is int and 1 <= version <= VERSION):
+            raise RefusedError("wrong_shape", f"bver is {shown(version)}, expected 1 to {VERSION}")
+    first = (records[0] or {}).get("bver", VERSION) if records else VERSION
+    if any(version != first for version in stated):
+        raise RefusedError("wrong_shape", f"a pack has one bver, which is {VERSION} where it does not begin with one")
 
 
 def _add(decoded: Decoded, envelope: Envelope, record: dict[str, Any] | None, base: dict[str, Any]) -> None:
@@ -70,7 +81,7 @@ def _add(decoded: Decoded, envelope: Envelope, record: dict[str, Any] | None, ba
         name, t, unit = _common(record, base, envelope.arrival)
         device = f"senml/{name}"
         fields = envelope.networks.fields.get(device, ())
-        labels = _wanted(record or {}, fields)
+        labels = _wanted(record or {}, base, fields)
     except RefusedError as error:
         _refuse(decoded, error)
         return
@@ -100,8 +111,8 @@ def _common(record: dict[str, Any] | None, base: dict[str, Any], arrival: int) -
     if unknown:  # "an error MUST be generated", section 12.3.1; those of the base hold on
         raise RefusedError("wrong_shape", f"{shown(unknown[0])} has to be understood, and is not")
     names = [fields.get(label, "") for label in ("bn", "n")]
-    if not all(isinstance(name, str) for name in names) or not any(names):
-        raise RefusedError("wrong_shape", f"bn and n are {shown(names)}, expected a name")
+    if not all(isinstance(name, str) for name in names) or not _NAME.match("".join(names)):
+        raise RefusedError("wrong_shape", f"bn and n are {shown(names)}, expected a name of A-Z a-z 0-9 : . / _ -")
     seconds = [fields.get(label, 0) for label in ("bt", "t")]
     if not all(map(_is_number, seconds)):
         raise RefusedError("no_time", f"bt and t are {shown(seconds)}, expected seconds")
@@ -115,18 +126,21 @@ def _common(record: dict[str, Any] | None, base: dict[str, Any], arrival: int) -
     return "".join(names), t, None if unit is None else _UNITS.get(unit, unit)
 
 
-def _wanted(record: dict[str, Any], fields: Sequence[str]) -> list[str]:
+def _wanted(record: dict[str, Any], base: dict[str, Any], fields: Sequence[str]) -> list[str]:
     """The labels that are readings: the one value, and the sum where a sensor stands for it. Raises RefusedError.
 
     A name that sensors stand for by their decoders may say more than they want; that is no refusal.
     """
     labels: list[str] = [label for label in _VALUES if label in record]
-    if len(labels) > 1 or not (labels or "s" in record):
+    if not labels and "bv" in base and "s" not in record:
+        labels = ["v"]
+    has_sum = "s" in record or "bs" in base
+    if len(labels) > 1 or not (labels or has_sum):
         raise RefusedError("wrong_shape", f"a record has one value, this one {shown(labels)}")
     if not labels and not fields:
         raise RefusedError("wrong_shape", "a sum alone, which no sensor stands for")
     wanted = labels if not fields or "" in fields else []
-    return [*wanted, "s"] if "s" in record and "s" in fields else wanted
+    return [*wanted, "s"] if has_sum and "s" in fields else wanted
 
 
 def _value(label: str, record: dict[str, Any], base: dict[str, Any], unit: str | None) -> tuple[float, str | None]:
@@ -141,7 +155,8 @@ def _value(label: str, record: dict[str, Any], base: dict[str, Any], unit: str |
 
 
 def _sum(label: str, record: dict[str, Any], base: dict[str, Any]) -> float:
-    parts = record[label], base.get(f"b{label}", 0)
+    """Of a label and its base, of which one may be missing: it is zero (section 4.5.4)."""
+    parts = record.get(label, 0), base.get(f"b{label}", 0)
     if all(map(_is_number, parts)):
         value = float(sum(map(decimal_of, parts), Decimal()))
         if math.isfinite(value):
