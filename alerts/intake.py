@@ -1,18 +1,24 @@
-"""Intake: MQTT messages to one batch for the journal. Decoding and looking up are pure; acceptance remembers."""
+"""Intake: MQTT messages to one batch for the journal. Decoding and looking up are pure; acceptance remembers.
+
+So does the overlay, what devices said before of what they leave out; an offer leaves it as it was, and says how it is
+to be changed once the offer is taken.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 
 from ingest.entries import Batch, ClockMode, DeadLetter, Header
-from ingest.formats import Refusal, RefusedError, decode, is_backfill, is_status, sender_of, status
+from ingest.formats import Refusal, RefusedError, decode, is_backfill, may_be_presence, presence, sender_of
 from ingest.inbox import Message
 from ingest.lookup import Lookup, Resolved, dead_letters, header
 from ingest.networks import NO_NETWORKS, Networks
+from ingest.overlay import Changes, Draft, Overlay
 from ingest.readings import Int64
 from processing.acceptance import Acceptance, Acceptances
 from processing.quality import told
@@ -20,12 +26,25 @@ from processing.quality import told
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """One message: whose, how many readings, how many of them refused; `newest_t` None where it says nothing."""
+    """One message: whose, how many readings, how many of them refused; `newest_t` None where it says nothing.
+
+    `gateway`: who owns it, see sender_of; `device` of another network, "" where it is not known.
+    """
 
     gateway: str
+    device: str
     readings: int
     refused: int
     newest_t: int | None
+
+
+class Read(NamedTuple):
+    """A message that could be read: who owns it, the device of another network that spoke (or ""), its readings."""
+
+    message: Message
+    sender: str
+    device: str
+    found: Resolved
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,23 +54,24 @@ class Offer:
     `arrival` ms UTC of the last of them; `faults` of ours in reading them.
     """
 
-    resolved: tuple[tuple[Message, str, Resolved], ...]
+    resolved: tuple[Read, ...]
     headers: tuple[Header, ...]
     refused: tuple[DeadLetter, ...]
     arrival: int
     reasons: Counter[str]  # refused readings, and messages refused whole, by reason
     faults: tuple[Exception, ...] = ()
     heard: tuple[Heard, ...] = ()  # one a message
-    online: tuple[tuple[str, bool], ...] = ()  # gateway, and what it says of itself, in order
+    online: tuple[tuple[str, bool], ...] = ()  # gateway or device, and what it says of itself, in order
+    stood: Changes = field(default_factory=dict)  # for Overlay.keep
 
     @property
     def has_readings(self) -> bool:
-        return any(len(found.arrival) for _, _, found in self.resolved)
+        return any(len(one.found.arrival) for one in self.resolved)
 
     @property
     def first_arrival(self) -> int:
         """Of the first reading; of the last message where there is none."""
-        return next((int(found.arrival[0]) for _, _, found in self.resolved if len(found.arrival)), self.arrival)
+        return next((int(one.found.arrival[0]) for one in self.resolved if len(one.found.arrival)), self.arrival)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +82,7 @@ class Taken:
     """
 
     batch: Batch
-    duplicates: Counter[str]  # by gateway
+    duplicates: Counter[str]  # by gateway or device
     conflicts: Counter[str]  # ditto
     out_of_bounds: int
     doubts: Counter[tuple[str, int]]
@@ -70,13 +90,15 @@ class Taken:
 
 def offer(
     messages: Sequence[Message], lookup: Lookup, clock: ClockMode, *, now: int, last_arrival: int,
-    networks: Networks = NO_NETWORKS, came_at: int | None = None,
+    networks: Networks = NO_NETWORKS, overlay: Overlay | None = None, came_at: int | None = None,
 ) -> Offer:  # fmt: skip
     """`messages`, arrived at `now` or, with the data's clock, when their readings say; never before `last_arrival`.
 
-    `came_at`: when they came first, where that was before: what is measured "just now" was measured then.
+    `came_at`: when they came first, where that was before: what is measured "just now" was measured then. Without an
+    `overlay` what a device leaves out is no reading.
     """
-    resolved: list[tuple[Message, str, Resolved]] = []
+    draft = None if overlay is None else overlay.draft()
+    resolved: list[Read] = []
     headers: list[Header] = []
     refused: list[DeadLetter] = []
     reasons: Counter[str] = Counter()
@@ -85,19 +107,24 @@ def offer(
     online: list[tuple[str, bool]] = []
     arrival = last_arrival if clock == "data" else max(now, last_arrival)
     for message in messages:
-        sender, numbering, count, newest_t = sender_of(message.topic, networks), None, 0, None
+        sender, device, numbering, count, newest_t = sender_of(message.topic, networks), "", None, 0, None
         try:
-            if is_status(message.topic):
-                online.append((sender, status.decode(message.payload)))
+            if (said := presence(message.topic, message.payload, networks)) is not None:
+                online.append(_heeded(said, draft))
                 continue
             decoded = decode(
                 message.topic, message.payload, retained=message.retained, networks=networks,
                 arrival=arrival if came_at is None else came_at,
             )  # fmt: skip
-            numbering, count = decoded.numbering, len(decoded.t) + len(decoded.refused)
+            numbering, count, device = decoded.numbering, len(decoded.t) + len(decoded.refused), decoded.device
             newest_t = None if is_backfill(message.topic) else max(decoded.t, default=None)
             found = lookup.resolve(decoded, arrival=arrival, clock_mode=clock, previous_arrival=arrival)
+            if draft is not None:
+                found = draft.lay(decoded, found, clock)
         except RefusedError as error:
+            if message.retained and may_be_presence(message.topic):
+                reasons[error.reason] += 1  # no letter: it would be one more with every connection
+                continue
             refusals: Sequence[Refusal] = [Refusal(error.reason, error.detail)]
             numbering = error.numbering
         except Exception as error:  # noqa: BLE001  # the spine logs it; unread, it would come again for ever
@@ -105,19 +132,27 @@ def offer(
             refusals = [Refusal("wrong_shape", f"reading it failed: {type(error).__name__}")]
         else:
             arrival, refusals = found.last_arrival, found.refused
-            resolved.append((message, sender, found))
-        heard.append(Heard(sender, count, len(refusals), newest_t))
+            resolved.append(Read(message, sender, device, found))
+        heard.append(Heard(sender, device, count, len(refusals), newest_t))
         reasons.update(refusal.reason for refusal in refusals)
         refused += dead_letters(message.topic, message.payload, refusals, arrival=arrival, sender=sender)
         numbered = header(sender, numbering, arrival, backfill=is_backfill(message.topic))
         headers += [] if numbered is None else [numbered]
     return Offer(tuple(resolved), tuple(headers), tuple(refused), arrival, reasons, tuple(faults),
-                 tuple(heard), tuple(online))  # fmt: skip
+                 tuple(heard), tuple(online), {} if draft is None else draft.changes)  # fmt: skip
+
+
+def _heeded(said: tuple[str, bool], draft: Draft | None) -> tuple[str, bool]:
+    """Of a device that is gone nothing stands any more."""
+    who, online = said
+    if draft is not None and not online:
+        draft.forget(who)
+    return said
 
 
 def take(offered: Offer, acceptance: Acceptance) -> Taken:
     """The batch for the journal. From here on `acceptance` knows its readings: it has to be written down."""
-    columns = [found for _, _, found in offered.resolved]
+    columns = [one.found for one in offered.resolved]
     t = np.concatenate([np.empty(0, np.int64), *(one.t for one in columns)])
     accepted = acceptance.accept(
         np.concatenate([np.empty(0, np.int32), *(one.sensor for one in columns)]),
@@ -136,23 +171,25 @@ def take(offered: Offer, acceptance: Acceptance) -> Taken:
 
 def _by_gateway(offered: Offer, rows: Int64) -> Counter[str]:
     counts: Counter[str] = Counter()
-    for _, sender, _, count in _messages_of(offered, rows):
-        counts[sender] += count
+    for one, count in _messages_of(offered, rows):
+        counts[one.device or one.sender] += count
     return counts
 
 
-def _messages_of(offered: Offer, rows: Int64) -> Iterator[tuple[Message, str, Resolved, int]]:
+def _messages_of(offered: Offer, rows: Int64) -> Iterator[tuple[Read, int]]:
     """The messages that `rows` of the offer stand in, each with how many of them."""
-    ends = np.cumsum([len(found.t) for _, _, found in offered.resolved])
+    ends = np.cumsum([len(one.found.t) for one in offered.resolved])
     numbers, counts = np.unique(np.searchsorted(ends, rows, side="right"), return_counts=True)
     for number, count in zip(numbers.tolist(), counts.tolist(), strict=True):
-        yield (*offered.resolved[number], count)
+        yield offered.resolved[number], count
 
 
 def _impossible(offered: Offer, accepted: Acceptances) -> list[DeadLetter]:
     """Dead letters of the counters' increments that cannot be; their readings are in the batch as well, flagged 4."""
     letters: list[DeadLetter] = []
-    for message, sender, found, count in _messages_of(offered, accepted.out_of_bounds):
+    for one, count in _messages_of(offered, accepted.out_of_bounds):
         refusal = Refusal("out_of_bounds", f"{count} of its totals rose by more than is possible in that time")
-        letters += dead_letters(message.topic, message.payload, [refusal], arrival=found.last_arrival, sender=sender)
+        letters += dead_letters(
+            one.message.topic, one.message.payload, [refusal], arrival=one.found.last_arrival, sender=one.sender
+        )
     return letters

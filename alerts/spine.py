@@ -29,6 +29,7 @@ from ingest.journal import Journal, JournalError
 from ingest.letter_quota import LetterQuota
 from ingest.lookup import Lookup
 from ingest.networks import Networks, owner
+from ingest.overlay import Overlay
 from ingest.receipts import Owed
 from processing.engine import Engine
 from processing.plan import compile_plan, next_ids
@@ -121,7 +122,8 @@ class Spine:
         self._lookup = Lookup(city, self._ids)
         self._networks = Networks.of(city, prefixes)
         self._quota = LetterQuota([*city.gateways, *map(owner, self._networks.topics)])
-        self._gateways = GatewayBook(city.gateways)
+        self._overlay = Overlay(city, self._ids)
+        self._gateways, self._devices = GatewayBook(city.gateways), GatewayBook(self._networks.devices)
         self.counters: defaultdict[str, float] = defaultdict(float)  # metric name -> since the start
         self.fault = ""  # why the last write was refused; "" while the disk takes everything
         self.view: View | None = None
@@ -176,7 +178,7 @@ class Spine:
 
     def _take(self, messages: Sequence[Message], now: int) -> None:
         messages = [*self._timeless, *messages]
-        offered = self._offer(messages, now)
+        offered = self._offer(messages, now, overlay=self._overlay)
         if self._clock.arrival == "data" and self._journal.last == ORIGIN and not offered.has_readings:
             self._timeless = messages[-TIMELESS_MOST:]  # unacknowledged, so that the broker keeps those as well
             return
@@ -186,8 +188,9 @@ class Spine:
             log.error("a message could not be read; it is a dead letter", exc_info=fault)
         if self._journal.last == ORIGIN:
             self._start(offered.first_arrival)
-            offered = self._offer(messages, now)
+            offered = self._offer(messages, now, overlay=self._overlay)
         taken = take(offered, self._folds.acceptance)
+        self._overlay.keep(offered.stood)
         self.counters["canhbao_messages_total"] += len(messages)
         self._count(taken)
         self._note(offered, taken)
@@ -201,24 +204,27 @@ class Spine:
 
     def _note(self, offered: Offer, taken: Taken) -> None:
         """Who said what, on the wall's time under either clock; a clock is measured only where time is the wall's."""
-        now, book = self._now_ms(), self._gateways
-        for gateway, online in offered.online:
-            book.status(gateway, online=online, now=now)
-        for one in offered.heard:
-            newest_t = one.newest_t if self._clock.arrival == "wall" else None
-            book.message(one.gateway, now, readings=one.readings, refused=one.refused, newest_t=newest_t)
-        for gateway in taken.duplicates | taken.conflicts:
-            book.repeated(gateway, duplicates=taken.duplicates[gateway], conflicts=taken.conflicts[gateway])
+        now = self._now_ms()
+        for book in (self._gateways, self._devices):  # each leaves alone who is not in it
+            for who, online in offered.online:
+                book.status(who, online=online, now=now)
+            for one in offered.heard:
+                newest_t = one.newest_t if self._clock.arrival == "wall" else None
+                who = one.device or one.gateway
+                book.message(who, now, readings=one.readings, refused=one.refused, newest_t=newest_t)
+            for who in taken.duplicates | taken.conflicts:
+                book.repeated(who, duplicates=taken.duplicates[who], conflicts=taken.conflicts[who])
 
     def _drive(self, asked: Asked, now: int) -> None:
         """A dead letter once more: the way of any message, arriving now; then its mark, then the answer.
 
         Its number is not counted. It was when the letter was written, and a receipt is a gateway's leave to delete: no
-        person's correction may give it. What is refused again makes no second letter, the first is still there.
+        person's correction may give it. What is refused again makes no second letter, the first is still there. It is
+        old: nothing that stands is laid under it, nor it over that.
         """
         drive = asked.drive
         message = Message(drive.topic, drive.payload, retained=False, qos=0, mid=0, epoch=0)
-        offered = self._offer([message], now, drive.came_at)
+        offered = self._offer([message], now, came_at=drive.came_at)
         for fault in offered.faults:
             log.error("dead letter %d could not be read", drive.letter, exc_info=fault)
         taken = take(offered, self._folds.acceptance)
@@ -244,10 +250,12 @@ class Spine:
         for (test, flag), count in taken.doubts.items():
             self.counters[f'canhbao_quality_total{{test="{test}",flag="{flag}"}}'] += count
 
-    def _offer(self, messages: Sequence[Message], now: int, came_at: int | None = None) -> Offer:
+    def _offer(
+        self, messages: Sequence[Message], now: int, *, overlay: Overlay | None = None, came_at: int | None = None
+    ) -> Offer:
         return offer(
             messages, self._lookup, self._clock.arrival, now=now, last_arrival=self._arrival, networks=self._networks,
-            came_at=came_at,
+            overlay=overlay, came_at=came_at,
         )  # fmt: skip
 
     def _within_quota(self, letters: Sequence[DeadLetter]) -> tuple[DeadLetter, ...]:
@@ -387,6 +395,7 @@ class Spine:
             self.view = View(
                 self._arrival, self._clock.arrival, plan.city, plan.rules, plan.configuration.sensor_ids,
                 *self._folds.engine.latest(), position, dict(self.counters), self._gateways.states(),
+                self._devices.states(),
             )  # fmt: skip
         self._viewed = self._seconds()
         self._told(self.view)

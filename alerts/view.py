@@ -33,3 +33,4 @@ class View:
     position: int = 0
     counters: Mapping[str, float] = field(default_factory=dict)  # metric name (with labels) -> count since start
     gateways: tuple[GatewayState, ...] = ()
+    devices: tuple[GatewayState, ...] = ()  # registered ones of other networks, by "network/id"

@@ -1,4 +1,7 @@
-"""What is known of each gateway since the start: is it there, what did it say, is its clock right. For operators."""
+"""What is known of each gateway since the start: is it there, what did it say, is its clock right. For operators.
+
+Devices of other networks are citizens too, in a book of their own by the id that the city's fields have ("network/id").
+"""
 
 from __future__ import annotations
 
@@ -32,19 +35,21 @@ class GatewayState:
 
 
 class GatewayBook:
-    """Of the gateways of the registry; what others say is counted nowhere here."""
+    """Of the gateways (or the devices) of the registry; what others say is counted nowhere here."""
 
     def __init__(self, gateways: Iterable[str]) -> None:
         self._records = {id_: _Record() for id_ in gateways}
+        self._states = {id_: GatewayState(id_) for id_ in self._records}
+        self._changed: set[str] = set()  # whose state is to be made anew: few of thousands are, from view to view
 
     def status(self, gateway: str, *, online: bool, now: int) -> None:
-        record = self._records.get(gateway)
+        record = self._record(gateway)
         if record is not None:
             record.online, record.status_at = online, now
 
     def message(self, gateway: str, now: int, *, readings: int, refused: int, newest_t: int | None) -> None:
         """One message with so many readings; `newest_t` of those measured just now, None where that says nothing."""
-        record = self._records.get(gateway)
+        record = self._record(gateway)
         if record is None:
             return
         record.heard_at = now
@@ -56,13 +61,22 @@ class GatewayBook:
 
     def repeated(self, gateway: str, *, duplicates: int, conflicts: int) -> None:
         """Readings whose identity was known: the same value again, or another one."""
-        record = self._records.get(gateway)
+        record = self._record(gateway)
         if record is not None:
             record.duplicates += duplicates
             record.conflicts += conflicts
 
     def states(self) -> tuple[GatewayState, ...]:
-        return tuple(record.state(id_) for id_, record in self._records.items())
+        for id_ in self._changed:
+            self._states[id_] = self._records[id_].state(id_)
+        self._changed.clear()
+        return tuple(self._states.values())
+
+    def _record(self, id_: str) -> _Record | None:
+        record = self._records.get(id_)
+        if record is not None:
+            self._changed.add(id_)
+        return record
 
 
 @dataclass(slots=True)

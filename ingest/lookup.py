@@ -74,7 +74,7 @@ class Lookup:
         the future.
         """
         now = max(arrival, previous_arrival) if clock_mode == "wall" else previous_arrival
-        latest = min(now + FUTURE_MS_MAX, NEWEST_MS) if clock_mode == "wall" else NEWEST_MS
+        latest = _latest(now, clock_mode)
         refused = list(decoded.refused)
         numbers = self._numbers_if_sound(decoded, latest)
         kept, values = decoded.t, decoded.values
@@ -142,6 +142,15 @@ class Lookup:
         if known.gateway is not None and known.gateway != gateway:
             raise RefusedError("wrong_gateway", f"{shown(id_)} belongs to {known.gateway}, came from {shown(gateway)}")
         return known
+
+
+def is_timely(t: int, now: int, clock_mode: ClockMode) -> bool:
+    """Whether a reading of `t` that arrives at `now` is neither too old nor from the future."""
+    return OLDEST_MS <= t <= _latest(now, clock_mode)
+
+
+def _latest(now: int, clock_mode: ClockMode) -> int:
+    return min(now + FUTURE_MS_MAX, NEWEST_MS) if clock_mode == "wall" else NEWEST_MS
 
 
 def _flags(decoded: Decoded, refused: Sequence[Refusal]) -> UInt8:

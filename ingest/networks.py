@@ -4,20 +4,26 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Final
+from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo
 
 from ingest.city import FOREIGN, City
 
-# What follows the prefix; + is any one level. Only readings: wills, status and joins have other topics.
-_SHAPES: Final[Mapping[str, str]] = MappingProxyType({
-    "chirpstack": "+/device/{device}/event/up",
-    "ttn": "+/devices/{device}/up",
-    "tasmota": "{device}/SENSOR",
-    "shelly": "{device}/events/rpc",
+READINGS: Final = "readings"
+STATUS: Final = "status"  # what the network knows of a device; a sign of life, and perhaps readings
+WILL: Final = "will"  # whether the device is there, by its own word or its last will's; retained
+# Kind -> what follows the prefix; + is any one level. Joins, states and the like have other topics, which nobody reads.
+_SHAPES: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType({
+    "chirpstack": {READINGS: "+/device/{device}/event/up", STATUS: "+/device/{device}/event/status"},
+    "ttn": {READINGS: "+/devices/{device}/up"},
+    "tasmota": {READINGS: "{device}/SENSOR", WILL: "{device}/LWT"},
+    "shelly": {READINGS: "{device}/events/rpc", WILL: "{device}/online"},
 })  # fmt: skip
+_WILL_ENDS: Final = tuple(
+    shapes[WILL].format(device="") for shapes in _SHAPES.values() if WILL in shapes
+)  # of their topics, whatever the prefix
 _PREFIX: Final = re.compile(r"[A-Za-z0-9_@-]{1,64}(/[A-Za-z0-9_@-]{1,64}){0,7}\Z")
 _OWNER: Final = "network:"  # no id of a gateway has a colon
 NO_PREFIX: Final = "+"  # of devices whose topics begin with their own name
@@ -29,15 +35,24 @@ def prefix_fault(network: str, prefix: str) -> str:
     if not prefix or (network == "shelly" and prefix == NO_PREFIX):
         return ""
     if not _PREFIX.match(prefix) or prefix.partition("/")[0] == "canhbao":
-        return f"what stands before /{_SHAPES[network].format(device='…')} in its topics, not beginning with canhbao"
+        shape = _SHAPES[network][READINGS].format(device="…")
+        return f"what stands before /{shape} in its topics, not beginning with canhbao"
     return ""
 
 
 def topic_filters(prefixes: Mapping[str, str]) -> tuple[str, ...]:
     """The MQTT filters of the networks that are read."""
     return tuple(
-        _before(prefix) + _SHAPES[network].format(device="+") for network, prefix in prefixes.items() if prefix
+        _before(prefix) + shape.format(device="+")
+        for network, prefix in prefixes.items()
+        if prefix
+        for shape in _SHAPES[network].values()
     )
+
+
+def may_be_will(topic: str) -> bool:
+    """Whether a topic that is not ours ends as those do on which devices say whether they are there."""
+    return topic.endswith(_WILL_ENDS)
 
 
 def owner(network: str) -> str:
@@ -50,32 +65,59 @@ def is_owner(sender: str) -> bool:
     return sender.startswith(_OWNER)
 
 
+class Place(NamedTuple):
+    """Where a topic stands: its network and device, and what is said there. All "" where it is none of theirs."""
+
+    network: str = ""
+    device: str = ""
+    kind: str = ""  # READINGS, STATUS or WILL
+
+
 @dataclass(frozen=True, slots=True)
 class Networks:
     """What decoders have to know of the city. `fields`: of each device ("network/id") those that sensors stand for.
 
-    `zone`: of times without one. `topics`: network -> what its topics match, the device as the one group.
+    `zone`: of times without one. `topics`: network -> kind -> what its topics match, the device as the one group.
+    `aimed`: the fields ("network/id/field") that mean nothing where the sensor does not point straight down.
     """
 
     zone: ZoneInfo
     fields: Mapping[str, tuple[str, ...]]
-    topics: Mapping[str, re.Pattern[str]]
+    topics: Mapping[str, Mapping[str, re.Pattern[str]]]
+    aimed: frozenset[str] = field(default_factory=frozenset)
 
     @classmethod
     def of(cls, city: City, prefixes: Mapping[str, str]) -> Networks:
         fields: dict[str, tuple[str, ...]] = {}
+        aimed: set[str] = set()
         for sensor in city.sensors.values():
             if sensor.decoder is not None:
                 device = sensor.decoder.device
                 fields[device] = (*fields.get(device, ()), sensor.decoder.field)
-        return cls(city.timezone, fields, {name: _pattern(name, prefix) for name, prefix in prefixes.items() if prefix})
+                if sensor.quantity.unit == "m":  # levels and depths, which are distances to the surface below
+                    aimed.add(sensor.decoder.alias)
+        topics = {name: _patterns(name, prefix) for name, prefix in prefixes.items() if prefix}
+        return cls(city.timezone, fields, topics, frozenset(aimed))
 
-    def find(self, topic: str) -> tuple[str, str]:
-        """Network and device that `topic` names; both "" where it is none of theirs."""
-        for network, pattern in self.topics.items():
-            if match := pattern.match(topic):
-                return network, match[1]
-        return "", ""
+    @property
+    def devices(self) -> tuple[str, ...]:
+        """The registered ones of the networks that are read, each once; SenML's come by gateways."""
+        return tuple(device for device in self.fields if device.partition("/")[0] in self.topics)
+
+    def find(self, topic: str) -> Place:
+        for network, patterns in self.topics.items():
+            for kind, pattern in patterns.items():
+                if match := pattern.match(topic):
+                    return Place(network, match[1], kind)
+        return Place()
+
+    def registered(self, network: str, *ids: str) -> str:
+        """The first of `ids` (of one device) that sensors stand for, as `fields` has it; "" where there is none."""
+        for id_ in ids:
+            for device in (f"{network}/{id_}", f"{network}/{id_.lower()}"):
+                if device in self.fields:
+                    return device
+        return ""
 
 
 NO_NETWORKS: Final = Networks(ZoneInfo("UTC"), {}, {})
@@ -85,6 +127,9 @@ def _before(prefix: str) -> str:
     return "" if prefix == NO_PREFIX else f"{prefix}/"
 
 
-def _pattern(network: str, prefix: str) -> re.Pattern[str]:
-    shape = re.escape(_before(prefix)) + _SHAPES[network].replace("+", "[^/]+").format(device="([^/]+)")
-    return re.compile(shape + r"\Z")
+def _patterns(network: str, prefix: str) -> dict[str, re.Pattern[str]]:
+    before = re.escape(_before(prefix))
+    return {
+        kind: re.compile(before + shape.replace("+", "[^/]+").format(device="([^/]+)") + r"\Z")
+        for kind, shape in _SHAPES[network].items()
+    }

@@ -10,7 +10,7 @@ from typing import Any, Final
 import pytest
 
 from ingest.city import City, parse_city
-from ingest.formats import Decoded, RefusedError, decode, sender_of
+from ingest.formats import Decoded, RefusedError, decode, may_be_presence, presence, sender_of
 from ingest.formats.devices import HISTORY_READINGS_MAX, OBJECT_BYTES_MAX
 from ingest.lookup import Lookup, Resolved
 from ingest.networks import Networks, prefix_fault, topic_filters
@@ -24,6 +24,8 @@ SENSOR = (
 REGISTERED = [
     ("street", "street_depth", "", "chirpstack", "24E124713C141234", "depth", ', unit = "cm"'),
     ("street-battery", "battery", "", "chirpstack", "24e124713c141234", "battery", ""),
+    ("street-battery-2", "battery", "", "chirpstack", "24e124713c141234", "batteryLevel", ""),
+    ("river-battery", "battery", "", "ttn", "24e124713c145678", "battery", ""),
     ("river", "water_level", "mount_height = 3.0\n", "ttn", "24e124713c145678", "distance", ', unit = "mm"'),
     ("gauge", "rain", "counter = true\nwrap = 655.35\n", "ttn", "gauge-1", "rainfall_total", ""),
     ("ldds", "water_level", "mount_height = 5.0\n", "ttn", "A84041FFFF24A438", "Distance", ""),
@@ -51,6 +53,11 @@ UPLINK: dict[str, Any] = {
     "object": {"battery": 100.0, "depth": 2.0, "firmware_version": "v1.2"},
     "rxInfo": [{"gatewayId": "0016c001f153a14c", "rssi": -57, "snr": 10.0}],
     "txInfo": {"frequency": 868100000, "modulation": {"lora": {"bandwidth": 125000, "spreadingFactor": 7}}},
+}  # fmt: skip
+CHIRPSTACK_STATUS = CHIRPSTACK.replace("event/up", "event/status")
+DEVICE_STATUS: dict[str, Any] = {
+    "deduplicationId": "e1a1c6a0-3d8f-4a0c-9e4b-0d1b5b2d8b1c", "time": "2025-10-27T00:40:00.5+00:00",
+    "deviceInfo": {"deviceName": "EM500-SWL", "devEui": "24e124713c141234"}, "margin": 7, "batteryLevel": 90.5,
 }  # fmt: skip
 TTN = "v3/floods@ttn/devices/em400/up"
 MESSAGE: dict[str, Any] = {
@@ -215,11 +222,77 @@ def test_a_truth_is_on_or_off_and_no_voltage() -> None:
     assert found(SHELLY, message) == [("relay", 1.0, 0), "wrong_unit"]
 
 
-def test_a_tilted_distance_is_suspect() -> None:
-    message = changed(MESSAGE, uplink_message__decoded_payload={"distance": 2116, "position": "tilt"})
+def test_a_tilted_distance_is_suspect_and_the_battery_beside_it_is_not() -> None:
+    said = {"battery": 88, "distance": 2116, "position": "tilt"}
+    message = changed(MESSAGE, uplink_message__decoded_payload=said)
+    decoded = read(TTN, message)
 
-    assert looked_up(read(TTN, message)).flag.tolist() == [Flag.SUSPECT]
+    flags = dict(zip(decoded.sensors, looked_up(decoded).flag.tolist(), strict=True))
+    assert flags == {"ttn/24e124713c145678/distance": Flag.SUSPECT, "ttn/24e124713c145678/battery": Flag.NOT_EVALUATED}
     assert looked_up(read(TTN, MESSAGE)).flag.tolist() == [Flag.NOT_EVALUATED]
+
+
+@pytest.mark.parametrize(
+    ("changes", "level"),
+    [
+        ({}, [("street-battery-2", 90.5, 500)]),
+        ({"batteryLevelUnavailable": False, "externalPowerSource": False}, [("street-battery-2", 90.5, 500)]),
+        ({"batteryLevel": 0, "externalPowerSource": True}, []),  # on mains, and no battery is empty
+        ({"time": "soon"}, ["no_time"]),
+    ],
+)
+def test_chirpstacks_status_says_how_full_the_battery_is(changes: dict[str, Any], level: list[Any]) -> None:
+    if level == ["no_time"]:
+        assert reason(CHIRPSTACK_STATUS, changed(DEVICE_STATUS, **changes)) == "no_time"
+    else:
+        assert found(CHIRPSTACK_STATUS, changed(DEVICE_STATUS, **changes)) == level
+
+
+def test_a_battery_that_cannot_be_measured_is_a_missing_value_and_one_that_is_not_said_is_none() -> None:
+    unavailable = read(CHIRPSTACK_STATUS, changed(DEVICE_STATUS, batteryLevelUnavailable=True))
+    assert math.isnan(unavailable.values[0])
+    unsaid = {key: value for key, value in DEVICE_STATUS.items() if key not in ("batteryLevel", "time")}
+    assert read(CHIRPSTACK_STATUS, unsaid) == Decoded("network:chirpstack", device="chirpstack/24e124713c141234")
+
+
+def test_the_status_of_a_stranger_or_of_long_ago_is_nothing_and_no_letter() -> None:
+    payload = json.dumps(DEVICE_STATUS).encode()
+    stranger = CHIRPSTACK_STATUS.replace("141234/", "149999/")
+
+    assert read(stranger, DEVICE_STATUS) == Decoded("network:chirpstack")
+    assert decode(CHIRPSTACK_STATUS, payload, retained=True, networks=NETWORKS) == Decoded("network:chirpstack")
+
+
+@pytest.mark.parametrize(
+    ("topic", "payload", "said"),
+    [
+        ("city/tele/NAME/LWT", b"Online", ("tasmota/NAME", True)),
+        ("city/tele/NAME/LWT", b"Offline", ("tasmota/NAME", False)),
+        ("shellypro3em-f08cf9/online", b"true", ("shelly/shellypro3em-f08cf9", True)),
+        ("shellypro3em-f08cf9/online", b"false", ("shelly/shellypro3em-f08cf9", False)),
+        ("canhbao/v1/gw-1/status", b"offline", ("gw-1", False)),
+        ("city/tele/STRANGER/LWT", b"who knows", ("", False)),  # nobody's, and no letter
+        (CHIRPSTACK_STATUS, b"{}", None), (TASMOTA, b"Online", None), ("tele/NAME/LWT", b"Online", None),
+        ("canhbao/v1/gw-1/online", b"true", None), ("stranger/online", b"maybe", ("", False)),
+    ],
+)  # fmt: skip
+def test_wills_say_who_is_there(topic: str, payload: bytes, said: tuple[str, bool] | None) -> None:
+    assert presence(topic, payload, NETWORKS) == said
+
+
+@pytest.mark.parametrize(
+    ("topic", "payload"),
+    [("city/tele/NAME/LWT", b"true"), ("shellypro3em-f08cf9/online", b"online"), ("city/tele/NAME/LWT", b"\xff\0")],
+)
+def test_a_will_in_other_words_is_refused(topic: str, payload: bytes) -> None:
+    with pytest.raises(RefusedError, match="wrong_shape"):
+        presence(topic, payload, NETWORKS)
+
+
+def test_a_retained_will_is_heard_at_every_connection_and_nothing_else_is() -> None:
+    assert all(map(may_be_presence, ["tele/x/LWT", "shelly/x/online", "x/online", "canhbao/v1/gw-1/status"]))
+    topics = [CHIRPSTACK_STATUS, TASMOTA, SHELLY, "canhbao/v1/gw-1/readings/online", "canhbao/v1/gw-1/readings"]
+    assert not any(map(may_be_presence, topics))
 
 
 def test_frames_from_a_devices_memory_keep_their_own_time_and_come_first() -> None:
@@ -236,10 +309,10 @@ def test_frames_from_a_devices_memory_keep_their_own_time_and_come_first() -> No
 
 
 def test_a_memory_without_end_is_refused() -> None:
-    items = [{"timestamp": 1, "depth": 1}] * (HISTORY_READINGS_MAX // 2 + 1)
+    items = [{"timestamp": 1, "depth": 1}] * (HISTORY_READINGS_MAX // 3 + 1)
 
     assert reason(CHIRPSTACK, changed(UPLINK, object={"history": items})) == "wrong_shape"
-    assert len(read(CHIRPSTACK, changed(UPLINK, object={"history": items[1:]})).sensors) == HISTORY_READINGS_MAX // 2
+    assert len(read(CHIRPSTACK, changed(UPLINK, object={"history": items[1:]})).sensors) == HISTORY_READINGS_MAX // 3
 
 
 def test_a_simulated_uplink_never_counts() -> None:
@@ -311,14 +384,13 @@ def test_a_message_that_thirty_gateways_heard_is_not_too_large() -> None:
 @pytest.mark.parametrize(
     "topic",
     [
-        CHIRPSTACK.replace("event/up", "event/status"), CHIRPSTACK + "/x", "x/" + CHIRPSTACK,
-        TTN.replace("/up", "/join"),
-        TTN.replace("devices/em400", "devices/em400/down"), "city/tele/NAME/LWT", "tele/NAME/SENSOR",
-        "city/tele/NAME/STATE",
-        "shellypro3em-f08cf9/online", "a/shellypro3em-f08cf9/events/rpc", "shellypro3em-f08cf9/status/em:0",
+        CHIRPSTACK.replace("event/up", "event/join"), CHIRPSTACK + "/x", "x/" + CHIRPSTACK,
+        TTN.replace("/up", "/join"), TTN.replace("devices/em400", "devices/em400/down"), "tele/NAME/SENSOR",
+        "tele/NAME/LWT", "city/tele/NAME/STATE", "a/shellypro3em-f08cf9/events/rpc", "a/shellypro3em-f08cf9/online",
+        "shellypro3em-f08cf9/status/em:0",
     ],
 )  # fmt: skip
-def test_wills_states_and_strangers_are_no_readings(topic: str) -> None:
+def test_joins_states_and_strangers_are_no_readings(topic: str) -> None:
     assert reason(topic, UPLINK) == "wrong_shape"
     assert sender_of(topic, NETWORKS) == ""
 
@@ -350,7 +422,10 @@ def test_a_sensor_may_have_a_gateway_besides() -> None:
 
 def test_filters_and_prefixes() -> None:
     assert topic_filters(PREFIXES | {"chirpstack": ""}) == (
-        "v3/+/devices/+/up", "city/tele/+/SENSOR", "+/events/rpc",
+        "v3/+/devices/+/up", "city/tele/+/SENSOR", "city/tele/+/LWT", "+/events/rpc", "+/online",
+    )  # fmt: skip
+    assert topic_filters({"chirpstack": "application"}) == (
+        "application/+/device/+/event/up", "application/+/device/+/event/status",
     )  # fmt: skip
     for network, prefix in {**PREFIXES, "ttn": "", "shelly": "shelly/da-nang"}.items():
         assert not prefix_fault(network, prefix)

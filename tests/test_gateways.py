@@ -41,6 +41,17 @@ def test_a_clock_that_was_set_right_is_right_again_after_two_windows() -> None:
     assert offsets == [90_000, 90_000, -100, -100]
 
 
+def test_only_who_was_heard_is_looked_at_again() -> None:
+    book = GatewayBook(["tasmota/a", "tasmota/b"])
+    before = book.states()
+    book.status("tasmota/b", online=False, now=NOON)
+    book.message("tasmota/b", NOON, readings=1, refused=0, newest_t=None)
+    after = book.states()
+    assert after[0] is before[0]
+    assert (after[1].online, after[1].messages) == (False, 1)
+    assert book.states() == after
+
+
 def test_what_strangers_say_is_remembered_nowhere() -> None:
     book = GatewayBook(["gw"])
     book.message("stranger", NOON, readings=1, refused=0, newest_t=NOON)

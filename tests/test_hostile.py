@@ -17,23 +17,41 @@ import cbor2
 import pytest
 from cbor2 import CBORTag
 from conftest import Tally
-from test_foreign import CHIRPSTACK, CITY, MESSAGE, NOTICE, NOW, PREFIXES, SHELLY, TASMOTA, TELEGRAM, TTN, UPLINK
+from test_foreign import (
+    CHIRPSTACK,
+    CHIRPSTACK_STATUS,
+    CITY,
+    DEVICE_STATUS,
+    MESSAGE,
+    NOTICE,
+    NOW,
+    PREFIXES,
+    SHELLY,
+    TASMOTA,
+    TELEGRAM,
+    TTN,
+    UPLINK,
+)
 from test_senml import NUMBERS
 from test_spine import World
 
 from ingest import letter_quota
 from ingest.city import parse_city
 from ingest.entries import Batch
-from ingest.formats import REASONS, Refusal, RefusedError, cbor, decode, largest, sender_of
+from ingest.formats import REASONS, Decoded, Refusal, RefusedError, cbor, decode, largest, presence, sender_of
 from ingest.inbox import Message
-from ingest.lookup import Lookup
+from ingest.lookup import Lookup, Resolved
 from ingest.networks import Networks
+from ingest.overlay import Overlay, Stood
 from ingest.readings import Flag
 
 OURS: Final = '[[gateway]]\nid = "gw-1"\n[[sensor]]\nid = "rain-1"\nquantity = "rain"\narea = "1"\nperiod = "60s"\n'
 REGISTRY = parse_city(CITY + OURS)
 NETWORKS = Networks.of(REGISTRY, PREFIXES)
 LOOKUP = Lookup(REGISTRY, list(REGISTRY.sensors))
+STANDING: Final = {n: 100.0 + n for n, id_ in enumerate(REGISTRY.sensors) if id_ in ("feeder", "relay", "relay-v")}
+STOOD = Overlay(REGISTRY, list(REGISTRY.sensors))
+STOOD.keep({n: Stood(NOW - 60_000, raw, 2) for n, raw in STANDING.items()})
 TOPIC: Final = "canhbao/v1/gw-1/readings"
 BOOT: Final = "9f0c31d2a7b84e65"
 READINGS: Final = {"boot": BOOT, "seq": 7, "first": 3, "readings": [
@@ -43,6 +61,9 @@ COLUMNS: Final = {"boot": BOOT, "seq": 7, "sensor": ["rain-1", "x"], "t0": NOW, 
                   "v": [0.2, None, 1]}  # fmt: skip
 PACK: Final = [{"bn": "rain-", "bt": 1.7615256e9, "bu": "mm", "n": "1", "v": 0.2}, {"n": "1", "t": -60, "v": 1, "s": 5},
                {"n": "x", "vb": True}, {"n": "1", "vs": "wet"}, {"bver": 10}]  # fmt: skip
+
+
+UPDATE: Final = {**NOTICE, "params": {"ts": NOW / 1000, "switch:0": {"id": 0, "output": True}, "wifi": {"rssi": -50}}}
 
 
 @dataclass(frozen=True)
@@ -78,17 +99,23 @@ FORMATS: Final = {
         f"{TOPIC}/senml", [{NUMBERS[label]: value for label, value in record.items()} for record in PACK]
     ),
     "chirpstack": in_json(CHIRPSTACK, UPLINK),
+    "chirpstack-status": in_json(CHIRPSTACK_STATUS, DEVICE_STATUS),
     "ttn": in_json(TTN, MESSAGE),
     "tasmota": in_json(TASMOTA, TELEGRAM),
-    "shelly": in_json(SHELLY, NOTICE),
+    "shelly": in_json(SHELLY, NOTICE, {**NOTICE, "method": "NotifyFullStatus"}, UPDATE),
 }
+WILLS: Final = {  # topic -> what is said there: off, on
+    "city/tele/NAME/LWT": (b"offline", b"online"), "canhbao/v1/gw-1/status": (b"offline", b"online"),
+    "shellypro3em-f08cf9/online": (b"false", b"true"),
+}  # fmt: skip
 JUNK: Final = (
     None, True, False, 0, -1, 0.5, 1e308, math.nan, math.inf, 2**63, -(2**64), 10**30, 10**320, "", "x", "\0", "\u202e",
     "3.4 V", "1200 mm", "2100-01-01T00:00:00Z", 4_102_444_800_000, "NaN", [], {}, [[]], {"v": 1}, [1, 2], "1" * 300,
     "ngập", b"\xff", CBORTag(4, [500, 1]), CBORTag(4, [-2, 15]), CBORTag(2, b"\xff" * 40), CBORTag(35, "(a+)+$"),
     cbor2.undefined, CBORTag(86, bytes(24)), CBORTag(69, bytes(6)), CBORTag(28, [1]), CBORTag(0, "x"), CBORTag(1, 5),
 )  # fmt: skip
-KEYS: Final = ("v", "t", "bn", "bv", "bver", "x_", "history", "timestamp", "depth_error", "position", "", 5, -2, "\0")
+KEYS: Final = ("v", "t", "n", "s", "bn", "bv", "bs", "bver", "x_", "batteryLevel", "switch:0", "history", "timestamp",
+               "depth_error", "position", "", 5, -2, "\0")  # fmt: skip
 
 
 def junk(random: Random) -> Any:
@@ -158,6 +185,7 @@ def survives(topic: str, payload: bytes) -> list[str]:
         _is_fit_to_print(error)
         return [error.reason]
     resolved = LOOKUP.resolve(decoded, arrival=NOW, clock_mode="wall", previous_arrival=NOW)
+    _lies_over_what_stood(decoded, resolved)
     rows = len(decoded.sensors)
     assert rows == len(decoded.t) == len(decoded.values) == len(decoded.units)
     assert len(decoded.flags) in (0, rows)
@@ -172,6 +200,20 @@ def survives(topic: str, payload: bytes) -> list[str]:
     return [one.reason for one in resolved.refused]
 
 
+def _lies_over_what_stood(decoded: Decoded, resolved: Resolved) -> None:
+    """Whatever it is, what it says stays as it was; what is laid under it stood before, and is said nowhere in it."""
+    draft = STOOD.draft()
+    laid = draft.lay(decoded, resolved, "wall")
+    said = len(resolved.t)
+    assert laid.sensor.tolist()[:said] == resolved.sensor.tolist()
+    assert laid.t.tolist()[:said] == resolved.t.tolist()
+    assert laid.raw.tolist()[said:] == [STANDING[n] for n in laid.sensor.tolist()[said:]]
+    assert not set(laid.sensor.tolist()[said:]) & set(resolved.sensor.tolist())
+    assert {decoded.update_t} >= set(laid.t.tolist()[said:])
+    assert len(laid.arrival) == len(laid.flag) == len(laid.t)
+    assert len(draft.changes) <= len(STANDING), "bounded by what is registered"
+
+
 def tried(mistreated: Callable[[Random, Format], bytes], name: str, seed: int) -> None:
     survives(FORMATS[name].topic, mistreated(Random(seed), FORMATS[name]))
 
@@ -184,6 +226,30 @@ def test_no_message_of_wrong_parts_brings_a_decoder_down(name: str, tally: Tally
 @pytest.mark.parametrize("name", FORMATS)
 def test_no_message_of_wrong_bytes_brings_a_decoder_down(name: str, tally: Tally) -> None:
     tally.all_hold(partial(tried, damaged, name), few=10_000, many=1_000_000)
+
+
+def said_of_itself(topic: str, seed: int) -> None:
+    """On, off, or refused with a reason that can be printed: of a device that is registered nothing else."""
+    random, words = Random(seed), WILLS[topic]
+    payload = bytearray(random.choice(words))
+    for _ in range(random.randint(0, 3)):
+        at = random.randrange(len(payload) + 1)
+        put = random.choice((b"", b"\0", b" ", b"\xff", bytes([random.randrange(256)])))
+        payload[at : at + random.randint(0, 1)] = put
+    word, found = bytes(payload).strip().lower(), None
+    try:
+        found = presence(topic, bytes(payload), NETWORKS)
+    except RefusedError as error:
+        _is_fit_to_print(error)
+    assert (found is None) == (word not in words)
+    if found is not None:
+        assert found[0] in ("tasmota/NAME", "shelly/shellypro3em-f08cf9", "gw-1")
+        assert words[found[1]] == word
+
+
+@pytest.mark.parametrize("topic", WILLS)
+def test_no_will_brings_a_decoder_down(topic: str, tally: Tally) -> None:
+    tally.all_hold(partial(said_of_itself, topic), few=2_000, many=1_000_000)
 
 
 @pytest.mark.parametrize("name", FORMATS)
@@ -253,6 +319,14 @@ hazard = "flood"
 quantity = "water_level"
 statistic = "last"
 levels = { advisory = 1.5 }
+[[rule]]
+name = "battery"
+hazard = "power"
+quantity = "battery"
+statistic = "last"
+direction = "below"
+levels = { advisory = 30 }
+clear_by = 2.0
 """
 YEAR_2100_S: Final = 4_102_444_800
 YEAR_2100: Final = "2100-01-01T00:00:00Z"
@@ -276,6 +350,8 @@ IN_TIME: Final = {
         {**MESSAGE, "uplink_message": {**MESSAGE["uplink_message"], "received_at": HALF_PAST,
                                          "decoded_payload": {"distance": 900}}},
     ),
+    "chirpstack-status": ({**DEVICE_STATUS, "time": YEAR_2100},
+                          {**DEVICE_STATUS, "time": HALF_PAST, "batteryLevel": 20}),
     "tasmota": ({**TELEGRAM, "Time": YEAR_2100}, {**TELEGRAM, "Time": HALF_PAST, "ENERGY": {"Voltage": 250}}),
     "shelly": ({**NOTICE, "params": {**NOTICE["params"], "ts": YEAR_2100_S}},
                {**NOTICE, "params": {**NOTICE["params"], "ts": SOON / 1000, "em:0": {"a_voltage": 250}}}),

@@ -19,6 +19,7 @@ from ingest.mqtt.publisher import MqttPublisher
 from ingest.mqtt.source import COLLECTOR_TOPICS, MqttSource
 
 READINGS = "canhbao/v1/gw-1/readings"
+STATUS = "canhbao/v1/gw-1/status"
 Peer = Mosquitto | Nats
 
 
@@ -246,6 +247,18 @@ def test_a_retained_message_is_taken_once_however_often_it_comes(
             return any(m.retained and m.payload == b"other poison" for m in came)
 
         until(kept_came)
+
+
+def test_a_retained_status_is_taken_at_every_connection(broker: Peer, connect: Callable[..., MqttSource]) -> None:
+    """Between two copies that are alike it may have been otherwise: the will of a device that came back for a while."""
+    inbox = Inbox()
+    with Client(broker.port) as gateway:
+        gateway.publish(STATUS, b"offline", retain=True)
+        source = connect(broker, inbox)
+        source.acknowledge(drain(inbox, 1))
+        source._client.cut()
+        assert [(m.payload, m.retained) for m in drain(inbox, 1)] == [(b"offline", True)]
+        assert source.counters["retained_again"] == 0
 
 
 def test_a_connection_that_is_lost_all_the_time_is_told_once(

@@ -79,11 +79,15 @@ def test_another_network_warns_where_it_is_asked_for(folder: Path) -> None:
         Client(int(url.rpartition(":")[2]), ALERT) as device,
     ):
         for name in ("stranger", "mast-1"):
+            device.publish(f"tele/{name}/LWT", b"Online", retain=True)
             local = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(time.time() + 7 * 3600))
             device.publish(f"tele/{name}/SENSOR", json.dumps({"Time": local, "MCP": {"Depth": 300}}).encode())
         until(lambda: len(device.heard) == 1)
         assert [(one["hazard"], one["level"]) for one in alerts(page)] == [("flood", 3)]
+        device.publish("tele/mast-1/LWT", b"Offline", retain=True)
+        until(lambda: 'canhbao_device_online{device="tasmota/mast-1"} 0' in metrics_of(page))
         assert 'canhbao_refused_total{reason="unknown_sensor"} 1' in metrics_of(page)
+        assert "stranger" not in metrics_of(page)
 
 
 def metrics_of(page: str) -> str:

@@ -52,6 +52,8 @@ FAMILIES: Final = {
         Family("canhbao_backfill_waiting", "gauge", "Messages of old spools that have come and wait for their turn."),
         Family("canhbao_rate_limited_total", "counter", "Messages beyond what their sender may say; not stored."),
         Family("canhbao_gateway_online", "gauge", "1 where the gateway says that it is there, 0 where its will spoke."),
+        Family("canhbao_device_online", "gauge", "The same of a device of another network that has a will."),
+        Family("canhbao_device_heard_timestamp_seconds", "gauge", "Its last message, seconds since 1970."),
         Family("canhbao_gateway_heard_timestamp_seconds", "gauge", "Last message of the gateway, seconds since 1970."),
         Family("canhbao_gateway_clock_offset_seconds", "gauge", "How far the gateway's clock is ahead of ours."),
         Family("canhbao_gateway_duplicates_total", "counter", "Readings of the gateway that were known already."),
@@ -139,6 +141,7 @@ def of_view(view: View) -> list[Sample]:
         Sample("canhbao_clock_simulated", view.clock == "data"),
         *(Sample(labelled("canhbao_sensors", status=status.value), count) for status, count in heard.items()),
         *_of_gateways(view),
+        *_of_devices(view),
         *(Sample(labelled("canhbao_sensors_at_level", level=str(k)), int(n)) for k, n in enumerate(at_level)),
     ]
 
@@ -154,6 +157,15 @@ def _of_gateways(view: View) -> Iterator[Sample]:
         }
         yield from (Sample(labelled(name, gateway=gateway.id), value) for name, value in found.items()
                     if value is not None)  # fmt: skip
+
+
+def _of_devices(view: View) -> Iterator[Sample]:
+    """Two lines each, there may be thousands; the rest is in the health API."""
+    for device in view.devices:
+        if device.online is not None:
+            yield Sample(labelled("canhbao_device_online", device=device.id), device.online)
+        if device.heard_at is not None:
+            yield Sample(labelled("canhbao_device_heard_timestamp_seconds", device=device.id), device.heard_at / 1000)
 
 
 def labelled(name: str, **labels: str) -> str:

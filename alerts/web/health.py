@@ -61,6 +61,21 @@ class GatewayHealth(_Shape):
     sensors: list[SensorHealth]
 
 
+class DeviceHealth(_Shape):
+    """Of another network. Counts since the start of the service."""
+
+    id: str = Field(description="network/id, as the registry's decoders have it", examples=["tasmota/pump-1"])
+    online: bool | None = Field(description="by its own word or its last will; null: it has not said, or never does")
+    status_at: str | None
+    heard: str | None = Field(description="when its newest message arrived")
+    clock_offset_ms: int | None = Field(description="how far the clock of its readings is ahead of ours; null: unknown")
+    messages: int
+    refused: int = Field(description="readings")
+    duplicates: int = Field(description="readings, known already with the same value")
+    conflicts: int = Field(description="readings, known already with another value")
+    sensors: list[str] = Field(description="that it speaks for, whatever was asked for")
+
+
 class LateOut(_Shape):
     """A reading that came too late to be judged and would have reached danger."""
 
@@ -79,6 +94,7 @@ class LateOut(_Shape):
 class Health(_Shape):
     at: str
     gateways: list[GatewayHealth]
+    devices: list[DeviceHealth] = Field(description="with a sensor that is shown above, or away")
     late_breaches: list[LateOut] = Field(description="the newest first")
 
 
@@ -92,7 +108,7 @@ def health_routes(sources: Sources, desks: Desks) -> APIRouter:
         late = sources.ledger.late_breaches(query.late)
         return Health(
             at=local_time(sources.now_ms(), zone), gateways=list(_gateways(view, query)),
-            late_breaches=[LateOut.of(one, zone) for one in late],
+            devices=list(_devices(view, query)), late_breaches=[LateOut.of(one, zone) for one in late],
         )  # fmt: skip
 
     return router
@@ -113,6 +129,28 @@ def _gateways(view: View, query: HealthQuery) -> Iterable[GatewayHealth]:
         away = state.online is False and query.status is None
         if wanted or away or query.gateway == gateway:
             yield _gateway(view, state, its, wanted)
+
+
+def _devices(view: View, query: HealthQuery) -> Iterable[DeviceHealth]:
+    """Those with a sensor that is asked for, or that are away."""
+    spoken_for: dict[str, list[int]] = {}
+    for n, id_ in enumerate(view.sensor_ids):
+        sensor = view.city.sensors.get(id_)
+        if sensor is not None and sensor.decoder is not None and query.gateway in (None, sensor.gateway or ""):
+            spoken_for.setdefault(sensor.decoder.device, []).append(n)
+    for state in view.devices:
+        its = spoken_for.get(state.id, [])
+        away = state.online is False and query.status is None
+        if its and (away or any(_is_wanted(view.status[n], query.status) for n in its)):
+            yield _device(view, state, its)
+
+
+def _device(view: View, state: GatewayState, its: Sequence[int]) -> DeviceHealth:
+    return DeviceHealth(
+        id=state.id, online=state.online, status_at=_time(view, state.status_at), heard=_time(view, state.heard_at),
+        clock_offset_ms=state.clock_offset_ms, messages=state.messages, refused=state.refused,
+        duplicates=state.duplicates, conflicts=state.conflicts, sensors=[view.sensor_ids[n] for n in its],
+    )  # fmt: skip
 
 
 def _is_wanted(status: Status, asked: Status | None) -> bool:

@@ -19,7 +19,7 @@ from ingest.formats.decoded import (
     shown,
 )
 from ingest.formats.devices import OBJECT_BYTES_MAX
-from ingest.networks import NO_NETWORKS, Networks, is_owner, owner
+from ingest.networks import NO_NETWORKS, READINGS, STATUS, WILL, Networks, is_owner, may_be_will, owner
 
 __all__ = [
     "DECODERS",
@@ -35,6 +35,8 @@ __all__ = [
     "is_backfill",
     "is_status",
     "largest",
+    "may_be_presence",
+    "presence",
     "said_by",
     "sender_of",
     "shown",
@@ -52,7 +54,8 @@ def _ours(decoder: Callable[[str, bytes], Decoded]) -> Decoder:
     return lambda envelope, payload: decoder(envelope.sender, payload)
 
 
-# What follows canhbao/v1/{gateway}/, or another network -> its decoder. A new format is one file and one line here.
+# What follows canhbao/v1/{gateway}/, or another network (and what but readings is said there) -> its decoder.
+# A new format is one file and one line here.
 DECODERS: Final[Mapping[str, Decoder]] = MappingProxyType({
     "readings": _ours(native.decode),
     "backfill": _ours(native.decode),
@@ -61,6 +64,7 @@ DECODERS: Final[Mapping[str, Decoder]] = MappingProxyType({
     "readings/senml": senml.decode,
     "backfill/senml": senml.decode,
     "chirpstack": chirpstack.decode,
+    "chirpstack status": chirpstack.decode_status,
     "ttn": ttn.decode,
     "tasmota": tasmota.decode,
     "shelly": shelly.decode,
@@ -90,6 +94,24 @@ def is_status(topic: str) -> bool:
     return topic.startswith(PREFIX) and topic.split("/")[3:] == ["status"]
 
 
+def may_be_presence(topic: str) -> bool:
+    """Whether a retained message there is no old news: it may have changed, and back, since it was heard last."""
+    return is_status(topic) or (not topic.startswith(PREFIX) and may_be_will(topic))
+
+
+def presence(topic: str, payload: bytes, networks: Networks = NO_NETWORKS) -> tuple[str, bool] | None:
+    """Who is there or, by the last will, is not: a gateway, or a device of another network as the city's fields have
+    it, "" where nobody registered it. None where the topic is for something else. Raises RefusedError.
+    """
+    if is_status(topic):
+        return gateway_of(topic), status.decode(payload)
+    place = networks.find(topic)
+    if topic.startswith(PREFIX) or place.kind != WILL:
+        return None
+    device = networks.registered(place.network, place.device)
+    return (device, status.decode(payload, place.network)) if device else ("", False)
+
+
 def is_backfill(topic: str) -> bool:
     """Whether a topic of ours is on the lane of old spools."""
     return topic.startswith(PREFIX) and topic.split("/")[3:4] == ["backfill"]
@@ -97,7 +119,7 @@ def is_backfill(topic: str) -> bool:
 
 def sender_of(topic: str, networks: Networks) -> str:
     """Who owns a message, its refusals and their quota: a gateway, or a network; "" where the topic names neither."""
-    network, _ = ("", "") if topic.startswith(PREFIX) else networks.find(topic)
+    network = "" if topic.startswith(PREFIX) else networks.find(topic).network
     return owner(network) if network else gateway_of(topic)
 
 
@@ -111,14 +133,18 @@ def decode(
 ) -> Decoded:
     """The message that came on `topic` at `arrival` (ms UTC). Raises RefusedError for a whole message.
 
-    A retained reading is what somebody once said: it comes again with every subscription and is no news.
+    A retained reading is what somebody once said: it comes again with every subscription and is no news. What a
+    network knows of a device is nothing where it is retained, or nobody registered the device: no letter is for it.
     """
     sender = sender_of(topic, networks)
-    network, device = networks.find(topic) if sender and not topic.startswith(PREFIX) else ("", "")
-    decoder = DECODERS.get(network or topic.removeprefix(f"{PREFIX}{sender}/"))
+    network, device, kind = networks.find(topic) if sender and not topic.startswith(PREFIX) else ("", "", "")
+    name = network if kind in ("", READINGS) else f"{network} {kind}"
+    decoder = DECODERS.get(name or topic.removeprefix(f"{PREFIX}{sender}/"))
     if not sender or decoder is None:
         raise RefusedError("wrong_shape", f"no readings are expected on {shown(topic)}")
     envelope = Envelope(sender, arrival, networks, network, device)
+    if kind == STATUS and (retained or not networks.registered(network, device)):
+        return Decoded(sender)
     if retained:
         raise RefusedError(
             "retained", "readings are sent without the retain flag", _number(decoder, envelope, payload)

@@ -74,6 +74,9 @@ class Decoded:
     `t` ms UTC, any integer; `values` as sent, finite or NaN for missing; `units` None where none was given.
     `boot` and `seq` are both there or both None. `flags`: QARTOD's, as far as the device says what it thinks of its own
     values; empty where no reading of the message has one.
+
+    Of other networks: `device` that spoke, as the city's fields have it. Where a message says only what has changed,
+    `update_t` is when, and `left_out` the aliases of which it says nothing: what the device said of them before stands.
     """
 
     gateway: str
@@ -86,6 +89,9 @@ class Decoded:
     units: list[str | None] = field(default_factory=list)
     refused: list[Refusal] = field(default_factory=list)
     flags: list[int] = field(default_factory=list)
+    device: str = ""
+    update_t: int | None = None  # ms UTC, any integer
+    left_out: tuple[str, ...] = ()
 
     @classmethod
     def numbered(cls, gateway: str, numbering: Numbering | None) -> Self:

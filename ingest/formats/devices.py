@@ -7,7 +7,7 @@ stands for are looked at: a device sends ten, two are registered, and the others
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -33,11 +33,10 @@ def registered(envelope: Envelope, *ids: str) -> str:
 
     Raises RefusedError, unknown_sensor: of a device that nobody registered there is one letter a message.
     """
-    for id_ in ids:
-        for device in (f"{envelope.network}/{id_}", f"{envelope.network}/{id_.lower()}"):
-            if device in envelope.networks.fields:
-                return device
-    raise RefusedError("unknown_sensor", f"no sensor stands for {envelope.network} device {shown(envelope.device)}")
+    device = envelope.networks.registered(envelope.network, *ids)
+    if not device:
+        raise RefusedError("unknown_sensor", f"no sensor stands for {envelope.network} device {shown(envelope.device)}")
+    return device
 
 
 def json_object(payload: bytes) -> dict[str, Any]:
@@ -63,16 +62,16 @@ def time_of(value: Any, name: str, envelope: Envelope) -> int:
 
 
 def add_readings(
-    decoded: Decoded, envelope: Envelope, device: str, said: Mapping[str, Any], t: int,
+    decoded: Decoded, envelope: Envelope, said: Mapping[str, Any], t: int,
     *, units: Mapping[str, str] = _NO_UNITS,
 ) -> None:  # fmt: skip
-    """The registered fields of what `device` said at `t`, those from its memory before them, at their own times.
+    """The registered fields of what the device said at `t`, those from its memory before them, at their own times.
 
     `units`: last key of a field -> its unit, where the device says that beside. A field that is absent is no reading,
     in particular no zero: ChirpStack and The Things Stack leave zeros out of their own fields, never of these. It is a
     missing value where the device says so: null, or FIELD_error beside.
     """
-    fields = envelope.networks.fields[device]
+    fields = envelope.networks.fields[decoded.device]
     memory = said.get("history")
     items = memory if isinstance(memory, list) else []
     if len(items) * len(fields) > HISTORY_READINGS_MAX:
@@ -84,32 +83,42 @@ def add_readings(
             except RefusedError as error:
                 _refuse(decoded, error)
             else:
-                _add(decoded, device, fields, item, then, units)
-    _add(decoded, device, fields, said, t, units)
+                _add(decoded, envelope, item, then, units)
+    _add(decoded, envelope, said, t, units)
 
 
-def _add(
-    decoded: Decoded, device: str, fields: Sequence[str], said: Mapping[str, Any], t: int, units: Mapping[str, str]
-) -> None:
-    # A distance that is measured aslant is not the one to the water below.
-    flag = Flag.SUSPECT if said.get("position") == "tilt" else Flag.NOT_EVALUATED
-    for name in fields:
-        around, found = _find(said, name)
-        leaf = name.rpartition(".")[2]
+def left_out(envelope: Envelope, device: str, said: Mapping[str, Any]) -> tuple[str, ...]:
+    """The registered fields ("network/id/field") of which `said` says nothing, neither value nor error."""
+    fields = envelope.networks.fields[device]
+    return tuple(f"{device}/{name}" for name in fields if _said(said, name) is _NOWHERE)
+
+
+def _add(decoded: Decoded, envelope: Envelope, said: Mapping[str, Any], t: int, units: Mapping[str, str]) -> None:
+    device, tilted = decoded.device, said.get("position") == "tilt"
+    for name in envelope.networks.fields[device]:
+        found, leaf = _said(said, name), name.rpartition(".")[2]
         if found is _NOWHERE:
-            if not isinstance(around, dict) or f"{leaf}_error" not in around:
-                continue
-            found = None
+            continue
         try:
             value, unit = _amount(found)
         except RefusedError as error:
             _refuse(decoded, error)
             continue
-        decoded.sensors.append(f"{device}/{name}")
+        alias = f"{device}/{name}"
+        decoded.sensors.append(alias)
         decoded.t.append(t)
         decoded.values.append(value)
         decoded.units.append(units.get(leaf) if unit is None else unit)
-        decoded.flags.append(flag)
+        # A distance that is measured aslant is not the one to the water below; its battery is as full as it was.
+        decoded.flags.append(Flag.SUSPECT if tilted and alias in envelope.networks.aimed else Flag.NOT_EVALUATED)
+
+
+def _said(said: Mapping[str, Any], name: str) -> Any:
+    """What is said of the field; None where that it cannot be measured, _NOWHERE where nothing."""
+    around, found = _find(said, name)
+    if found is _NOWHERE and isinstance(around, dict) and f"{name.rpartition('.')[2]}_error" in around:
+        return None
+    return found
 
 
 def _find(said: Any, path: str) -> tuple[Any, Any]:

@@ -1,7 +1,8 @@
 """Tasmota: tele/NAME/SENSOR, JSON with the sensors' values under their names, such as ENERGY.Voltage.
 
 Its `Time` has no zone unless the device is told to (SetOption52): it is then the city's, and the device has to be set
-to that zone. In the hour that clocks show twice it is the time nearer to the arrival. LWT and STATE are other topics.
+to that zone. In the hour that clocks show twice it is the time nearer to the arrival. LWT, its will, says whether it is
+there; STATE is not read.
 """
 
 from __future__ import annotations
@@ -16,6 +17,6 @@ def decode(envelope: Envelope, payload: bytes) -> Decoded:
     telegram = json_object(payload)
     t = time_of(telegram.get("Time"), "Time", envelope)
     units = {"Temperature": "°F"} if telegram.get("TempUnit") == "F" else {}
-    decoded = Decoded(envelope.sender)
-    add_readings(decoded, envelope, device, telegram, t, units=units)
+    decoded = Decoded(envelope.sender, device=device)
+    add_readings(decoded, envelope, telegram, t, units=units)
     return decoded

@@ -24,8 +24,8 @@ def decode(envelope: Envelope, payload: bytes) -> Decoded:
     if message.get("simulated"):
         raise RefusedError("simulated", "simulated: true")
     uplink = as_object(message.get("uplink_message"), "uplink_message")
-    decoded = Decoded(envelope.sender)
+    decoded = Decoded(envelope.sender, device=device)
     if uplink.get("decoded_payload") is not None:
         t = time_of(uplink.get("received_at", message.get("received_at")), "received_at", envelope)
-        add_readings(decoded, envelope, device, as_object(uplink["decoded_payload"], "decoded_payload"), t)
+        add_readings(decoded, envelope, as_object(uplink["decoded_payload"], "decoded_payload"), t)
     return decoded

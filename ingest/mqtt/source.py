@@ -16,7 +16,7 @@ from paho.mqtt import client as paho
 from paho.mqtt.enums import MQTTErrorCode
 from paho.mqtt.reasoncodes import ReasonCode
 
-from ingest.formats import is_status, said_by
+from ingest.formats import may_be_presence, said_by
 from ingest.inbox import Inbox, Message
 from ingest.mqtt.connection import KEEPALIVE_S, Connection
 from ingest.rate_limit import Moment, RateLimit
@@ -183,7 +183,7 @@ class MqttSource(Connection):
             self._repeated += 1
             return
         known = came.retained and self._retained.get(came.topic) == _digest(came.payload)
-        if known and not is_status(came.topic):  # what a gateway said of itself may have changed, and back, meanwhile
+        if known and not may_be_presence(came.topic):
             self._retained_again += 1  # no news, and it stays with the broker whatever we answer
             self._client.ack(came.mid, came.qos)
             return
