@@ -105,8 +105,7 @@ def presence(topic: str, payload: bytes, networks: Networks = NO_NETWORKS) -> tu
     """
     if is_status(topic):
         return gateway_of(topic), status.decode(payload)
-    place = networks.find(topic)
-    if topic.startswith(PREFIX) or place.kind != WILL:
+    if topic.startswith(PREFIX) or (place := networks.find(topic)).kind != WILL:
         return None
     device = networks.registered(place.network, place.device)
     return (device, status.decode(payload, place.network)) if device else ("", False)
