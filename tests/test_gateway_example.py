@@ -158,3 +158,24 @@ def test_numbers_go_on_and_a_hole_is_answered_with_what_is_left(folder: Path) ->
         field.once(40)  # the collector asks for 5 after 10 s, and is told that there is nothing
     assert sorted(field.kept) == [1, 2, 8]
     assert sorted(stored(folder)) == sorted(field.kept.values())
+
+
+@pytest.mark.slow
+@pytest.mark.server("mosquitto")
+def test_what_never_gets_a_receipt_is_put_aside_and_its_number_goes_empty(
+    folder: Path, program: Callable[[str], str], free_port: Callable[[], int]
+) -> None:
+    broker = CityMosquitto(program("mosquitto"), folder / "broker", free_port(), ["gw-1"])
+    broker.start()
+    field = Field(folder, broker.port, broker.password_of("gw-1"), resend_s=0)
+    try:
+        with field.gateway(period_s=3600):
+            field.more(1)
+            until(lambda: field.parked() == 1, "nothing is put aside", 30)
+            with service(folder, **broker.settings):
+                until(lambda: field.spooled() == [], "its number stands before all that follow", 60)
+    finally:
+        broker.stop()
+    assert stored(folder) == []
+    with closing(sqlite3.connect(folder / "spool.sqlite")) as db:
+        assert json.loads(db.execute("SELECT readings FROM parked").fetchone()[0])[0]["sensor"] == "river"
