@@ -1,4 +1,4 @@
-"""What every history store is asked, and the columns that it answers with. Times are ms UTC; ranges are [start, end)."""
+"""What every history store is asked, and the columns it answers with. Times are ms UTC, ranges [start, end)."""
 
 from __future__ import annotations
 
@@ -84,10 +84,33 @@ class Rows:
     flag: UInt8
 
 
-class Store(Protocol):
-    """A store of readings: one thread appends and retains, any ask. Every call raises StoreError and nothing else,
-    but ValueError for a question beyond the limits above.
+class Reader(Protocol):
+    """What may be asked, by any number of threads. Every call raises StoreError and nothing else, but ValueError for a
+    question beyond the limits above.
     """
+
+    def readings(self, sensor: str, start: int, end: int, limit: int = READINGS_MAX) -> Points:
+        """The first `limit` of one sensor with start <= t < end; the next begin at the last t + 1."""
+        ...
+
+    def buckets(self, sensors: Sequence[str], start: int, end: int, every_ms: int) -> Buckets:
+        """Whole buckets that begin in [start, end). Of DAY_MS: days of the city's zone; else multiples since 1970."""
+        ...
+
+    def scan(self, start: int, end: int, sensors: Collection[str] | None = None) -> Iterator[Rows]:
+        """Everything (of `sensors`; None: of all) with start <= t < end, in chunks of at most READINGS_MAX rows.
+
+        Close the iterator (`contextlib.closing`) where it is not read to its end.
+        """
+        ...
+
+    def span(self) -> tuple[int, int] | None:
+        """The first and the last t that readings are kept of; None where there are none."""
+        ...
+
+
+class Store(Reader, Protocol):
+    """A store of readings: one thread appends and retains."""
 
     def position(self) -> Position:
         """Of the journal, up to which everything is in here; ORIGIN of a new store."""
@@ -99,22 +122,6 @@ class Store(Protocol):
         `sensors`: number -> name, for every number of `readings`. Of a (sensor id, t) the first is kept, also of two in
         one call. Asked again, or for a position that is not beyond the store's: the same rows, nothing twice.
         """
-        ...
-
-    def readings(self, sensor: str, start: int, end: int, limit: int = READINGS_MAX) -> Points:
-        """The first `limit` of one sensor with start <= t < end; the next begin at the last t + 1."""
-        ...
-
-    def buckets(self, sensors: Sequence[str], start: int, end: int, every_ms: int) -> Buckets:
-        """Whole buckets that begin in [start, end). Of DAY_MS: days of the city's zone; else multiples since 1970."""
-        ...
-
-    def scan(self, start: int, end: int, sensors: Collection[str] | None = None) -> Iterator[Rows]:
-        """Everything (of `sensors`; None: of all) with start <= t < end, in chunks of at most READINGS_MAX rows."""
-        ...
-
-    def span(self) -> tuple[int, int] | None:
-        """The first and the last t that readings are kept of; None where there are none."""
         ...
 
     def retain(self, keep: Keep, now_ms: int) -> None:
