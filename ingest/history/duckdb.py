@@ -1,0 +1,234 @@
+"""The history in one DuckDB file: rows and position in one transaction, and the buckets beside them.
+
+It is derived: where the file is lost or damaged, move it away, and it is filled anew from what the journal keeps.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import astuple, replace
+from pathlib import Path
+from typing import Final
+from zoneinfo import ZoneInfo
+
+import duckdb
+
+from ingest.entries import Position
+from ingest.history import asked, known, rollups
+from ingest.history.known import Known, State
+from ingest.history.local_days import midnights
+from ingest.history.store import DAY_MS, HOUR_MS, READINGS_MAX, Buckets, Keep, Named, Points, Rows, StoreError
+from ingest.readings import Int64, Readings
+
+ASK_S: Final = 10.0  # for one answer; then it is given up
+OPEN_MS: Final = HOUR_MS  # buckets stay open for so long after their end: most of what is late comes before that
+_SCHEMA: Final = 1
+_TABLES: Final = (
+    "CREATE TABLE IF NOT EXISTS state (schema INTEGER, zone VARCHAR, position BIGINT, rolled BIGINT, days_to BIGINT,"
+    " raw_from BIGINT, minutes_from BIGINT)",
+    *known.TABLES,
+    *(f"CREATE TABLE IF NOT EXISTS {table} ({rollups.COLUMNS})" for table in rollups.TABLES),
+)
+_LIMITS: Final[dict[str, str | int | float | list[str]]] = {
+    "threads": 2,
+    "memory_limit": "512MB",  # beyond it DuckDB writes to a folder beside its file, and beyond that it refuses
+    "max_temp_directory_size": "2GB",
+    "autoinstall_known_extensions": False,  # nothing is fetched from anywhere
+    "autoload_known_extensions": False,
+}
+
+
+class DuckStore:
+    """`file` is made, and opened, when it is first needed, and opened anew after a step that failed.
+
+    `zone`: whose days are days.
+    """
+
+    def __init__(self, file: Path, zone: ZoneInfo) -> None:
+        self._file, self._zone = file, zone
+        self._opening = threading.Lock()
+        self._opened: tuple[duckdb.DuckDBPyConnection, Known] | None = None
+
+    # -- writing ---------------------------------------------------------------------------------------------------
+
+    def position(self) -> Position:
+        with self._as_store_error():
+            return self._open()[1].state.position
+
+    def append(self, readings: Readings, sensors: Mapping[int, Named], position: Position) -> int:
+        with self._step() as (db, known):
+            if position <= known.state.position:
+                return 0
+            new = known.take(db, readings, sensors)
+            state = replace(known.state, position=position)
+            if len(new["t"]):
+                db.register("new", new)
+                db.execute("INSERT INTO reading SELECT series, t, value, raw, flag FROM new")
+                self._add_late(db, state, new["t"])
+                db.unregister("new")
+                state = self._close_buckets(db, state, int(new["t"].max()))
+            _write(db, known, state)
+            return len(new["t"])
+
+    def retain(self, keep: Keep, now_ms: int) -> None:
+        with self._step() as (db, known):
+            state = known.state
+            # What no bucket holds yet is kept in any case.
+            raw_from = max(state.raw_from, min(now_ms - keep.raw_days * DAY_MS, state.rolled))
+            minutes_from = max(state.minutes_from, min(now_ms - keep.minutes_days * DAY_MS, state.days_to))
+            db.execute("DELETE FROM reading WHERE t < $1", [raw_from])
+            db.execute("DELETE FROM minute WHERE start < $1", [minutes_from])
+            _write(db, known, replace(state, raw_from=raw_from, minutes_from=minutes_from))
+
+    def close(self) -> None:
+        with self._opening:
+            self._forget()
+
+    def _add_late(self, db: duckdb.DuckDBPyConnection, state: State, t: Int64) -> None:
+        """To the buckets that are closed, what of `new` belongs to them."""
+        for first, last in rollups.clusters(t[t < state.rolled], DAY_MS):
+            days = midnights(self._zone, first, last + 1)
+            late = f"SELECT * FROM new WHERE t BETWEEN {first} AND {last}"
+            rollups.add(db, "minute", late, days)
+            rollups.add(db, "hour", late, days)
+            if first < state.days_to:
+                rollups.add(db, "day", f"{late} AND t < {state.days_to}", days)
+
+    def _close_buckets(self, db: duckdb.DuckDBPyConnection, state: State, newest: int) -> State:
+        """Those that `newest` has left behind."""
+        to = (newest - OPEN_MS) // HOUR_MS * HOUR_MS
+        if to <= state.rolled:
+            return state
+        rollups.close(db, state.rolled, to)
+        first = db.execute("SELECT min(start) FROM minute WHERE start >= $1", [state.days_to]).fetchall()[0][0]
+        if first is None:
+            return replace(state, rolled=to)
+        days = midnights(self._zone, first, to)
+        days = days[days <= to]
+        if len(days) > 1:
+            rollups.close_days(db, days)
+        return replace(state, rolled=to, days_to=max(state.days_to, int(days[-1])))
+
+    # -- reading ---------------------------------------------------------------------------------------------------
+
+    def readings(self, sensor: str, start: int, end: int, limit: int = READINGS_MAX) -> Points:
+        asked.check_limit(limit)
+        with self._asking() as db:
+            return asked.readings(db, sensor, start, end, limit)
+
+    def buckets(self, sensors: Sequence[str], start: int, end: int, every_ms: int) -> Buckets:
+        asked.check_buckets(len(sensors), start, end, every_ms)
+        with self._asking() as db:
+            return asked.buckets(db, sensors, start, end, every_ms, self._zone)
+
+    def scan(self, start: int, end: int, sensors: Collection[str] | None = None) -> Iterator[Rows]:
+        with self._asking() as db:
+            stretches = asked.stretches(db, start, end, sensors)
+        for first, last in stretches:
+            with self._asking() as db:
+                rows = asked.rows(db, first, last, sensors)
+            yield from asked.parts(rows)
+
+    def span(self) -> tuple[int, int] | None:
+        with self._asking() as db:
+            first, last = db.execute("SELECT min(t), max(t) FROM reading").fetchall()[0]
+            return None if first is None else (first, last)
+
+    # -- the file --------------------------------------------------------------------------------------------------
+
+    def _open(self) -> tuple[duckdb.DuckDBPyConnection, Known]:
+        with self._opening:
+            if self._opened is None:
+                self._file.parent.mkdir(parents=True, exist_ok=True)
+                spill = str(self._file.with_suffix(".spill"))
+                db = duckdb.connect(str(self._file), config={**_LIMITS, "temp_directory": spill})
+                try:
+                    self._opened = db, Known(db, _prepared(db, self._zone))
+                except BaseException:
+                    db.close()
+                    raise
+            return self._opened
+
+    def _forget(self) -> None:
+        if self._opened is not None:
+            self._opened[0].close()
+        self._opened = None
+
+    @contextmanager
+    def _step(self) -> Iterator[tuple[duckdb.DuckDBPyConnection, Known]]:
+        """One transaction. Where it fails, nothing of it is in the file, and what we remember is read anew."""
+        with self._as_store_error():
+            db, known = self._open()
+            try:
+                db.begin()
+                yield db, known
+                db.commit()
+            except BaseException:
+                self.close()
+                raise
+
+    @contextmanager
+    def _asking(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """One state of the file, whatever is written meanwhile, for ASK_S at most."""
+        with self._as_store_error():
+            cursor = self._open()[0].cursor()
+            timer = threading.Timer(ASK_S, cursor.interrupt)
+            timer.daemon = True
+            timer.start()
+            try:
+                cursor.execute("BEGIN TRANSACTION READ ONLY")
+                yield cursor
+            finally:
+                timer.cancel()
+                cursor.close()
+
+    @contextmanager
+    def _as_store_error(self) -> Iterator[None]:
+        try:
+            yield
+        except duckdb.InterruptException:
+            raise StoreError(f"no answer within {ASK_S:g} s; ask for less at a time") from None
+        except (duckdb.Error, OSError) as error:
+            raise StoreError(f"{self._file}: {str(error).splitlines()[0]}") from error
+
+
+def _prepared(db: duckdb.DuckDBPyConnection, zone: ZoneInfo) -> State:
+    """The tables are there, and the days are those of `zone`. Raises duckdb.Error."""
+    db.begin()
+    for table in _TABLES:
+        db.execute(table)
+    rows = db.execute("SELECT * FROM state").fetchall()
+    if not rows:
+        db.execute("INSERT INTO state VALUES ($1, $2, $3, $4, $5, $6, $7)", [_SCHEMA, zone.key, *astuple(State())])
+        db.commit()
+        return State()
+    schema, key, *numbers = rows[0]
+    if schema != _SCHEMA:
+        raise duckdb.DataError(f"written in schema {schema}; this program reads schema {_SCHEMA}")
+    state = State(Position(numbers[0]), *numbers[1:])
+    if key != zone.key:
+        state = _days_of(db, zone, state)
+        db.execute("UPDATE state SET zone = $1, days_to = $2", [zone.key, state.days_to])
+    db.commit()
+    return state
+
+
+def _days_of(db: duckdb.DuckDBPyConnection, zone: ZoneInfo, state: State) -> State:
+    """The closed days anew, in a zone that the city did not have before."""
+    first = db.execute("SELECT min(start) FROM hour").fetchall()[0][0]
+    if first is None:
+        return state
+    days = midnights(zone, first, state.rolled)
+    days = days[days <= state.rolled]
+    rollups.days_anew(db, days)
+    return replace(state, days_to=int(days[-1]))
+
+
+def _write(db: duckdb.DuckDBPyConnection, known: Known, state: State) -> None:
+    db.execute(
+        "UPDATE state SET position = $1, rolled = $2, days_to = $3, raw_from = $4, minutes_from = $5",
+        list(astuple(state)),
+    )
+    known.state = state
