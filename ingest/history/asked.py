@@ -57,7 +57,7 @@ def buckets(
         first, last = (-(-edge // every_ms) * every_ms for edge in (start, end))
     else:
         first, last = (int(days[np.searchsorted(days, edge)]) for edge in (start, end))
-        db.register("midnight", {"at": days})
+        db.register("midnight", {"begins": days})
     found = f"SELECT p.*, a.sensor FROM ({_parts(db, sensors, first, last, every_ms)}) p JOIN sensors a USING (series)"
     db.register("sensors", _numbers(db, sensors))
     summed = rollups.of_days(found, "sensor") if days is not None else \
@@ -137,8 +137,8 @@ def _closed(every_ms: int, rolled: int, days_to: int) -> list[tuple[str, int]]:
 def _numbers(db: duckdb.DuckDBPyConnection, sensors: Sequence[str]) -> dict[str, Any]:
     """The series of the sensors, and which sensor of those asked for each belongs to."""
     return db.execute(
-        "SELECT number AS series, a.at AS sensor FROM series JOIN"
-        " (SELECT unnest($1::VARCHAR[]) AS id, unnest(range($2)) AS at) a USING (id)",
+        "SELECT number AS series, a.nr AS sensor FROM series JOIN"
+        " (SELECT unnest($1::VARCHAR[]) AS id, unnest(range($2)) AS nr) a USING (id)",
         [list(sensors), len(sensors)],
     ).fetchnumpy()
 

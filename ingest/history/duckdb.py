@@ -26,8 +26,10 @@ ASK_S: Final = 10.0  # for one answer; then it is given up
 OPEN_MS: Final = HOUR_MS  # buckets stay open for so long after their end: most of what is late comes before that
 _SCHEMA: Final = 1
 _TABLES: Final = (
-    "CREATE TABLE IF NOT EXISTS state (schema INTEGER, zone VARCHAR, position BIGINT, rolled BIGINT, days_to BIGINT,"
-    " raw_from BIGINT, minutes_from BIGINT)",
+    (
+        "CREATE TABLE IF NOT EXISTS state (schema INTEGER, zone VARCHAR, position BIGINT, rolled BIGINT,"
+        " days_to BIGINT, raw_from BIGINT, minutes_from BIGINT)"
+    ),
     *known.TABLES,
     *(f"CREATE TABLE IF NOT EXISTS {table} ({rollups.COLUMNS})" for table in rollups.TABLES),
 )

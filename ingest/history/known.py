@@ -16,8 +16,10 @@ from ingest.history.store import DAY_MS, Named
 from ingest.readings import Int32, Int64, Readings
 
 TABLES: Final = (
-    "CREATE TABLE IF NOT EXISTS series (number INTEGER, sensor INTEGER, id VARCHAR, quantity VARCHAR, unit VARCHAR,"
-    " area VARCHAR, gateway VARCHAR)",
+    (
+        "CREATE TABLE IF NOT EXISTS series (number INTEGER, sensor INTEGER, id VARCHAR, quantity VARCHAR,"
+        " unit VARCHAR, area VARCHAR, gateway VARCHAR)"
+    ),
     "CREATE TABLE IF NOT EXISTS reading (series INTEGER, t BIGINT, value DOUBLE, raw DOUBLE, flag UTINYINT)",
 )
 Columns: TypeAlias = dict[str, NDArray[Any]]
@@ -119,11 +121,11 @@ def _firsts(sensor: Int32, t: Int64) -> NDArray[np.bool_]:
 def _stored(db: duckdb.DuckDBPyConnection, sensor: Int32, t: Int64) -> Int64:
     """The rows of (sensor, t) that the file holds already. Looked for in the blocks of their times alone."""
     found = [np.empty(0, np.int64)]
-    db.register("asked", {"at": np.arange(len(t)), "sensor": sensor, "t": t})
+    db.register("asked", {"nr": np.arange(len(t)), "sensor": sensor, "t": t})
     for first, last in clusters(t, DAY_MS):
         near = f"t BETWEEN {first} AND {last}"
         kept = f"SELECT s.sensor, r.t FROM reading r JOIN series s ON s.number = r.series WHERE r.{near}"
-        rows = f"SELECT at FROM asked SEMI JOIN ({kept}) k USING (sensor, t) WHERE {near}"
-        found.append(db.execute(rows).fetchnumpy()["at"])
+        rows = f"SELECT nr FROM asked SEMI JOIN ({kept}) k USING (sensor, t) WHERE {near}"
+        found.append(db.execute(rows).fetchnumpy()["nr"])
     db.unregister("asked")
     return np.concatenate(found)

@@ -1,7 +1,7 @@
 """The statements that make buckets of readings, and buckets of buckets (DuckDB's SQL).
 
-`minute`, `hour` and `day` hold whole buckets of a series before a time that the state names (`rolled`, `days_to`): what
-is measured after it is answered from the readings. A new reading from before it is added to its buckets in the step that
+`minute`, `hour` and `day` hold whole buckets of a series before a time that the state names (`rolled`, `days_to`); what
+was measured later is answered from the readings. A new reading from before it is added to its buckets in the step that
 adds the reading: readings are never replaced, so that adding is all it takes, also where the others are gone.
 """
 
@@ -49,20 +49,17 @@ def of_buckets(source: str, start: str, by: str = "series") -> str:
 
 
 def of_days(source: str, by: str = "series") -> str:
-    """Like `of_buckets`, for the days that begin at `midnight.at`."""
+    """Like `of_buckets`, for the days that begin at `midnight.begins`."""
     return of_buckets(
-        f"SELECT b.* REPLACE (m.at AS start) FROM ({source}) b ASOF JOIN midnight m ON b.start >= m.at",
+        f"SELECT b.* REPLACE (m.begins AS start) FROM ({source}) b ASOF JOIN midnight m ON b.start >= m.begins",
         "start", by,
     )  # fmt: skip
 
 
 def close(db: duckdb.DuckDBPyConnection, rolled: int, to: int) -> None:
     """Minutes and hours of the readings with rolled <= t < to, whole hours both."""
-    db.execute(
-        f"INSERT INTO minute {of_readings('SELECT * FROM reading WHERE t >= $1 AND t < $2', START['minute'].format('t'))}"
-        " ORDER BY start, series",
-        [rolled, to],
-    )
+    minutes = of_readings("SELECT * FROM reading WHERE t >= $1 AND t < $2", START["minute"].format("t"))
+    db.execute(f"INSERT INTO minute {minutes} ORDER BY start, series", [rolled, to])
     db.execute(
         f"INSERT INTO hour {of_buckets(_RANGE.format('minute'), START['hour'].format('start'))} ORDER BY start, series",
         [rolled, to],
@@ -71,7 +68,7 @@ def close(db: duckdb.DuckDBPyConnection, rolled: int, to: int) -> None:
 
 def close_days(db: duckdb.DuckDBPyConnection, midnights: Int64) -> None:
     """The days between the first and the last of `midnights`, of their minutes."""
-    db.register("midnight", {"at": midnights})
+    db.register("midnight", {"begins": midnights})
     db.execute(
         f"INSERT INTO day {of_days(_RANGE.format('minute'))} ORDER BY start, series",
         [int(midnights[0]), int(midnights[-1])],
@@ -81,7 +78,7 @@ def close_days(db: duckdb.DuckDBPyConnection, midnights: Int64) -> None:
 
 def days_anew(db: duckdb.DuckDBPyConnection, midnights: Int64) -> None:
     """The days of another time zone, of the hours that are kept: an hour counts to the day that it begins in."""
-    db.register("midnight", {"at": midnights})
+    db.register("midnight", {"begins": midnights})
     db.execute("DELETE FROM day")
     db.execute(
         f"INSERT INTO day {of_days(_RANGE.format('hour'))} ORDER BY start, series",
@@ -93,16 +90,16 @@ def days_anew(db: duckdb.DuckDBPyConnection, midnights: Int64) -> None:
 def add(db: duckdb.DuckDBPyConnection, table: str, source: str, midnights: Int64) -> None:
     """Add the readings of `source` to the buckets of `table` that they belong to."""
     minutes = of_readings(source, START["minute"].format("t"))
-    db.register("midnight", {"at": midnights})
+    db.register("midnight", {"begins": midnights})
     coarser = of_days(minutes) if table == "day" else of_buckets(minutes, START[table].format("start"))
     db.execute(f"CREATE OR REPLACE TEMP TABLE added AS {coarser}")
     low, high = db.execute("SELECT min(start), max(start) FROM added").fetchall()[0]
     near = f"start BETWEEN {low} AND {high}"  # so that only the blocks of that time are read
     old = f"SELECT * FROM {table} SEMI JOIN added USING (series, start) WHERE {near}"
-    db.execute(f"CREATE OR REPLACE TEMP TABLE summed AS {of_buckets(f'FROM added UNION ALL BY NAME {old}', 'start')}")
+    db.execute(f"CREATE OR REPLACE TEMP TABLE summed AS {of_buckets(f'SELECT * FROM added UNION ALL BY NAME {old}', 'start')}")
     db.execute(f"DELETE FROM {table} USING added a WHERE {table}.series = a.series AND {table}.start = a.start"
                f" AND {table}.{near}")  # fmt: skip
-    db.execute(f"INSERT INTO {table} FROM summed")
+    db.execute(f"INSERT INTO {table} SELECT * FROM summed")
     db.unregister("midnight")
 
 
