@@ -11,7 +11,7 @@ from typing import Any, Final, Literal
 from zlib import crc32
 
 from ingest.disk import Disk, Mode, write_ahead
-from ingest.entries import ORIGIN, DeadLetter, Entry, Position
+from ingest.entries import ORIGIN, Configuration, DeadLetter, Entry, Position
 from ingest.entry_bytes import EntryError, decode, encode, kind_of
 
 _BUSY_S: Final = 10.0  # longest wait for another process's lock; then it counts as a failure like any other
@@ -119,12 +119,15 @@ def newest(db: sqlite3.Connection) -> tuple[Position, int] | None:
     return None if row is None else (Position(row[0]), int(row[1]))
 
 
-def newest_configuration(db: sqlite3.Connection) -> Entry:
-    """Raises EntryError where there is none that can be read."""
-    at = db.execute("SELECT max(position) FROM entry WHERE kind = 'configuration'").fetchone()[0]
+def newest_configuration(db: sqlite3.Connection, until: Position) -> Configuration:
+    """The last at or before `until`. Raises EntryError where there is none that can be read."""
+    query = "SELECT max(position) FROM entry WHERE kind = 'configuration' AND position <= ?"
+    at = db.execute(query, (until,)).fetchone()[0]
     if at is None:
         raise EntryError("holds no configuration")
-    return next(entries(db, Position(at - 1)))[1]
+    configuration = next(entries(db, Position(at - 1)))[1]
+    assert isinstance(configuration, Configuration)
+    return configuration
 
 
 def end(db: sqlite3.Connection, which: Literal["min", "max"]) -> Position:

@@ -110,6 +110,15 @@ class Journal:
                     expected = position + 1
                     yield position, entry
 
+    def configuration_at(self, position: Position) -> Configuration | None:
+        """The one in force at `position`; None where retention has taken it. Raises JournalError."""
+        for path in reversed(self._files()):
+            with self._reading(path) as db:
+                first = day_file.end(db, "min")
+                if ORIGIN < first <= position:
+                    return day_file.newest_configuration(db, position)
+        return None
+
     def dead_letters(
         self, *, limit: int, before_id: int | None = None, after_id: int | None = None, wanted: Wanted = _ALL_LETTERS
     ) -> list[KeptLetter]:
@@ -165,9 +174,10 @@ class Journal:
                 newest = day_file.newest(db)
                 if newest is None:
                     continue  # the file was made, and then its first entry found no room
-                configuration = day_file.newest_configuration(db)
-                assert isinstance(configuration, Configuration)
-                (self.last, self.last_arrival), self.configuration = newest, configuration
+                (self.last, self.last_arrival), self.configuration = (
+                    newest,
+                    day_file.newest_configuration(db, newest[0]),
+                )
                 break
         letters = self.dead_letters(limit=1)
         self._letter_id = letters[0].id if letters else 0

@@ -96,7 +96,9 @@ def add(db: duckdb.DuckDBPyConnection, table: str, source: str, midnights: Int64
     low, high = db.execute("SELECT min(start), max(start) FROM added").fetchall()[0]
     near = f"start BETWEEN {low} AND {high}"  # so that only the blocks of that time are read
     old = f"SELECT * FROM {table} SEMI JOIN added USING (series, start) WHERE {near}"
-    db.execute(f"CREATE OR REPLACE TEMP TABLE summed AS {of_buckets(f'SELECT * FROM added UNION ALL BY NAME {old}', 'start')}")
+    db.execute(
+        f"CREATE OR REPLACE TEMP TABLE summed AS {of_buckets(f'SELECT * FROM added UNION ALL BY NAME {old}', 'start')}"
+    )
     db.execute(f"DELETE FROM {table} USING added a WHERE {table}.series = a.series AND {table}.start = a.start"
                f" AND {table}.{near}")  # fmt: skip
     db.execute(f"INSERT INTO {table} SELECT * FROM summed")

@@ -1,0 +1,23 @@
+"""The kinds of store, by how their address begins."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from ingest.history.duckdb import DuckStore
+from ingest.history.store import Store, StoreError
+
+EMBEDDED = "duckdb"
+
+
+def embedded_file(data: Path) -> Path:
+    """Where the embedded store of a data folder lies."""
+    return data / "history" / "history.duckdb"
+
+
+def store_at(url: str, data: Path, zone: ZoneInfo) -> Store:
+    """The store that `[history] url` names; nothing is opened yet. Raises StoreError where there is no such kind."""
+    if url == EMBEDDED:
+        return DuckStore(embedded_file(data), zone)
+    raise StoreError(f"history.url {url!r}: no store of this kind")
