@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import logging
+import os
 import signal
 import socket
 import sys
@@ -26,6 +27,7 @@ from alerts.ledger.store import LedgerError
 from alerts.settings import Secret, Settings, read_text
 from alerts.snapshots import Snapshots
 from alerts.spine import AHEAD_MS_MAX, Clock, StoppedError, Stores, Texts
+from alerts.view import View
 from alerts.web.app import create_app
 from alerts.web.operators import operators_token
 from alerts.web.sources import Desks, Part, Sources
@@ -34,6 +36,7 @@ from alerts.works import Connections, Login, Works
 from ingest.broker.nats import BrokerError, NatsBroker
 from ingest.city import parse_city
 from ingest.data_folder import FolderError, announce, kept_random, lock_folder
+from ingest.history.process import HistoryProcess
 from ingest.journal import Journal, JournalError
 from ingest.mqtt.connection import MqttError
 from ingest.mqtt.publisher import MqttPublisher
@@ -83,6 +86,9 @@ class Service:
                 channels=self._channels, random=Random(), page_url=self._link_url, told=self._told,
             )  # fmt: skip
             self._works.start(closing)
+            self._history = _history(settings, lambda: self._works.view)
+            closing.callback(self._history.stop)
+            self._history.start()
             self._token = operators_token(settings.data_path)
             closing.enter_context(announce(settings.data_path, self.page_url))
             self._closing = closing.pop_all()
@@ -110,11 +116,11 @@ class Service:
     @property
     def counters(self) -> Mapping[str, float]:
         """Metric name -> since the start."""
-        bundled = self._bundled
+        counters, bundled = {**self._works.counters, **self._history.counters}, self._bundled
         if bundled is None:
-            return self._works.counters
+            return counters
         return {
-            **self._works.counters,
+            **counters,
             "canhbao_broker_restarts_total": bundled.restarts,
             "canhbao_broker_errors_total": bundled.errors,
         }
@@ -141,6 +147,7 @@ class Service:
                 self._service_ms,
                 lambda: self.counters,
                 Desks(self._token, self._works.letters),
+                self._history.client,
             )
         )
         server = _Server(
@@ -228,7 +235,17 @@ class Service:
             "clock": Part(ahead_s * 1000 < AHEAD_MS_MAX, None, f"set back by {ahead_s} s" if ahead_s > 0 else ""),
             "backfill": Part(backfill.connected, None, "" if backfill.connected else "not connected"),
             "out": Part(out.connected, None, "" if out.connected else "not connected"),
+            "history": self._history_part(wall=wall),
         }
+
+    def _history_part(self, *, wall: bool) -> Part:
+        """Warnings do not wait for it, so the service is ready without it."""
+        view, followed, fault = self._works.view, self._history.progress, self._history.fault
+        lag_ms = 0 if followed.position >= view.position else max(0, view.arrival - followed.arrival)
+        known = wall and bool(followed.arrival or not lag_ms)  # after a start nobody has looked yet
+        behind = view.position - followed.position
+        detail = fault or (f"{behind} entries behind" if behind > 0 else "")
+        return Part(not fault and (lag_ms < LAG_MS_MAX or not known), lag_ms if known else None, detail, needed=False)
 
     def _broker_faults(self) -> list[str]:
         source, refused = self._works.source, " ".join(self._works.source.refused_topics)
@@ -278,6 +295,16 @@ class Service:
             Login(out.username, out.password),
             networks=networks,
         )
+
+
+def _history(settings: Settings, view: Callable[[], View]) -> HistoryProcess:
+    keep = settings.history_keep
+    arguments = [
+        "--data", str(settings.data_path), "--url", settings.history_url, "--zone", view().city.timezone.key,
+        "--keep-raw-days", str(keep.raw_days), "--keep-minutes-days", str(keep.minutes_days),
+    ]  # fmt: skip
+    token = {} if settings.history_token is None else {"CANHBAO_HISTORY__TOKEN": settings.history_token.reveal()}
+    return HistoryProcess(arguments, {**os.environ, **token}, lambda: view().position)
 
 
 class _Server(uvicorn.Server):

@@ -16,12 +16,14 @@ from urllib.parse import SplitResult, parse_qs, urlsplit
 
 from ingest.city import DEFAULT_CITY_FILE, FOREIGN, ConfigError, parse_toml
 from ingest.entries import ClockMode
+from ingest.history.store import Keep
 from ingest.networks import prefix_fault
 from ingest.tls import Identity, tls_context
 from processing.rules import DEFAULT_RULES_FILE
 
 PREFIX: Final = "CANHBAO_"
 EMBEDDED_MQTT_PORT: Final = 1883
+DAYS_MAX: Final = 36_500
 
 # Every key and its default; all are text. "" means: see the function that reads it.
 _DEFAULTS: Final[Mapping[str, Mapping[str, str]]] = {
@@ -48,7 +50,7 @@ _DEFAULTS: Final[Mapping[str, Mapping[str, str]]] = {
     },
     "networks": dict.fromkeys(FOREIGN, ""),
     "http": {"listen": "127.0.0.1:8000"},
-    "history": {"url": "duckdb", "token_file": ""},
+    "history": {"url": "duckdb", "token_file": "", "keep_raw_days": "400", "keep_minutes_days": "800"},
 }
 _SECRETS: Final = {"mqtt": ("password", "backfill_password", "out_password"), "history": ("token",)}
 
@@ -106,6 +108,7 @@ class Settings:
     http_port: int
     history_url: str
     history_token: Secret | None
+    history_keep: Keep
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +172,7 @@ def load(path: Path | None, environ: Mapping[str, str], *, with_secrets: bool = 
         http_port=port,
         history_url=_history(of("history", "url")),
         history_token=secret("history", "token"),
+        history_keep=_keep(of("history", "keep_raw_days"), of("history", "keep_minutes_days")),
     )
 
 
@@ -313,6 +317,19 @@ def _history(given: _Given) -> str:
         if set(parse_qs(url.query)) != {"org", "bucket"}:
             raise given.wrong(expected, shown="other parameters than org and bucket")
     return given.text
+
+
+def _keep(raw: _Given, minutes: _Given) -> Keep:
+    keep = Keep(_days(raw), _days(minutes))
+    if keep.minutes_days < keep.raw_days:
+        raise minutes.wrong(f"at least history.keep_raw_days, {keep.raw_days}: the coarser outlives the finer")
+    return keep
+
+
+def _days(given: _Given) -> int:
+    if not (given.text.isascii() and given.text.isdigit() and 1 <= int(given.text) <= DAYS_MAX):
+        raise given.wrong(f"a number of days from 1 to {DAYS_MAX}, in quotes")
+    return int(given.text)
 
 
 def _certificates(given: _Given, url: _Given, *, read: bool) -> Path | None:

@@ -79,6 +79,11 @@ FAMILIES: Final = {
             "canhbao_broker_restarts_total", "counter", "Times that the bundled broker ended and was started again."
         ),
         Family("canhbao_broker_errors_total", "counter", "Errors that the bundled broker logged; they are in our log."),
+        Family("canhbao_history_position", "gauge", "Position of the journal up to which the history has followed."),
+        Family("canhbao_history_readings_total", "counter", "Readings that have gone into the history."),
+        Family("canhbao_history_retries_total", "counter", "Times that the history was away or full, and tried again."),
+        Family("canhbao_history_gaps_total", "counter", "Times that the journal no longer had what the history lacks."),
+        Family("canhbao_history_restarts_total", "counter", "Times that the history's process ended by itself."),
         Family("canhbao_receipts_total", "counter", "Receipts sent to gateways."),
         Family("canhbao_transitions_total", "counter", "Changes of level of a sensor under a rule."),
         Family("canhbao_notices_total", "counter", "Versions of incidents."),

@@ -45,9 +45,10 @@ def machine_routes(sources: Sources, fan_out: FanOut) -> APIRouter:
 
     @router.get("/readyz", response_model=ReadyOut, summary="Every part and its lag", responses=_UNREADY)
     def ready(request: Request) -> Response:
+        found = sources.health()
         parts = {name: PartOut(ready=part.ready, lag_s=None if part.lag_ms is None else part.lag_ms / 1000,
-                               detail=part.detail) for name, part in sources.health().items()}  # fmt: skip
-        unready = [name for name, part in parts.items() if not part.ready]
+                               detail=part.detail) for name, part in found.items()}  # fmt: skip
+        unready = [name for name, part in found.items() if part.needed and not part.ready]
         if unready:
             shown = {name: part.model_dump() for name, part in parts.items()}
             return problem(request, HTTPStatus.SERVICE_UNAVAILABLE, "not ready: " + ", ".join(unready), parts=shown)

@@ -9,16 +9,21 @@ from typing import Literal, Protocol
 from alerts.incidents.incident import Incident, Notice
 from alerts.letters import Letters
 from alerts.view import View
+from ingest.history.store import Reader
 from processing.transitions import LateBreach
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """How one part of the service does. `lag_ms`: how far behind, None where that says nothing."""
+    """How one part of the service does. `lag_ms`: how far behind, None where that says nothing.
+
+    `needed`: without it the service does not count as ready.
+    """
 
     ready: bool
     lag_ms: int | None = None
     detail: str = ""
+    needed: bool = True
 
 
 class Wake(Protocol):
@@ -75,7 +80,7 @@ class Desks:
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """Everything that the web reads. `operators` None: nothing of theirs is served.
+    """Everything that the web reads. `operators`, `history` None: nothing of theirs is served.
 
     The spine writes in this order, which caches rely on: ledger, then the view (swapped whole), then `changed`.
     `now_ms`: the service's clock, ms UTC (that of the data where the view says so). `health`: part -> how it does.
@@ -88,3 +93,4 @@ class Sources:
     now_ms: Callable[[], int]
     counters: Callable[[], Mapping[str, float]]  # metric name (with labels) -> since the start
     operators: Desks | None = None
+    history: Reader | None = None
