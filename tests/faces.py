@@ -21,6 +21,7 @@ from alerts.web.app import create_app
 from alerts.web.sources import Part, Sources
 from ingest.city import City, parse_city
 from ingest.entries import Position
+from ingest.history.store import Reader
 from processing.rules import parse_rules
 from processing.transitions import Status
 
@@ -98,6 +99,7 @@ class Town:
         self.view = view
         self.parts: dict[str, Part] = {"mqtt": Part(True, 20), "ledger": Part(True, 0), "history": Part(True)}
         self.now_ms = view.arrival
+        self.history: Reader | None = None
         self.changed = asyncio.Event()
         self.loop: asyncio.AbstractEventLoop | None = None
         self.incidents: dict[str, Incident] = {}
@@ -105,7 +107,7 @@ class Town:
     def sources(self) -> Sources:
         return Sources(
             lambda: self.view, self.ledger, self.changed, lambda: self.parts, lambda: self.now_ms,
-            lambda: self.view.counters,
+            lambda: self.view.counters, history=self.history,
         )  # fmt: skip
 
     def tell(self, *notices: Notice) -> None:

@@ -10,11 +10,13 @@ from fastapi import FastAPI
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from alerts.web.asking import Asking
 from alerts.web.events import FanOut
 from alerts.web.health import health_routes
 from alerts.web.letters import letter_routes
 from alerts.web.machine import machine_routes
 from alerts.web.pages import page_routes
+from alerts.web.past import past_routes
 from alerts.web.problems import answer_with_problems
 from alerts.web.public import public_routes
 from alerts.web.sources import Sources
@@ -53,6 +55,8 @@ def create_app(sources: Sources) -> FastAPI:
     app.include_router(event_routes(fan_out))
     app.include_router(machine_routes(sources, fan_out))
     app.include_router(page_routes(sources, fan_out))
+    if sources.history is not None:
+        app.include_router(past_routes(sources, Asking(sources.history)))
     if sources.operators is not None:
         app.include_router(letter_routes(sources, sources.operators))
         app.include_router(health_routes(sources, sources.operators))

@@ -81,10 +81,15 @@ def _sensor(sensor: Sensor) -> SensorOut:
     )  # fmt: skip
 
 
-def sensor_detail(view: View, id_: str) -> SensorDetail | None:
+def public_sensor(view: View, id_: str) -> Sensor | None:
     """None where it is unknown or not public: the caller cannot tell which."""
     sensor = view.city.sensors.get(id_)
-    if sensor is None or not sensor.public or id_ not in view.sensor_ids:
+    return None if sensor is None or not sensor.public or id_ not in view.sensor_ids else sensor
+
+
+def sensor_detail(view: View, id_: str) -> SensorDetail | None:
+    sensor = public_sensor(view, id_)
+    if sensor is None:
         return None
     latest_row = _latest(view, view.sensor_ids.index(id_), sensor)
     return SensorDetail(**_sensor(sensor).model_dump(), latest=latest_row)

@@ -13,7 +13,10 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ConfigDict
 from starlette.exceptions import HTTPException
 
+from ingest.history.store import StoreError
+
 MEDIA_TYPE: Final = "application/problem+json"
+RETRY_AFTER_S: Final = "5"  # a restart of the history takes about one
 _log = logging.getLogger(__name__)
 
 
@@ -53,6 +56,7 @@ def shown_problems(*statuses: HTTPStatus) -> dict[int | str, dict[str, Any]]:
 def answer_with_problems(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(RequestValidationError, _wrong_call)
+    app.add_exception_handler(StoreError, _no_history)
     app.add_exception_handler(Exception, _unforeseen)
 
 
@@ -67,6 +71,14 @@ async def _wrong_call(request: Request, error: Exception) -> Response:
               for row in error.errors()]  # fmt: skip
     detail = "; ".join(f"{row['name']}: {row['detail']}" for row in errors)
     return problem(request, HTTPStatus.UNPROCESSABLE_ENTITY, detail, errors=errors)
+
+
+async def _no_history(request: Request, error: Exception) -> Response:
+    _log.info("%s waits for the history: %s", request.url.path, error)
+    return problem(
+        request, HTTPStatus.SERVICE_UNAVAILABLE, "the history cannot answer now; ask again, or for less at a time",
+        headers={"Retry-After": RETRY_AFTER_S},
+    )  # fmt: skip
 
 
 async def _unforeseen(request: Request, error: Exception) -> Response:

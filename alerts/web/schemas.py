@@ -64,6 +64,37 @@ class LatestOut(_Shape):
     stale: bool = Field(description="status is not ok: value and level are frozen")
 
 
+class ReadingOut(_Shape):
+    at: str = Field(description="measured", examples=[_TIME])
+    value: float | None = Field(description="null: missing", examples=[0.34])
+    flag: int = Field(description="QARTOD: 1 good, 2 not evaluated, 3 suspect, 4 fail, 9 missing", examples=[1])
+
+
+class BucketOut(_Shape):
+    """Of the readings that count: flag neither 4 nor 9. What none of them could say is null."""
+
+    start: str = Field(examples=["2022-10-14T19:00:00.000+07:00"])
+    count: int = Field(examples=[10])
+    mean: float | None = Field(examples=[0.31])
+    min: float | None = Field(examples=[0.25])
+    max: float | None = Field(examples=[0.34])
+    sum: float = Field(examples=[3.1])
+    last: float | None = Field(description="the newest value", examples=[0.34])
+    flag: int = Field(description="the worst of all readings, in the order 4, 3, 1, 2, 9", examples=[1])
+
+
+class PastOut(_Shape):
+    sensor: str = Field(examples=["tower-hai-chau-1"])
+    quantity: str = Field(examples=["street_depth"])
+    unit: str = Field(examples=["m"])
+    since: str = Field(description="the stretch, from", examples=["2022-10-14T00:00:00.000+07:00"])
+    until: str = Field(description="to, not itself in it", examples=["2022-10-15T00:00:00.000+07:00"])
+    every_s: int | None = Field(description="how long a bucket lasts; null: each reading", examples=[600])
+    readings: list[ReadingOut] | None = Field(description="null where buckets were asked for")
+    buckets: list[BucketOut] | None = Field(description="null where each reading was asked for")
+    next: str | None = Field(description="`cursor` of the next page; null: there is none", examples=[None])
+
+
 class LatestList(_Shape):
     as_of: str = Field(description="the newest that the service knows of", examples=[_TIME])
     simulated: bool = Field(description="time is that of played-back data: nothing here is in earnest")

@@ -40,9 +40,11 @@ def check_buckets(sensors: int, start: int, end: int, every_ms: int) -> None:
         raise ValueError(f"{most} buckets at a time; {BUCKETS_MAX} can be asked for")
 
 
-def readings(db: duckdb.DuckDBPyConnection, sensor: str, start: int, end: int, limit: int) -> Points:
+def readings(
+    db: duckdb.DuckDBPyConnection, sensor: str, start: int, end: int, limit: int, quantity: str | None
+) -> Points:
     columns = db.execute(
-        f"SELECT t, value, raw, flag FROM reading WHERE t >= $1 AND t < $2 AND {_of_series(db, [sensor])}"
+        f"SELECT t, value, raw, flag FROM reading WHERE t >= $1 AND t < $2 AND {_among(_series(db, [sensor], quantity)['series'])}"
         " ORDER BY t LIMIT $3",
         [start, end, limit],
     ).fetchnumpy()
@@ -50,16 +52,19 @@ def readings(db: duckdb.DuckDBPyConnection, sensor: str, start: int, end: int, l
 
 
 def buckets(
-    db: duckdb.DuckDBPyConnection, sensors: Sequence[str], start: int, end: int, every_ms: int, zone: ZoneInfo
-) -> Buckets:
+    db: duckdb.DuckDBPyConnection, sensors: Sequence[str], start: int, end: int, every_ms: int, zone: ZoneInfo,
+    quantity: str | None,
+) -> Buckets:  # fmt: skip
     days = midnights(zone, start, end) if every_ms == DAY_MS else None
     if days is None:
         first, last = (-(-edge // every_ms) * every_ms for edge in (start, end))
     else:
         first, last = (int(days[np.searchsorted(days, edge)]) for edge in (start, end))
         db.register("midnight", {"begins": days})
-    found = f"SELECT p.*, a.sensor FROM ({_parts(db, sensors, first, last, every_ms)}) p JOIN sensors a USING (series)"
-    db.register("sensors", _numbers(db, sensors))
+    series = _series(db, sensors, quantity)
+    db.register("sensors", series)
+    parts = _parts(db, _among(series["series"]), first, last, every_ms)
+    found = f"SELECT p.*, a.sensor FROM ({parts}) p JOIN sensors a USING (series)"
     summed = rollups.of_days(found, "sensor") if days is not None else \
         rollups.of_buckets(found, f"start - start % {every_ms}", "sensor")  # fmt: skip
     columns = db.execute(f"FROM ({summed}) ORDER BY sensor, start").fetchnumpy()
@@ -78,7 +83,7 @@ def stretches(
     """[start, end) cut at whole minutes into stretches of at most READINGS_MAX readings, or of one minute."""
     columns = db.execute(
         f"SELECT {START['minute'].format('t')} AS start, count(*) AS count FROM reading"
-        f" WHERE t >= $1 AND t < $2 AND {_of_series(db, sensors)} GROUP BY ALL ORDER BY start",
+        f" WHERE t >= $1 AND t < $2 AND {_of(db, sensors)} GROUP BY ALL ORDER BY start",
         [start, end],
     ).fetchnumpy()
     edges = [start]
@@ -94,7 +99,7 @@ def stretches(
 def rows(db: duckdb.DuckDBPyConnection, start: int, end: int, sensors: Collection[str] | None) -> Rows:
     columns = db.execute(
         "SELECT r.series, r.t, r.value, r.raw, r.flag FROM reading r JOIN series s ON s.number = r.series"
-        f" WHERE r.t >= $1 AND r.t < $2 AND {_of_series(db, sensors)} ORDER BY r.t, s.id",
+        f" WHERE r.t >= $1 AND r.t < $2 AND {_of(db, sensors)} ORDER BY r.t, s.id",
         [start, end],
     ).fetchnumpy()
     names = db.execute("SELECT id, quantity, unit, area, gateway FROM series ORDER BY number").fetchall()
@@ -109,18 +114,17 @@ def parts(whole: Rows) -> Iterator[Rows]:
         yield Rows(whole.names, whole.series[cut], whole.t[cut], whole.value[cut], whole.raw[cut], whole.flag[cut])
 
 
-def _parts(db: duckdb.DuckDBPyConnection, sensors: Sequence[str], first: int, last: int, every_ms: int) -> str:
+def _parts(db: duckdb.DuckDBPyConnection, among: str, first: int, last: int, every_ms: int) -> str:
     """A query: what the buckets between `first` and `last` are made of: closed ones, and readings after those."""
     rolled, days_to = db.execute("SELECT rolled, days_to FROM state").fetchall()[0]
-    of_series = _of_series(db, sensors)
     found = []
     since = first
     for table, to in _closed(every_ms, rolled, days_to):
         if since < (until := min(to, last)):
-            found.append(f"SELECT * FROM {table} WHERE start >= {since} AND start < {until} AND {of_series}")
+            found.append(f"SELECT * FROM {table} WHERE start >= {since} AND start < {until} AND {among}")
             since = until
     start = START["minute"].format("t") if every_ms % MINUTE_MS == 0 else f"t - t % {every_ms}"
-    raw = f"SELECT series, t, value, flag FROM reading WHERE t >= {since} AND t < {last} AND {of_series}"
+    raw = f"SELECT series, t, value, flag FROM reading WHERE t >= {since} AND t < {last} AND {among}"
     found.append(rollups.of_readings(raw, start))
     return " UNION ALL BY NAME ".join(f"({one})" for one in found)
 
@@ -134,21 +138,23 @@ def _closed(every_ms: int, rolled: int, days_to: int) -> list[tuple[str, int]]:
     return [("minute", rolled)] if every_ms % MINUTE_MS == 0 else []
 
 
-def _numbers(db: duckdb.DuckDBPyConnection, sensors: Sequence[str]) -> dict[str, Any]:
-    """The series of the sensors, and which sensor of those asked for each belongs to."""
+def _series(db: duckdb.DuckDBPyConnection, sensors: Collection[str], quantity: str | None) -> dict[str, Any]:
+    """The series of the sensors, and which of those asked for each belongs to."""
     return db.execute(
         "SELECT number AS series, a.nr AS sensor FROM series JOIN"
-        " (SELECT unnest($1::VARCHAR[]) AS id, unnest(range($2)) AS nr) a USING (id)",
-        [list(sensors), len(sensors)],
+        " (SELECT unnest($1::VARCHAR[]) AS id, unnest(range($2)) AS nr) a USING (id)"
+        " WHERE $3 IS NULL OR quantity = $3",
+        [list(sensors), len(sensors), quantity],
     ).fetchnumpy()
 
 
-def _of_series(db: duckdb.DuckDBPyConnection, sensors: Collection[str] | None) -> str:
-    """A condition on `series`; without quotes, since ids come from outside."""
-    if sensors is None:
-        return "TRUE"
-    numbers = db.execute("SELECT number FROM series WHERE list_contains($1::VARCHAR[], id)", [list(sensors)]).fetchall()
-    return f"series IN ({', '.join(str(number) for (number,) in numbers)})" if numbers else "FALSE"
+def _of(db: duckdb.DuckDBPyConnection, sensors: Collection[str] | None) -> str:
+    return "TRUE" if sensors is None else _among(_series(db, sensors, None)["series"])
+
+
+def _among(series: Any) -> str:
+    """A condition on `series`; made of numbers, since ids come from outside."""
+    return f"series IN ({', '.join(map(str, series.tolist()))})" if len(series) else "FALSE"
 
 
 def _filled(column: Any) -> Any:

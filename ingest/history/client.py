@@ -15,7 +15,7 @@ from ingest.history.store import READINGS_MAX, Buckets, Points, Rows, StoreError
 LINES: Final = 4  # questions at a time; the next waits for a line
 SCANS: Final = 2  # of them at most so many long ones, so that there is always a line for a short one
 LINE_S: Final = 2.0  # for a line to become free
-ANSWER_S: Final = 30.0  # the process itself gives up far earlier: after so long it hangs
+ANSWER_S: Final = 15.0  # the process itself gives up far earlier: after so long it hangs
 
 
 class Client:
@@ -39,12 +39,16 @@ class Client:
         while free is not None and not free.empty():
             free.get().close()
 
-    def readings(self, sensor: str, start: int, end: int, limit: int = READINGS_MAX) -> Points:
-        found = self._ask(wire.AskReadings(sensor, start, end, limit))
+    def readings(
+        self, sensor: str, start: int, end: int, limit: int = READINGS_MAX, quantity: str | None = None
+    ) -> Points:
+        found = self._ask(wire.AskReadings(sensor, start, end, limit, quantity))
         return wire.unpacked(Points, found.columns or {})
 
-    def buckets(self, sensors: Sequence[str], start: int, end: int, every_ms: int) -> Buckets:
-        found = self._ask(wire.AskBuckets(list(sensors), start, end, every_ms))
+    def buckets(
+        self, sensors: Sequence[str], start: int, end: int, every_ms: int, quantity: str | None = None
+    ) -> Buckets:
+        found = self._ask(wire.AskBuckets(list(sensors), start, end, every_ms, quantity))
         return wire.unpacked(Buckets, found.columns or {})
 
     def span(self) -> tuple[int, int] | None:

@@ -115,15 +115,19 @@ class DuckStore:
 
     # -- reading ---------------------------------------------------------------------------------------------------
 
-    def readings(self, sensor: str, start: int, end: int, limit: int = READINGS_MAX) -> Points:
+    def readings(
+        self, sensor: str, start: int, end: int, limit: int = READINGS_MAX, quantity: str | None = None
+    ) -> Points:
         asked.check_limit(limit)
         with self._asking() as db:
-            return asked.readings(db, sensor, start, end, limit)
+            return asked.readings(db, sensor, start, end, limit, quantity)
 
-    def buckets(self, sensors: Sequence[str], start: int, end: int, every_ms: int) -> Buckets:
+    def buckets(
+        self, sensors: Sequence[str], start: int, end: int, every_ms: int, quantity: str | None = None
+    ) -> Buckets:
         asked.check_buckets(len(sensors), start, end, every_ms)
         with self._asking() as db:
-            return asked.buckets(db, sensors, start, end, every_ms, self._zone)
+            return asked.buckets(db, sensors, start, end, every_ms, self._zone, quantity)
 
     def scan(self, start: int, end: int, sensors: Collection[str] | None = None) -> Iterator[Rows]:
         with self._asking() as db:

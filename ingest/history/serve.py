@@ -65,10 +65,10 @@ def start_answering(lines: Sequence[Connection], reader: Reader) -> None:
 def _answer(reader: Reader, question: wire.AskReadings | wire.AskBuckets | wire.AskSpan) -> wire.Answer:
     try:
         match question:
-            case wire.AskReadings(sensor, start, end, limit):
-                return wire.packed(reader.readings(sensor, start, end, limit))
-            case wire.AskBuckets(sensors, start, end, every_ms):
-                return wire.packed(reader.buckets(sensors, start, end, every_ms))
+            case wire.AskReadings(sensor, start, end, limit, quantity):
+                return wire.packed(reader.readings(sensor, start, end, limit, quantity))
+            case wire.AskBuckets(sensors, start, end, every_ms, quantity):
+                return wire.packed(reader.buckets(sensors, start, end, every_ms, quantity))
             case wire.AskSpan():
                 return wire.Found(span=reader.span())
     except (StoreError, ValueError) as error:

@@ -89,11 +89,18 @@ class Reader(Protocol):
     question beyond the limits above.
     """
 
-    def readings(self, sensor: str, start: int, end: int, limit: int = READINGS_MAX) -> Points:
-        """The first `limit` of one sensor with start <= t < end; the next begin at the last t + 1."""
+    def readings(
+        self, sensor: str, start: int, end: int, limit: int = READINGS_MAX, quantity: str | None = None
+    ) -> Points:
+        """The first `limit` of one sensor with start <= t < end; the next begin at the last t + 1.
+
+        `quantity`: only what was measured as that; a sensor may have been another one once. None: everything.
+        """
         ...
 
-    def buckets(self, sensors: Sequence[str], start: int, end: int, every_ms: int) -> Buckets:
+    def buckets(
+        self, sensors: Sequence[str], start: int, end: int, every_ms: int, quantity: str | None = None
+    ) -> Buckets:
         """Whole buckets that begin in [start, end). Of DAY_MS: days of the city's zone; else multiples since 1970."""
         ...
 

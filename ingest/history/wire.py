@@ -49,6 +49,7 @@ class AskReadings(msgspec.Struct, frozen=True, tag=True):
     start: int
     end: int
     limit: int
+    quantity: str | None
 
 
 class AskBuckets(msgspec.Struct, frozen=True, tag=True):
@@ -56,6 +57,7 @@ class AskBuckets(msgspec.Struct, frozen=True, tag=True):
     start: int
     end: int
     every_ms: int
+    quantity: str | None
 
 
 class AskScan(msgspec.Struct, frozen=True, tag=True):
