@@ -43,9 +43,9 @@ def check_buckets(sensors: int, start: int, end: int, every_ms: int) -> None:
 def readings(
     db: duckdb.DuckDBPyConnection, sensor: str, start: int, end: int, limit: int, quantity: str | None
 ) -> Points:
+    among = _among(_series(db, [sensor], quantity)["series"])
     columns = db.execute(
-        f"SELECT t, value, raw, flag FROM reading WHERE t >= $1 AND t < $2 AND {_among(_series(db, [sensor], quantity)['series'])}"
-        " ORDER BY t LIMIT $3",
+        f"SELECT t, value, raw, flag FROM reading WHERE t >= $1 AND t < $2 AND {among} ORDER BY t LIMIT $3",
         [start, end, limit],
     ).fetchnumpy()
     return Points(columns["t"], _filled(columns["value"]), _filled(columns["raw"]), columns["flag"])

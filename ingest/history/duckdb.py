@@ -5,6 +5,7 @@ It is derived: where the file is lost or damaged, move it away, and it is filled
 
 from __future__ import annotations
 
+import shutil
 import threading
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -23,6 +24,7 @@ from ingest.history.store import DAY_MS, HOUR_MS, READINGS_MAX, Buckets, Keep, N
 from ingest.readings import Int64, Readings
 
 ASK_S: Final = 10.0  # for one answer; then it is given up
+ROOM_BYTES: Final = 64 * 1024 * 1024  # of the disk that are left to the journal, which may be on the same one
 OPEN_MS: Final = HOUR_MS  # buckets stay open for so long after their end: most of what is late comes before that
 _SCHEMA: Final = 1
 _TABLES: Final = (
@@ -48,8 +50,8 @@ class DuckStore:
     `zone`: whose days are days.
     """
 
-    def __init__(self, file: Path, zone: ZoneInfo) -> None:
-        self._file, self._zone = file, zone
+    def __init__(self, file: Path, zone: ZoneInfo, room_bytes: int = ROOM_BYTES) -> None:
+        self._file, self._zone, self._room_bytes = file, zone, room_bytes
         self._opening = threading.Lock()
         self._opened: tuple[duckdb.DuckDBPyConnection, Known] | None = None
 
@@ -63,6 +65,7 @@ class DuckStore:
         with self._step() as (db, known):
             if position <= known.state.position:
                 return 0
+            self._check_room()
             new = known.take(db, readings, sensors)
             state = replace(known.state, position=position)
             if len(new["t"]):
@@ -156,6 +159,10 @@ class DuckStore:
                     db.close()
                     raise
             return self._opened
+
+    def _check_room(self) -> None:
+        if (free := shutil.disk_usage(self._file.parent).free) < self._room_bytes:
+            raise OSError(f"{free >> 20} MB free on its disk; {self._room_bytes >> 20} MB are left to the journal")
 
     def _forget(self) -> None:
         if self._opened is not None:

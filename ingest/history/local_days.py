@@ -21,7 +21,7 @@ def midnights(zone: ZoneInfo, start: int, end: int) -> Int64:
     found = [_begins(zone, day.toordinal())]
     while found[-1] < end:
         found.append(_begins(zone, day.toordinal() + len(found)))
-    return np.array(found, np.int64)
+    return np.unique(np.array(found, np.int64))  # a day that the calendar leaves out begins with the next
 
 
 def _begins(zone: ZoneInfo, ordinal: int) -> int:
