@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 import os
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -117,3 +119,24 @@ def eventually(true: Callable[[], object], seconds: float = 60.0) -> None:
 
 def caught_up(process: HistoryProcess, position: Position | int) -> None:
     eventually(lambda: process.progress.position == position and not process.fault)
+
+
+HOLDER = """
+import duckdb, sys
+held = duckdb.connect(sys.argv[1])
+held.execute("CREATE TABLE IF NOT EXISTS mine (a INTEGER)")
+print("held", flush=True)
+sys.stdin.read()
+"""
+
+
+@contextmanager
+def held(file: Path) -> Iterator[None]:
+    """By another process, as somebody's shell would hold it."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    command = [sys.executable, "-c", HOLDER, str(file)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "held\n"
+        yield
+        holder.communicate("")

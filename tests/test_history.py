@@ -18,7 +18,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from conftest import CI, Tally
-from histories import CITY, SENSORS, START, Source, caught_up, eventually, followed, rows_of, same
+from histories import CITY, SENSORS, START, Source, caught_up, eventually, followed, held, rows_of, same
 from small_disk import SmallDisk, mounted
 
 from ingest.entries import ORIGIN, Position
@@ -86,27 +86,6 @@ def test_killed_again_and_again_under_load_it_holds_what_the_journal_holds(tally
                     eventually(lambda before=restarts: running.restarts > before)
         the_same(running, source)
         assert running.counters["canhbao_history_gaps_total"] == 0
-
-
-HOLDER = """
-import duckdb, sys
-held = duckdb.connect(sys.argv[1])
-held.execute("CREATE TABLE IF NOT EXISTS mine (a INTEGER)")
-print("held", flush=True)
-sys.stdin.read()
-"""
-
-
-@contextmanager
-def held(file: Path) -> Iterator[None]:
-    """By another process, as somebody's shell would hold it."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    command = [sys.executable, "-c", HOLDER, str(file)]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holder:
-        assert holder.stdout is not None
-        assert holder.stdout.readline() == "held\n"
-        yield
-        holder.communicate("")
 
 
 @contextmanager

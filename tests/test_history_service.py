@@ -1,0 +1,85 @@
+"""The whole service while its history is killed, stopped and locked out: warnings do not notice."""
+
+from __future__ import annotations
+
+import os
+import signal
+from contextlib import closing
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from brokers import until
+from conftest import Tally
+from histories import Source, held, same
+from stories import field, get, levels, metrics, part, pid_of, stored
+from test_service import service, told, twin_over
+from test_spine import CITY, RULES
+
+from ingest.history.duckdb import DuckStore
+from ingest.history.stores import embedded_file
+
+
+def history_of(data: Path) -> int | None:
+    """The history's process, None while there is none."""
+    children = Path(f"/proc/{pid_of(data)}/task").glob("*/children")
+    for child in " ".join(file.read_text() for file in children).split():
+        try:
+            command = Path(f"/proc/{child}/cmdline").read_bytes()
+        except OSError:
+            continue
+        if b"ingest.history" in command:
+            return int(child)
+    return None
+
+
+def a_history_of(data: Path, but: int | None = None) -> int:
+    until(lambda: history_of(data) not in (None, but), "no process of the history is there")
+    found = history_of(data)
+    assert found is not None
+    return found
+
+
+def followed(page: str) -> bool:
+    now = metrics(page)
+    return now["canhbao_history_position"] == now["canhbao_journal_position"] and part(page, "history")[0]
+
+
+def test_warnings_do_not_notice_what_becomes_of_the_history(tmp_path: Path, tally: Tally) -> None:
+    (tmp_path / "city.toml").write_text(CITY)
+    (tmp_path / "rules.toml").write_text(RULES)
+    data = tmp_path / "data"
+    with service(tmp_path) as (page, url), field(tmp_path / "spool", int(url.rpartition(":")[2])) as gateways:
+        times = gateways.offer(0.1, 0.2)
+        gateways.until_receipted()
+        until(lambda: followed(page), "the history does not follow")
+        pid = None
+        for seed in tally.seeds(few=3, many=30):
+            with tally.trial():
+                pid = a_history_of(data, but=pid)
+                times += gateways.offer(0.1, 0.1 + seed % 7 / 100)
+                os.kill(pid, signal.SIGKILL)
+                gateways.until_receipted()
+        os.kill(a_history_of(data, but=pid), signal.SIGSTOP)
+        times += gateways.offer(0.3, 3.0)
+        gateways.until_receipted()
+        gateways.until(lambda: levels(page) == [3], "the warning is not told")
+        assert get(f"{page}readyz")["ready"] is True
+        os.kill(pid := a_history_of(data), signal.SIGKILL)
+        with held(embedded_file(data)):
+            times += gateways.offer(3.1, 3.2)
+            gateways.until_receipted()
+            until(lambda: "history" in part(page, "history")[1], "a history that is locked out is not told")
+            assert get(f"{page}readyz")["ready"] is True
+            assert get(f"{page}api/v1/sensors/river/readings")["status"] == 503
+        until(lambda: followed(page), "the history does not catch up")
+        shown = get(f"{page}api/v1/sensors/river/readings?limit=10000")
+        assert [row["value"] for row in shown["readings"]][-4:] == [0.3, 3.0, 3.1, 3.2]
+        assert len(shown["readings"]) == len(times)
+    assert set(stored(data)) == set(times)
+    with closing(DuckStore(embedded_file(data), ZoneInfo("Asia/Ho_Chi_Minh"))) as store:
+        same(store, Source(data))
+    # what was told is what the journal alone says, with nobody's history beside it
+    transitions, health = told(data / "ledger.sqlite")
+    twin = twin_over(data / "journal")
+    assert transitions
+    assert (transitions, health) == (twin.lines(), twin.health)
