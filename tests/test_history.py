@@ -77,13 +77,15 @@ def test_killed_again_and_again_under_load_it_holds_what_the_journal_holds(tally
     source = Source(tmp_path)
     with followed(tmp_path, lambda: source.position) as running:
         with written(source):
+            killed = 0
             for seed in tally.seeds(few=5, many=100):
                 with tally.trial():
+                    eventually(lambda before=killed: running._process and pid_of(running) != before)
+                    killed = pid_of(running)
                     # from its first moments to the midst of its work
                     threading.Event().wait(Random(seed).uniform(0.0, 1.5))
-                    restarts = running.restarts
                     running._kill()
-                    eventually(lambda before=restarts: running.restarts > before)
+            eventually(lambda: running.restarts == tally.n)
         the_same(running, source)
         assert running.counters["canhbao_history_gaps_total"] == 0
 

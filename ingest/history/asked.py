@@ -24,6 +24,7 @@ from ingest.history.store import (
     Points,
     Rows,
 )  # fmt: skip
+from ingest.readings import Int64
 
 _WORST: Final = np.array([0, *reversed([int(flag) for flag in WORST_FIRST])], np.uint8)  # by rank
 
@@ -63,7 +64,7 @@ def buckets(
         db.register("midnight", {"begins": days})
     series = _series(db, sensors, quantity)
     db.register("sensors", series)
-    parts = _parts(db, _among(series["series"]), first, last, every_ms)
+    parts = _parts(db, _among(series["series"]), first, last, _finer(every_ms, days), every_ms)
     found = f"SELECT p.*, a.sensor FROM ({parts}) p JOIN sensors a USING (series)"
     summed = rollups.of_days(found, "sensor") if days is not None else \
         rollups.of_buckets(found, f"start - start % {every_ms}", "sensor")  # fmt: skip
@@ -114,13 +115,15 @@ def parts(whole: Rows) -> Iterator[Rows]:
         yield Rows(whole.names, whole.series[cut], whole.t[cut], whole.value[cut], whole.raw[cut], whole.flag[cut])
 
 
-def _parts(db: duckdb.DuckDBPyConnection, among: str, first: int, last: int, every_ms: int) -> str:
+def _parts(
+    db: duckdb.DuckDBPyConnection, among: str, first: int, last: int, tables: Sequence[str], every_ms: int
+) -> str:
     """A query: what the buckets between `first` and `last` are made of: closed ones, and readings after those."""
     rolled, days_to = db.execute("SELECT rolled, days_to FROM state").fetchall()[0]
     found = []
     since = first
-    for table, to in _closed(every_ms, rolled, days_to):
-        if since < (until := min(to, last)):
+    for table in tables:
+        if since < (until := min(days_to if table == "day" else rolled, last)):
             found.append(f"SELECT * FROM {table} WHERE start >= {since} AND start < {until} AND {among}")
             since = until
     start = START["minute"].format("t") if every_ms % MINUTE_MS == 0 else f"t - t % {every_ms}"
@@ -129,13 +132,13 @@ def _parts(db: duckdb.DuckDBPyConnection, among: str, first: int, last: int, eve
     return " UNION ALL BY NAME ".join(f"({one})" for one in found)
 
 
-def _closed(every_ms: int, rolled: int, days_to: int) -> list[tuple[str, int]]:
-    """The tables that buckets of `every_ms` can be made of, each with the time that it reaches to."""
-    if every_ms == DAY_MS:
-        return [("day", days_to), ("minute", rolled)]
+def _finer(every_ms: int, days: Int64 | None) -> tuple[str, ...]:
+    """The tables that buckets of `every_ms` can be made of, one after the other as far as each reaches."""
+    if days is not None:
+        return ("day", "hour" if (days % HOUR_MS == 0).all() else "minute")
     if every_ms % HOUR_MS == 0:
-        return [("hour", rolled)]
-    return [("minute", rolled)] if every_ms % MINUTE_MS == 0 else []
+        return ("hour",)
+    return ("minute",) if every_ms % MINUTE_MS == 0 else ()
 
 
 def _series(db: duckdb.DuckDBPyConnection, sensors: Collection[str], quantity: str | None) -> dict[str, Any]:
