@@ -322,7 +322,10 @@ def _history(given: _Given) -> str:
 def _keep(raw: _Given, minutes: _Given) -> Keep:
     keep = Keep(_days(raw), _days(minutes))
     if keep.minutes_days < keep.raw_days:
-        raise minutes.wrong(f"at least history.keep_raw_days, {keep.raw_days}: the coarser outlives the finer")
+        coarser = (
+            f"history.keep_minutes_days at least history.keep_raw_days: {keep.minutes_days} and {keep.raw_days} days"
+        )
+        raise (minutes if minutes.file else raw).wrong(coarser)
     return keep
 
 

@@ -1,6 +1,6 @@
 """The history: following a journal, and what is asked of it, beside bare DuckDB with the same columns.
 
-A journal of `--hours` (24) of `--sensors` (2,000) that measure every 60 s, one entry a second, as the service writes it.
+A journal of `--hours` (24) of `--sensors` (2,000) that measure every 60 s, one entry a second.
 Following: readings a second of processor, from the journal's bytes to rows, buckets and position on disk; the floor
 inserts the same columns into a bare table, in steps of the same size, each committed.
 

@@ -10,6 +10,7 @@ import pytest
 
 from alerts.settings import EMBEDDED_MQTT_PORT, Secret, load
 from ingest.city import DEFAULT_CITY_FILE, ConfigError
+from ingest.history.store import Keep
 from processing.rules import DEFAULT_RULES_FILE
 
 Write: TypeAlias = Callable[[str], Path]
@@ -37,6 +38,7 @@ def test_without_a_file_everything_is_embedded() -> None:
     assert settings.networks == {}
     assert (settings.http_host, settings.http_port) == ("127.0.0.1", 8000)
     assert settings.history_url == "duckdb"
+    assert settings.history_keep == Keep(raw_days=400, minutes_days=800)
 
 
 def test_every_section_of_the_file_is_heard(write: Write) -> None:
@@ -59,6 +61,8 @@ def test_every_section_of_the_file_is_heard(write: Write) -> None:
         listen = "[::1]:9000"
         [history]
         url = "influx+http://db.example:8086?org=city&bucket=readings"
+        keep_raw_days = "30"
+        keep_minutes_days = "30"
         """
     )
 
@@ -74,6 +78,7 @@ def test_every_section_of_the_file_is_heard(write: Write) -> None:
     assert settings.networks == {"chirpstack": "application", "shelly": "+"}
     assert (settings.http_host, settings.http_port) == ("::1", 9000)
     assert settings.history_url.startswith("influx+http://")
+    assert settings.history_keep == Keep(30, 30)
 
 
 def test_the_environment_wins_over_the_file(write: Write) -> None:
@@ -131,6 +136,10 @@ def test_the_bundled_broker_may_be_given_a_port(url: str, port: int) -> None:
         ('[networks]\nlora = "x"\n', "networks.lora", "one of"),
         ('[city]\nfile = "nowhere.toml"\n', "city.file", "there is none"),
         ('[history]\nurl = "influx+http://db:8086?org=a"\n', "history.url", "bucket"),
+        ('[history]\nkeep_raw_days = "0"\n', "history.keep_raw_days", "1 to 36500"),
+        ('[history]\nkeep_raw_days = "1.5"\n', "history.keep_raw_days", "number of days"),
+        ('[history]\nkeep_raw_days = "900"\n', "history.keep_raw_days", "800 and 900 days"),
+        ('[history]\nkeep_minutes_days = "9"\n', "history.keep_minutes_days", "9 and 400 days"),
         ('[mqtt]\npassword_file = "nowhere"\n', "mqtt.password_file", "can be read"),
         ('[mqtt]\nurl = "mqtts://x"\nca_file = "nowhere.pem"\n', "mqtt.ca_file", "nowhere.pem: No such file"),
         ('[mqtt]\nurl = "mqtts://x"\nca_file = "canhbao.toml"\n', "mqtt.ca_file", "certificates in PEM"),

@@ -162,9 +162,7 @@ class DuckStore:
 
     def _check_room(self) -> None:
         if (free := shutil.disk_usage(self._file.parent).free) < self._room_bytes:
-            raise OSError(
-                f"{free >> 20} MB free on its disk; the last {self._room_bytes >> 20} MB are left to the journal"
-            )
+            raise OSError(f"{free >> 20} MB free on its disk; {self._room_bytes >> 20} MB are left to the journal")
 
     def _forget(self) -> None:
         if self._opened is not None:
