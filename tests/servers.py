@@ -33,6 +33,7 @@ SERVERS = {
     "mosquitto": Server("mosquitto", ("mosquitto",), service="mosquitto"),
     "chromium": Server("chromium", ("chromium", "chromium-browser", "google-chrome")),
     "openssl": Server("openssl", ("openssl",)),  # throw-away certificates
+    "prometheus": Server("prometheus", ("prometheus",), service="prometheus"),  # with promtool; answers as we should
     "strace": Server("strace", ("strace",)),  # sees that fsync comes before the receipt
 }
 

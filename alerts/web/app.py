@@ -10,14 +10,18 @@ from fastapi import FastAPI
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from alerts.watch.ring import Ring, kept
 from alerts.web.asking import Asking
 from alerts.web.events import FanOut
 from alerts.web.health import health_routes
 from alerts.web.letters import letter_routes
-from alerts.web.machine import machine_routes
+from alerts.web.machine import machine_routes, service_samples
 from alerts.web.pages import page_routes
 from alerts.web.past import past_routes
 from alerts.web.problems import answer_with_problems
+from alerts.web.prometheus.queries import Queries
+from alerts.web.prometheus.regex import re2_matches
+from alerts.web.prometheus.routes import prometheus_routes
 from alerts.web.public import public_routes
 from alerts.web.sources import Sources
 from alerts.web.warnings import event_routes, warning_routes
@@ -34,12 +38,13 @@ def create_app(sources: Sources) -> FastAPI:
     """The service's faces. `app.state.fan_out.stop()` (awaited on the app's loop) ends the streams of events: call it
     before the server stops, which otherwise waits for them.
     """
-    fan_out = FanOut(sources)
+    fan_out, ring = FanOut(sources), Ring()
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         await fan_out.start()
-        yield
+        async with kept(ring, lambda: service_samples(sources, fan_out), sources.now_ms):
+            yield
         await fan_out.stop()
 
     app = FastAPI(
@@ -60,6 +65,9 @@ def create_app(sources: Sources) -> FastAPI:
     if sources.operators is not None:
         app.include_router(letter_routes(sources, sources.operators))
         app.include_router(health_routes(sources, sources.operators))
+        if sources.history is not None:
+            queries = Queries(lambda: sources.view().city, sources.history, ring, re2_matches)
+            app.include_router(prometheus_routes(queries, sources.now_ms, sources.operators.token))
     return app
 
 

@@ -57,11 +57,17 @@ def machine_routes(sources: Sources, fan_out: FanOut) -> APIRouter:
 
     @router.get("/metrics", response_class=PlainTextResponse, summary="Prometheus text format 0.0.4")
     def metrics() -> Response:
-        view = sources.view()
-        samples = [*of_counters(sources.counters()), *of_view(view), *_of_parts(sources), *_of_events(fan_out)]
-        return Response(metrics_text(samples), headers={"Cache-Control": "no-store", "Content-Type": CONTENT_TYPE})
+        return Response(
+            metrics_text(service_samples(sources, fan_out)),
+            headers={"Cache-Control": "no-store", "Content-Type": CONTENT_TYPE},
+        )
 
     return router
+
+
+def service_samples(sources: Sources, fan_out: FanOut) -> list[Sample]:
+    """The service's own metrics, now."""
+    return [*of_counters(sources.counters()), *of_view(sources.view()), *_of_parts(sources), *_of_events(fan_out)]
 
 
 def _of_parts(sources: Sources) -> list[Sample]:

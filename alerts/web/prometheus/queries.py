@@ -1,0 +1,144 @@
+"""Questions of Grafana's, answered from the registry, the history and the service's own metrics."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing
+from functools import lru_cache
+from typing import Any, Final
+
+import numpy as np
+
+from alerts.promql import answers
+from alerts.promql.evaluate import Line, Samples, evaluate, needed, steps
+from alerts.promql.grammar import Constant, Query, parse_query, parse_selector
+from alerts.promql.series import Regex, Series, of_city, select
+from alerts.promql.tokens import QueryError
+from alerts.watch.ring import Ring
+from ingest.city import City
+from ingest.history.store import Reader, Rows
+from ingest.readings import Flag, Float64, Int64
+
+SAMPLES_MAX: Final = 3_000_000  # in memory for one question: 24 h of 2,000 sensors at 60 s
+POINTS_MAX: Final = 500_000  # in one answer
+_LEFT_OUT: Final = (Flag.FAIL, Flag.MISSING)
+
+
+class Queries:
+    """Every call raises QueryError for a question without an answer, StoreError where the history is away."""
+
+    def __init__(self, city: Callable[[], City], history: Reader, ring: Ring, regex: Regex) -> None:
+        self._city, self._history, self._ring, self._regex = city, history, ring, regex
+
+    def instant(self, text: str, at: int) -> dict[str, Any]:
+        """The data of `query` at the time `at`, ms UTC."""
+        query, times = parse_query(text), np.array([at], np.int64)
+        if isinstance(query, Constant):
+            return answers.scalar(query.value, times)
+        return answers.vector(self._lines(query, times), times)
+
+    def range(self, text: str, start: int, end: int, step_ms: int) -> dict[str, Any]:
+        """The data of `query_range`; times ms UTC."""
+        query, times = parse_query(text), steps(start, end, step_ms)
+        if isinstance(query, Constant):
+            always = Line({}, np.full(len(times), query.value), np.ones(len(times), bool))
+            return answers.matrix([always], times)
+        return answers.matrix(self._lines(query, times), times)
+
+    def series(self, selectors: Sequence[str]) -> list[Series]:
+        """Those that any of the selectors means; without selectors all."""
+        known = [*of_city(self._city()), *map(_own, self._ring.names())]
+        if not selectors:
+            return known
+        found: dict[tuple[str, str], Series] = {}
+        for selector in selectors:
+            for series in select(parse_selector(selector), known, self._regex):
+                found[series.kind, series.source] = series
+        return list(found.values())
+
+    @property
+    def city(self) -> City:
+        return self._city()
+
+    @property
+    def warnings(self) -> list[str]:
+        left_out = self._ring.left_out
+        return [f"{left_out} of the service's own metrics are not kept: there are too many"] if left_out else []
+
+    def _lines(self, query: Query, times: Int64) -> list[Line]:
+        known = [*of_city(self._city()), *map(_own, self._ring.names())]
+        found = select(query.matchers, known, self._regex)
+        if query.aggregate is None:
+            _hold(len(found), len(times))
+        lines = evaluate(query, times, self._columns(query, times, found))
+        _hold(len(lines), len(times))
+        return lines
+
+    def _columns(self, query: Query, times: Int64, found: Sequence[Series]) -> Iterator[tuple[Series, Samples]]:
+        for series in found:
+            if series.kind == "own":
+                yield series, Samples(*self._ring.samples(series.source))
+        measured = [series for series in found if series.kind != "own"]
+        if measured:
+            start, end = needed(query, times, measured)
+            ids = sorted({series.source for series in measured})
+            with closing(self._history.scan(start, end, ids)) as chunks:  # type: ignore[type-var]  # says it can be closed
+                yield from _by_series(measured, ids, chunks)
+
+
+def _by_series(
+    measured: Sequence[Series], ids: Sequence[str], chunks: Iterable[Rows]
+) -> Iterator[tuple[Series, Samples]]:
+    """Each series with its samples, out of rows of all sensors in the order of time."""
+    place = {id_: n for n, id_ in enumerate(ids)}
+    quantity = {series.source: series.quantity for series in measured}
+    sensor, t, value, flag = _gathered(chunks, place, quantity)
+    order = np.argsort(sensor, kind="stable")
+    bounds = np.searchsorted(sensor[order], np.arange(len(ids) + 1))
+    for series in measured:
+        n = place[series.source]
+        rows = order[bounds[n] : bounds[n + 1]]
+        if series.kind == "value":
+            rows = rows[~np.isin(flag[rows], _LEFT_OUT) & ~np.isnan(value[rows])]
+            yield series, Samples(t[rows], value[rows])
+        else:
+            yield series, Samples(t[rows], flag[rows].astype(np.float64))
+
+
+def _gathered(
+    chunks: Iterable[Rows], place: dict[str, int], quantity: dict[str, str]
+) -> tuple[Int64, Int64, Float64, Int64]:
+    """Sensor (its place), t, value, flag. What a sensor measured when it measured something else is left out."""
+    columns: list[tuple[Int64, Int64, Float64, Int64]] = []
+    count = 0
+    for rows in chunks:
+        places = np.array(
+            [place[name.id] if quantity.get(name.id) == name.quantity else -1 for name in rows.names], np.int64
+        )
+        sensor = places[rows.series]
+        wanted = sensor >= 0
+        columns.append((sensor[wanted], rows.t[wanted], rows.value[wanted], rows.flag[wanted].astype(np.int64)))
+        count += len(columns[-1][0])
+        if count > SAMPLES_MAX:
+            raise QueryError(
+                f"query processing would load too many samples into memory, more than {SAMPLES_MAX:,}: "
+                "ask for fewer sensors or a shorter time", "execution",
+            )  # fmt: skip
+    if not columns:
+        return np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0), np.empty(0, np.int64)
+    sensor, t, value, flag = (np.concatenate(column) for column in zip(*columns, strict=True))
+    return sensor, t, value, flag
+
+
+def _hold(series: int, times: int) -> None:
+    if series * times > POINTS_MAX:
+        raise QueryError(
+            f"{series} series at {times} times are more than {POINTS_MAX:,} values: ask for fewer series, "
+            "a shorter time or a longer step, or put them together by labels", "execution",
+        )  # fmt: skip
+
+
+@lru_cache(maxsize=8_192)
+def _own(name: str) -> Series:
+    """A metric as the exposition format writes it, which is how PromQL writes a selector."""
+    return Series({matcher.label: matcher.value for matcher in parse_selector(name) if matcher.value}, name, "own")
