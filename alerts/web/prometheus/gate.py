@@ -31,7 +31,8 @@ class Gate:
             raise BusyError(f"{WAITING_MAX} questions are waiting already")
         self._waiting += 1
         try:
-            await asyncio.wait_for(self._room.acquire(), self._wait_s)
+            async with asyncio.timeout(self._wait_s):
+                await self._room.acquire()
         except TimeoutError:
             raise BusyError(f"no turn for this question within {self._wait_s:g} s") from None
         finally:

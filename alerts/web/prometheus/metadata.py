@@ -28,7 +28,7 @@ class Told:
 def metadata(city: City) -> Iterator[Told]:
     """Of the quantities that the registry has a sensor of, and of the service's own metrics."""
     for quantity in {sensor.quantity.name: sensor.quantity for sensor in city.sensors.values()}.values():
-        words = " / ".join(filter(None, (quantity.name_vi, quantity.name_en))) or quantity.name
+        words = " / ".join(dict.fromkeys(filter(None, (quantity.name_vi, quantity.name_en)))) or quantity.name
         name = metric_name(quantity)
         yield Told(name, "gauge", f"{words}: accepted values.", quantity.unit)
         flags = f"{words}: QARTOD flag, 1 good, 2 not evaluated, 3 suspect, 4 fail, 9 missing."
