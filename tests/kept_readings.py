@@ -9,7 +9,7 @@ import numpy as np
 
 from ingest.city import City
 from ingest.history.store import Named, Points, Rows, StoreError
-from ingest.readings import Flag, Float64, Int64, UInt8
+from ingest.readings import Flag, Float64, Int64, Readings, UInt8
 
 
 @dataclass
@@ -79,6 +79,15 @@ def weather(kept: KeptReadings, start: int, end: int, seed: int) -> None:
         flag = chance.choice([Flag.GOOD, Flag.NOT_EVALUATED, Flag.SUSPECT, Flag.FAIL, Flag.MISSING], len(t),
                              p=[0.7, 0.05, 0.1, 0.1, 0.05])  # fmt: skip
         kept.keep(id_, t, np.where(flag == Flag.MISSING, np.nan, value), flag.astype(np.uint8))
+
+
+def as_readings(kept: KeptReadings) -> tuple[Readings, dict[int, Named]]:
+    """All of them as one batch, sensor after sensor, and the names of the sensors' numbers."""
+    columns = [(np.full(len(points.t), n), points.t, points.value, points.raw, points.flag)
+               for n, points in enumerate(kept.points.values())]  # fmt: skip
+    sensor, t, value, raw, flag = (np.concatenate(column) for column in zip(*columns, strict=True))
+    names = {n: kept.names[id_] for n, id_ in enumerate(kept.points)}
+    return Readings.of(sensor=sensor, t=t, value=value, raw=raw, flag=flag), names
 
 
 def open_metrics(city: City, kept: KeptReadings) -> str:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from random import Random
@@ -17,13 +17,15 @@ import httpx
 import pytest
 from conftest import Tally
 from faces import NOW, Town, serving, town_view
-from kept_readings import KeptReadings, of_city, open_metrics, weather
+from kept_readings import as_readings, of_city, open_metrics, weather
 from prometheus_peer import a_query, a_selector, a_slip, left_open, prometheus
 from servers import SERVERS
 
 from alerts.web.app import create_app
 from alerts.web.sources import Desks
 from ingest.city import City, parse_city
+from ingest.entries import Position
+from ingest.history.duckdb import DuckStore
 
 pytestmark = pytest.mark.server("prometheus")
 TOKEN = "0" * 32
@@ -58,7 +60,8 @@ id = "gw-2"
 
 
 @contextmanager
-def ours(folder: Path, city: City, kept: KeptReadings) -> Iterator[httpx.Client]:
+def ours(folder: Path, city: City, kept: DuckStore) -> Iterator[httpx.Client]:
+    """The routes over the embedded history."""
     town = Town(folder, town_view(city))
     desks = Desks(TOKEN, None)  # type: ignore[arg-type]  # no letters here
     app = create_app(replace(town.sources(), operators=desks, history=kept))
@@ -78,10 +81,13 @@ def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[httpx.Clien
     program = SERVERS["prometheus"].program()
     assert program is not None
     folder = tmp_path_factory.mktemp("prometheus")
+    history = DuckStore(folder / "history.duckdb", city.timezone)
+    history.append(*as_readings(kept), Position(1))
     with (
+        closing(history),
         prometheus(program, folder, open_metrics(city, kept)) as url,
         httpx.Client(base_url=url, timeout=30) as peer,
-        ours(folder, city, kept) as us,
+        ours(folder, city, history) as us,
     ):
         yield us, peer
 
