@@ -17,7 +17,7 @@ from alerts.promql.tokens import QueryError
 from alerts.watch.ring import Ring
 from ingest.city import City
 from ingest.history.store import Reader, Rows
-from ingest.readings import Flag, Float64, Int64
+from ingest.readings import Flag, Float64, Int32, Int64, UInt8
 
 SAMPLES_MAX: Final = 3_000_000  # in memory for one question: 24 h of 2,000 sensors at 60 s
 POINTS_MAX: Final = 500_000  # in one answer
@@ -107,17 +107,17 @@ def _by_series(
 
 def _gathered(
     chunks: Iterable[Rows], place: dict[str, int], quantity: dict[str, str]
-) -> tuple[Int64, Int64, Float64, Int64]:
+) -> tuple[Int32, Int64, Float64, UInt8]:
     """Sensor (its place), t, value, flag. What a sensor measured when it measured something else is left out."""
-    columns: list[tuple[Int64, Int64, Float64, Int64]] = []
+    columns: list[tuple[Int32, Int64, Float64, UInt8]] = []
     count = 0
     for rows in chunks:
         places = np.array(
-            [place[name.id] if quantity.get(name.id) == name.quantity else -1 for name in rows.names], np.int64
+            [place[name.id] if quantity.get(name.id) == name.quantity else -1 for name in rows.names], np.int32
         )
         sensor = places[rows.series]
         wanted = sensor >= 0
-        columns.append((sensor[wanted], rows.t[wanted], rows.value[wanted], rows.flag[wanted].astype(np.int64)))
+        columns.append((sensor[wanted], rows.t[wanted], rows.value[wanted], rows.flag[wanted]))
         count += len(columns[-1][0])
         if count > SAMPLES_MAX:
             raise QueryError(
@@ -125,7 +125,7 @@ def _gathered(
                 "ask for fewer sensors or a shorter time", "execution",
             )  # fmt: skip
     if not columns:
-        return np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0), np.empty(0, np.int64)
+        return np.empty(0, np.int32), np.empty(0, np.int64), np.empty(0), np.empty(0, np.uint8)
     sensor, t, value, flag = (np.concatenate(column) for column in zip(*columns, strict=True))
     return sensor, t, value, flag
 
