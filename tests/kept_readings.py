@@ -22,6 +22,7 @@ class KeptReadings:
     scanned: int = 0
     chunk: int = 1000
     open_scans: int = 0
+    scans: int = 0
 
     def keep(self, sensor: str, t: Int64, value: Float64, flag: UInt8) -> None:
         self.points[sensor] = Points(t, value, value, flag)
@@ -30,10 +31,15 @@ class KeptReadings:
         if self.fault:
             raise StoreError(self.fault)
         self.open_scans += 1
+        self.scans += 1
         try:
             yield from self._chunks(start, end, sensors)
         finally:
             self.open_scans -= 1
+
+    def span(self) -> tuple[int, int] | None:
+        ends = [(int(points.t[0]), int(points.t[-1])) for points in self.points.values() if len(points.t)]
+        return (min(first for first, _ in ends), max(last for _, last in ends)) if ends else None
 
     def _chunks(self, start: int, end: int, sensors: Collection[str] | None) -> Iterator[Rows]:
         """In the order of time, then of sensor id."""

@@ -13,6 +13,7 @@ from ingest.city import City, Sensor
 from ingest.quantity import Quantity
 
 LOOKBACK_MS: Final = 300_000  # Prometheus's --query.lookback-delta
+PERIOD_MS: Final = 10_000  # where nobody says
 FLAG: Final = "_flag"  # at the end of a metric's name: the QARTOD flags of the quantity
 _NOT_IN_NAMES: Final = re.compile("[^a-zA-Z0-9_]")
 
@@ -24,7 +25,7 @@ Regex = Callable[[str, Sequence[str]], Sequence[bool]]
 class Series:
     """`labels` with the name among them, none of them empty. `source`: the sensor's id, or a metric's as it is written.
 
-    `lookback_ms`: for how long after a sample its value is taken to hold.
+    `lookback_ms`: for how long after a sample its value is taken to hold. `period_ms`: how often one is expected.
     """
 
     labels: Mapping[str, str]
@@ -32,6 +33,7 @@ class Series:
     kind: Literal["value", "flag", "own"]
     lookback_ms: int = LOOKBACK_MS
     quantity: str = ""
+    period_ms: int = PERIOD_MS
 
 
 def metric_name(quantity: Quantity) -> str:
@@ -49,11 +51,11 @@ def _of_sensor(sensor: Sensor) -> tuple[Series, Series]:
     name, quantity = metric_name(sensor.quantity), sensor.quantity
     labels = {"sensor": sensor.id, "area": sensor.area, "gateway": sensor.gateway or "", "unit": quantity.unit}
     labels = {label: value for label, value in labels.items() if value}
-    lookback_ms = max(LOOKBACK_MS, 2 * (sensor.period_ms or 0))
+    lookback_ms, period_ms = max(LOOKBACK_MS, 2 * (sensor.period_ms or 0)), sensor.period_ms or PERIOD_MS
     flag_labels = {label: value for label, value in labels.items() if label != "unit"}
     return (
-        Series({NAME: name, **labels}, sensor.id, "value", lookback_ms, quantity.name),
-        Series({NAME: name + FLAG, **flag_labels}, sensor.id, "flag", lookback_ms, quantity.name),
+        Series({NAME: name, **labels}, sensor.id, "value", lookback_ms, quantity.name, period_ms),
+        Series({NAME: name + FLAG, **flag_labels}, sensor.id, "flag", lookback_ms, quantity.name, period_ms),
     )
 
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import closing
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from typing import Any, Final
 
@@ -15,13 +14,12 @@ from alerts.promql.grammar import Constant, Query, parse_query, parse_selector
 from alerts.promql.series import Regex, Series, of_city, select
 from alerts.promql.tokens import QueryError
 from alerts.watch.ring import Ring
+from alerts.web.prometheus.measured import measured
 from ingest.city import City
-from ingest.history.store import Reader, Rows
-from ingest.readings import Flag, Float64, Int32, Int64, UInt8
+from ingest.history.store import Reader
+from ingest.readings import Int64
 
-SAMPLES_MAX: Final = 3_000_000  # in memory for one question: 24 h of 2,000 sensors at 60 s
 POINTS_MAX: Final = 500_000  # in one answer
-_LEFT_OUT: Final = (Flag.FAIL, Flag.MISSING)
 
 
 class Queries:
@@ -78,56 +76,9 @@ class Queries:
         for series in found:
             if series.kind == "own":
                 yield series, Samples(*self._ring.samples(series.source))
-        measured = [series for series in found if series.kind != "own"]
-        if measured:
-            start, end = needed(query, times, measured)
-            ids = sorted({series.source for series in measured})
-            with closing(self._history.scan(start, end, ids)) as chunks:  # type: ignore[type-var]  # says it can be closed
-                yield from _by_series(measured, ids, chunks)
-
-
-def _by_series(
-    measured: Sequence[Series], ids: Sequence[str], chunks: Iterable[Rows]
-) -> Iterator[tuple[Series, Samples]]:
-    """Each series with its samples, out of rows of all sensors in the order of time."""
-    place = {id_: n for n, id_ in enumerate(ids)}
-    quantity = {series.source: series.quantity for series in measured}
-    sensor, t, value, flag = _gathered(chunks, place, quantity)
-    order = np.argsort(sensor, kind="stable")
-    bounds = np.searchsorted(sensor[order], np.arange(len(ids) + 1))
-    for series in measured:
-        n = place[series.source]
-        rows = order[bounds[n] : bounds[n + 1]]
-        if series.kind == "value":
-            rows = rows[~np.isin(flag[rows], _LEFT_OUT) & ~np.isnan(value[rows])]
-            yield series, Samples(t[rows], value[rows])
-        else:
-            yield series, Samples(t[rows], flag[rows].astype(np.float64))
-
-
-def _gathered(
-    chunks: Iterable[Rows], place: dict[str, int], quantity: dict[str, str]
-) -> tuple[Int32, Int64, Float64, UInt8]:
-    """Sensor (its place), t, value, flag. What a sensor measured when it measured something else is left out."""
-    columns: list[tuple[Int32, Int64, Float64, UInt8]] = []
-    count = 0
-    for rows in chunks:
-        places = np.array(
-            [place[name.id] if quantity.get(name.id) == name.quantity else -1 for name in rows.names], np.int32
-        )
-        sensor = places[rows.series]
-        wanted = sensor >= 0
-        columns.append((sensor[wanted], rows.t[wanted], rows.value[wanted], rows.flag[wanted]))
-        count += len(columns[-1][0])
-        if count > SAMPLES_MAX:
-            raise QueryError(
-                f"query processing would load too many samples into memory, more than {SAMPLES_MAX:,}: "
-                "ask for fewer sensors or a shorter time", "execution",
-            )  # fmt: skip
-    if not columns:
-        return np.empty(0, np.int32), np.empty(0, np.int64), np.empty(0), np.empty(0, np.uint8)
-    sensor, t, value, flag = (np.concatenate(column) for column in zip(*columns, strict=True))
-    return sensor, t, value, flag
+        of_sensors = [series for series in found if series.kind != "own"]
+        if of_sensors:
+            yield from measured(self._history, of_sensors, *needed(query, times, of_sensors))
 
 
 def _hold(series: int, times: int) -> None:
