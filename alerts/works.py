@@ -12,6 +12,7 @@ from typing import Any
 
 from alerts.delivery.channels import Channel
 from alerts.delivery.delivery import Delivery
+from alerts.delivery.hold import Gate
 from alerts.driving import Desk
 from alerts.incidents.incident import Notice
 from alerts.ledger.ledger import Ledger
@@ -66,7 +67,7 @@ class Works:
     def __init__(
         self, stores: Stores, connections: Connections, texts: Texts, clock: Clock, *,
         channels: Callable[[MqttPublisher], Sequence[Channel]], random: Random, page_url: str,
-        told: Callable[[], object],
+        told: Callable[[], object], gate: Gate | None = None,
     ) -> None:  # fmt: skip
         self.ledger: Ledger = stores.ledger
         self._page_url, self._told = page_url, told
@@ -88,8 +89,9 @@ class Works:
             lanes.drain, lanes, stores, texts, clock, self._turned, asked=self.desk.take, prefixes=connections.networks
         )
         self.delivery = Delivery(
-            Outbox(stores.ledger.store), channels(self.publisher), self._compose, now_ms=clock.now_ms, random=random
-        )
+            Outbox(stores.ledger.store), channels(self.publisher), self._compose, now_ms=clock.now_ms, random=random,
+            gate=gate,
+        )  # fmt: skip
 
     def start(self, closing: ExitStack) -> None:
         """Decide what was left, then connect. Raises MqttError, JournalError, LedgerError."""

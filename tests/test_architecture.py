@@ -31,7 +31,7 @@ EDGES = (
     "ingest.mqtt", "ingest.tls", "ingest.inbox", "ingest.lanes", "ingest.journal", "ingest.day_file", "ingest.disk",
     "ingest.data_folder", "ingest.tidy", "ingest.history", "ingest.broker",
     "processing.kernels.compiled",
-    "alerts.spine", "alerts.works", "alerts.driving", "alerts.letters", "alerts.folds", "alerts.snapshots",
+    "alerts.spine", "alerts.works", "alerts.backup", "alerts.driving", "alerts.letters", "alerts.folds", "alerts.snapshots",
     "alerts.ledger", "alerts.delivery",
     "alerts.web", "alerts.watch", "alerts.settings", *AT_THE_TOP,
     "firmware_sim.spool", "firmware_sim.gateway", "firmware_sim.play", "firmware_sim.csv", "firmware_sim.tidy",

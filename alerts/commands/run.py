@@ -34,6 +34,8 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         service.start()
         print(f"residents' page: {service.page_url}   gateways: {service.mqtt_url}   Ctrl-C ends", file=sys.stderr)
+        if service.held:
+            print(f"WARNINGS ARE NOT SENT / CẢNH BÁO CHƯA ĐƯỢC GỬI: {service.held}", file=sys.stderr)
         service.run()
     except ServiceError as error:
         print(f"canhbao run: {error}", file=sys.stderr)

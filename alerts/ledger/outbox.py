@@ -53,6 +53,16 @@ _MARKED: Final = (
     .where(_MESSAGE.c.id == bindparam("key"), _MESSAGE.c.renewed == bindparam("seen"))
     .values({name: bindparam(f"new_{name}") for name in _CHANGES})
 )
+_WAITING: Final = select(func.count(), func.min(_MESSAGE.c.created_at)).where(_MESSAGE.c.next_try_at.is_not(None))
+_GIVEN_UP: Final = (
+    update(_MESSAGE)
+    .where(
+        _MESSAGE.c.next_try_at.is_not(None),
+        _MESSAGE.c.channel.in_(bindparam("channels", expanding=True)),
+        _MESSAGE.c.seq.in_(select(_NOTICE.c.seq).where(_NOTICE.c.arrival <= bindparam("until"))),
+    )
+    .values(status=bindparam("new_status"), next_try_at=None, error=bindparam("why"))
+)
 
 
 class Status(StrEnum):
@@ -179,6 +189,18 @@ class Outbox:
         rows = [{"key": m.id, "seen": m.renewed, **{f"new_{c}": getattr(m, c) for c in _CHANGES}} for m in messages]
         with self._store.writing() as db:
             db.execute(_MARKED, rows)
+
+    def waiting(self) -> tuple[int, int | None]:
+        """How many messages are not done with, and when the oldest of them was made (ms UTC)."""
+        with self._store.reading() as db:
+            count, oldest = db.execute(_WAITING).one()
+            return count, oldest
+
+    def give_up(self, channels: Collection[str], until: int, why: str) -> int:
+        """No message of these channels for a notice up to `until` (arrival, ms UTC) is sent any more; how many."""
+        given = {"channels": list(channels), "until": until, "new_status": Status.DEAD.value, "why": why}
+        with self._store.writing() as db:
+            return db.execute(_GIVEN_UP, given).rowcount if channels else 0
 
 
 def _write_content(db: Connection, seq: int, body: dict[str, Any]) -> None:
