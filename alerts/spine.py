@@ -10,7 +10,9 @@ from types import MappingProxyType
 from typing import Final, Protocol, TypeVar
 
 import msgspec
+from structlog.contextvars import bound_contextvars
 
+from alerts.decisions import log_decisions
 from alerts.driving import Asked, Driven
 from alerts.folds import RecoveryError, recover
 from alerts.health import health_lines, late_lines
@@ -135,7 +137,8 @@ class Spine:
         """
         for position, entry in self._journal.read(self._folds.position):
             before = self._folds.engine.alive
-            self._decide(position, entry, self._folds.recall(position, entry), before)
+            with bound_contextvars(entry=position):
+                self._decide(position, entry, self._folds.recall(position, entry), before)
         if self._clock.arrival == "wall":
             if self.ahead_ms > AHEAD_MS_MAX:
                 raise RecoveryError(
@@ -287,12 +290,13 @@ class Spine:
         self.counters["canhbao_journal_commit_seconds_count"] += 1
         self.counters["canhbao_journal_commit_seconds_sum"] += self._seconds() - began
         self._arrival = max(self._arrival, entry.arrival)
-        self._answer(self._folds.answer(entry, self._now_ms(), heard=self._link.connected))
-        self._link.acknowledge(messages)
-        before = self._folds.engine.alive
-        result = self._folds.judge(position, entry)
-        self._decide(position, entry, result, before)
-        self._tell_operators(result)
+        with bound_contextvars(entry=position):  # in every line that is said of it from here on
+            self._answer(self._folds.answer(entry, self._now_ms(), heard=self._link.connected))
+            self._link.acknowledge(messages)
+            before = self._folds.engine.alive
+            result = self._folds.judge(position, entry)
+            self._decide(position, entry, result, before)
+            self._tell_operators(result)
         return position
 
     def _tell_operators(self, result: StepResult) -> None:
@@ -313,6 +317,7 @@ class Spine:
         found = result.transitions or result.health or result.late_breaches or notices or self._incidents.changed
         if found or due:  # an entry that decides nothing is judged again after a crash, with the same result
             self._record(position, entry.arrival, result, notices, snapshot=due)
+            log_decisions(entry, result.transitions, notices)
 
     def _record(
         self, position: Position, arrival: int, result: StepResult, notices: Sequence[Notice], *, snapshot: bool

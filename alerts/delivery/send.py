@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import traceback
+from collections import Counter
+from collections.abc import Sequence
 from random import Random
 from typing import Final
 
@@ -57,7 +60,18 @@ class Sender:
     async def _mark(self) -> None:
         if self._unmarked:
             await asyncio.to_thread(self._outbox.mark, self._unmarked)
+            self._tell(self._unmarked)
             self._unmarked = []
+
+    def _tell(self, marked: Sequence[Message]) -> None:
+        """One line a version and what became of it; to whom is in the ledger, and in no log."""
+        counts = Counter((m.status, m.entry, m.incident, m.version) for m in marked)
+        for (status, entry, incident, version), count in counts.items():
+            log.info(
+                status.value,
+                extra={"entry": entry, "incident": incident, "version": version, "channel": self.channel.name,
+                       "count": count},
+            )  # fmt: skip
 
     async def _send(self, message: Message, now: int) -> Message:
         try:
@@ -66,14 +80,18 @@ class Sender:
             return self._not_sent(message, str(error), now, permanent=error.permanent)
         except TimeoutError:
             return self._not_sent(message, f"no answer for {self._send_s:g} s", now)
-        except Exception as error:  # a bug in one channel or message must not stop the others
-            log.exception("%s: message %d", self.channel.name, message.id)
+        except Exception as error:  # noqa: BLE001  # a bug in one channel or message must not stop the others
+            # Not the error's own text, which may hold the address that was written to.
+            where = "".join(traceback.format_tb(error.__traceback__))
+            log.error("%s: message %d: %s at\n%s", self.channel.name, message.id, type(error).__name__, where)  # noqa: TRY400
             return self._not_sent(message, f"{type(error).__name__}: {error}", now)
         return message.sent(now)
 
     def _not_sent(self, message: Message, error: str, now: int, *, permanent: bool = False) -> Message:
         too_old = now - message.created_at >= LIFE_MS and not self.channel.carries_state
         if permanent or too_old:
-            log.error("%s: message %d of %s given up: %s", self.channel.name, message.id, message.incident, error)
+            log.error(
+                "%s: message %d of %s given up; the ledger says why", self.channel.name, message.id, message.incident
+            )
             return message.dead(error)
         return message.failed(error, now + retry_delay_ms(message.attempts, self._random))

@@ -37,8 +37,9 @@ _NEWEST_NOTICES: Final = (
     .order_by(_NOTICE.c.seq)
 )
 _DUE: Final = (
-    select(_MESSAGE, schema.content.c.body)
+    select(_MESSAGE, schema.content.c.body, _NOTICE.c.entry)
     .join(schema.content, schema.content.c.seq == _MESSAGE.c.seq)
+    .join(_NOTICE, _NOTICE.c.seq == _MESSAGE.c.seq)
     .where(_MESSAGE.c.channel == bindparam("of"), _MESSAGE.c.next_try_at <= bindparam("now"))
     .order_by(_MESSAGE.c.next_try_at, _MESSAGE.c.id)
     .limit(bindparam("most"))
@@ -99,6 +100,7 @@ class Message:
     sent_at: int | None
     error: str
     body: dict[str, Any]
+    entry: int | None = None  # position of the entry of the journal that called for it
 
     def sent(self, now: int) -> Message:
         return replace(self, status=Status.SENT, attempts=self.attempts + 1, next_try_at=None, sent_at=now, error="")
@@ -122,6 +124,7 @@ class Pending:
     seq: int
     notice: Notice
     after: Address | None = None
+    entry: int | None = None
 
 
 class Outbox:
@@ -138,7 +141,8 @@ class Outbox:
             row = db.execute(_OLDEST, {"first": first}).one_or_none()
         if row is None:
             return None
-        return Pending(*notice_of(row), Address(cursor.channel, cursor.recipient) if cursor.channel else None)
+        after = Address(cursor.channel, cursor.recipient) if cursor.channel else None
+        return Pending(*notice_of(row), after, row.entry)
 
     def queue(
         self, pending: Pending, addresses: Sequence[Address], body: dict[str, Any], now: int, *, complete: bool
