@@ -23,6 +23,7 @@ from alerts.ledger.marks import Marks
 from alerts.ledger.store import LedgerError
 from alerts.snapshots import KEPT, Snapshots
 from alerts.view import View
+from alerts.watch.histogram import Histogram
 from ingest.city import parse_city
 from ingest.entries import ORIGIN, TICK_MS, ClockMode, Configuration, DeadLetter, Entry, Position, Start, Tick
 from ingest.gateways import GatewayBook
@@ -127,6 +128,8 @@ class Spine:
         self._overlay = Overlay(city, self._ids)
         self._gateways, self._devices = GatewayBook(city.gateways), GatewayBook(self._networks.devices)
         self.counters: defaultdict[str, float] = defaultdict(float)  # metric name -> since the start
+        self.turns, self.commits = Histogram("canhbao_turn_seconds"), Histogram("canhbao_journal_commit_seconds")
+        self.decisions = Histogram("canhbao_decision_seconds")
         self.fault = ""  # why the last write was refused; "" while the disk takes everything
         self.view: View | None = None
 
@@ -167,8 +170,7 @@ class Spine:
         if self._clock.arrival == "wall" and now // TICK_MS > self._arrival // TICK_MS:
             self._enter(Tick(now // TICK_MS * TICK_MS))  # also while only what is known already arrives
         if messages:
-            self.counters["canhbao_turn_seconds_count"] += 1
-            self.counters["canhbao_turn_seconds_sum"] += self._seconds() - began
+            self._time(messages, began)
         if self._seconds() - self._viewed >= VIEW_S:
             self._show()
 
@@ -176,6 +178,13 @@ class Spine:
         """After the last turn: a snapshot, so that the next start has nothing to replay."""
         if self._folds.position > self._ledger.position():
             self._record(self._folds.position, self._arrival, StepResult(), [], snapshot=True)
+
+    def _time(self, messages: Sequence[Message], began: float) -> None:
+        ended = self._seconds()
+        self.turns.observe(ended - began)
+        came = [message.came_s for message in messages if message.came_s is not None]
+        if came:
+            self.decisions.observe(ended - min(came))
 
     # -- in ------------------------------------------------------------------------------------------------------
 
@@ -287,8 +296,7 @@ class Spine:
         """Journal; then receipts and acknowledgements; then what it means; then the ledger. Where it stands."""
         began = self._seconds()
         position = self._until_done(lambda: self._journal.append(entry), "the journal")
-        self.counters["canhbao_journal_commit_seconds_count"] += 1
-        self.counters["canhbao_journal_commit_seconds_sum"] += self._seconds() - began
+        self.commits.observe(self._seconds() - began)
         self._arrival = max(self._arrival, entry.arrival)
         with bound_contextvars(entry=position):  # in every line that is said of it from here on
             self._answer(self._folds.answer(entry, self._now_ms(), heard=self._link.connected))

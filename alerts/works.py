@@ -117,9 +117,14 @@ class Works:
     def counters(self) -> Mapping[str, float]:
         """Metric name -> since the start."""
         came, old = self.source.counters, self.backfill.counters
-        sent = self.ledger.counts().messages
+        waiting = Counter[str]()
+        for (channel, status), count in self.ledger.counts().messages.items():
+            waiting[channel] += count * (status in ("queued", "failed"))
         return {
             **self.spine.counters,
+            **self.spine.turns.samples(),
+            **self.spine.commits.samples(),
+            **self.spine.decisions.samples(),
             "canhbao_backfill_messages_total": old["received"],
             "canhbao_backfill_waiting": len(self.backfill.inbox),
             **_limited(self.source, self.backfill),
@@ -134,8 +139,8 @@ class Works:
             "canhbao_inbox_messages": len(self.source.inbox),
             'canhbao_errors_total{loop="mqtt"}': came["failed"] + old["failed"],
             'canhbao_errors_total{loop="delivery"}': self.delivery.failures,
-            **{f'canhbao_messages_sent_total{{channel="{channel}"}}': count
-               for (channel, status), count in sent.items() if status == "sent"},
+            **self.delivery.counters,
+            **{f'canhbao_messages_waiting{{channel="{channel}"}}': waiting[channel] for channel in self.delivery.names},
         }  # fmt: skip
 
     def _turned(self, _view: View) -> None:

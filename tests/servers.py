@@ -33,6 +33,8 @@ SERVERS = {
     "mosquitto": Server("mosquitto", ("mosquitto",), service="mosquitto"),
     "chromium": Server("chromium", ("chromium", "chromium-browser", "google-chrome")),
     "openssl": Server("openssl", ("openssl",)),  # throw-away certificates
+    "promtool": Server("prometheus", ("promtool",), service="prometheus"),  # Prometheus's own view of our metrics
+    "docker-compose": Server("docker-compose", ("docker-compose",)),  # is the file one that it accepts?
     "strace": Server("strace", ("strace",)),  # sees that fsync comes before the receipt
 }
 

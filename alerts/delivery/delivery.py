@@ -42,6 +42,16 @@ class Delivery:
         self._sessions, self._renewed = 1, 0  # sessions begun; the last one that the states were sent again for
         self.failures = 0
 
+    @property
+    def names(self) -> list[str]:
+        """Of the channels."""
+        return [sender.channel.name for sender in self._senders]
+
+    @property
+    def counters(self) -> dict[str, float]:
+        """Metric name -> since the start."""
+        return {name: value for sender in self._senders for name, value in sender.counters.items()}
+
     def close(self) -> None:
         """After the last turn."""
         for sender in self._senders:
