@@ -35,6 +35,7 @@ SERVERS = {
     "openssl": Server("openssl", ("openssl",)),  # throw-away certificates
     "promtool": Server("prometheus", ("promtool",), service="prometheus"),  # Prometheus's own view of our metrics
     "docker-compose": Server("docker-compose", ("docker-compose",)),  # is the file one that it accepts?
+    "systemd-analyze": Server("systemd", ("systemd-analyze",)),  # are our units right?
     "strace": Server("strace", ("strace",)),  # sees that fsync comes before the receipt
 }
 
