@@ -323,6 +323,8 @@ def test_nothing_is_sent_until_the_release_and_then_everything_once_under_its_ol
         assert not people.got
         assert not broker.published
         assert {status for status, _ in keys(ledger).values()} == {"sent", "failed", "queued"}
+        says = Gate(restored, Outbox(ledger.store)).says()
+        assert "6 messages wait, the oldest called for at 2022-10-14T08:03:00.002Z" in says
 
         assert main(["restore", "--release", "--data", str(restored)]) == 0
         settle(delivery)

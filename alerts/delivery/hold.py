@@ -15,6 +15,7 @@ from typing import Final
 import msgspec
 
 from alerts.ledger.outbox import Outbox
+from alerts.ledger.store import LedgerError
 from ingest.data_folder import write_private
 from processing.transitions import rfc3339
 
@@ -70,9 +71,9 @@ class Gate:
         `personal`: the channels that carry no state; what is given up is theirs. A state is the newest there is,
         whenever it is told. Raises LedgerError, OSError: still shut.
         """
-        if self._hold is None:
-            return True
         with self._lock:
+            if self._hold is None:
+                return True
             hold = read_hold(self._folder)
             if hold is not None and not self._settled(hold, personal):
                 return False
@@ -82,14 +83,20 @@ class Gate:
         return True
 
     def says(self) -> str:
-        """For operators, in one line; "" where it is open. Raises LedgerError."""
+        """For operators, in one line; "" where it is open."""
         hold = self._hold
         if hold is None:
             return ""
-        waiting, oldest = self._outbox.waiting()
-        since = f", the oldest called for at {rfc3339(oldest)}" if oldest is not None else ""
-        return (f"held: restored from a backup of {rfc3339(hold.taken_at)}; {waiting} messages wait{since}; "
+        return (f"held: restored from a backup of {rfc3339(hold.taken_at)}; {self._waiting()}; "
                 "when nothing else sends for this city: canhbao restore --release")  # fmt: skip
+
+    def _waiting(self) -> str:
+        try:
+            count, oldest = self._outbox.waiting()
+        except LedgerError as error:
+            return f"how many messages wait cannot be read: {error}"
+        since = f", the oldest called for at {rfc3339(oldest)}" if oldest is not None else ""
+        return f"{count} messages wait{since}"
 
     def _settled(self, hold: Hold, personal: Collection[str]) -> bool:
         if hold.released_at is None:

@@ -54,7 +54,11 @@ _MARKED: Final = (
     .where(_MESSAGE.c.id == bindparam("key"), _MESSAGE.c.renewed == bindparam("seen"))
     .values({name: bindparam(f"new_{name}") for name in _CHANGES})
 )
-_WAITING: Final = select(func.count(), func.min(_MESSAGE.c.created_at)).where(_MESSAGE.c.next_try_at.is_not(None))
+_WAITING: Final = (
+    select(func.count(), func.min(_NOTICE.c.arrival))
+    .select_from(_MESSAGE.join(_NOTICE, _NOTICE.c.seq == _MESSAGE.c.seq))
+    .where(_MESSAGE.c.next_try_at.is_not(None))
+)
 _GIVEN_UP: Final = (
     update(_MESSAGE)
     .where(
@@ -195,7 +199,7 @@ class Outbox:
             db.execute(_MARKED, rows)
 
     def waiting(self) -> tuple[int, int | None]:
-        """How many messages are not done with, and when the oldest of them was made (ms UTC)."""
+        """How many messages are not done with, and the arrival of what called for the oldest of them (ms UTC)."""
         with self._store.reading() as db:
             count, oldest = db.execute(_WAITING).one()
             return count, oldest
