@@ -9,7 +9,16 @@ from typing import Final
 
 from ingest.city import ConfigError
 
-COMMANDS: Final = ("demo", "run", "check", "replay", "gateway", "dead-letters")  # one file each in alerts/commands
+COMMANDS: Final = (
+    "demo",
+    "run",
+    "check",
+    "replay",
+    "gateway",
+    "dead-letters",
+    "backup",
+    "restore",
+)  # one file each in alerts/commands
 
 
 def main(argv: list[str] | None = None) -> int:

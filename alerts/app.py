@@ -21,8 +21,10 @@ from typing import Final
 import uvicorn
 
 from alerts.delivery.channels import CHANNELS, Channel, Means
+from alerts.delivery.hold import FILE, Gate, read_hold
 from alerts.folds import RecoveryError
 from alerts.ledger.ledger import Ledger
+from alerts.ledger.outbox import Outbox
 from alerts.ledger.store import LedgerError
 from alerts.settings import Secret, Settings, read_text
 from alerts.snapshots import Snapshots
@@ -81,9 +83,10 @@ class Service:
             self.mqtt_url = connections.url
             self._changed = asyncio.Event()
             self._loop: asyncio.AbstractEventLoop | None = None
+            self._gate = Gate(settings.data_path, Outbox(stores.ledger.store))
             self._works = Works(
                 stores, connections, texts, Clock(settings.clock, _wall_ms, time.monotonic, self._stopping.wait),
-                channels=self._channels, random=Random(), page_url=self._link_url, told=self._told,
+                channels=self._channels, random=Random(), page_url=self._link_url, told=self._told, gate=self._gate,
             )  # fmt: skip
             self._works.start(closing)
             self._history = _history(settings, lambda: self._works.view)
@@ -124,6 +127,11 @@ class Service:
             "canhbao_broker_restarts_total": bundled.restarts,
             "canhbao_broker_errors_total": bundled.errors,
         }
+
+    @property
+    def held(self) -> str:
+        """Why nothing is sent, in one line; "" where delivery is free."""
+        return self._gate.says()
 
     @property
     def ledger(self) -> Ledger:
@@ -228,12 +236,13 @@ class Service:
         wall = self._settings.clock == "wall"
         lag_ms = max(0, -spine.ahead_ms) if wall else None  # ticks keep it near 10 s while nothing arrives
         ahead_s = spine.ahead_ms // 1000
-        broker = self._broker_faults()
+        broker, held = self._broker_faults(), self.held
         return {
             "broker": Part(not broker, None, "; ".join(broker)),
             "spine": Part(not spine.fault and (lag_ms or 0) < LAG_MS_MAX, lag_ms, spine.fault),
             "clock": Part(ahead_s * 1000 < AHEAD_MS_MAX, None, f"set back by {ahead_s} s" if ahead_s > 0 else ""),
             "backfill": Part(backfill.connected, None, "" if backfill.connected else "not connected"),
+            "delivery": Part(not held, None, held),
             "out": Part(out.connected, None, "" if out.connected else "not connected"),
             "history": self._history_part(wall=wall),
         }
@@ -261,6 +270,8 @@ class Service:
 
     def _open_stores(self, closing: ExitStack) -> Stores:
         folder = self._settings.data_path
+        if (hold := read_hold(folder)) is not None and hold.restoring:
+            raise ServiceError(f"{folder}: a restore did not come to its end here ({FILE}); empty it and restore again")
         journal = Journal.open(folder / "journal")
         closing.callback(journal.close)
         was = journal.configuration

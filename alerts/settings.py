@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import SplitResult, parse_qs, urlsplit
 
+from alerts.watch.logs import LogFormat
 from ingest.city import DEFAULT_CITY_FILE, FOREIGN, ConfigError, parse_toml
 from ingest.entries import ClockMode
 from ingest.history.store import Keep
@@ -24,6 +25,7 @@ from processing.rules import DEFAULT_RULES_FILE
 PREFIX: Final = "CANHBAO_"
 EMBEDDED_MQTT_PORT: Final = 1883
 DAYS_MAX: Final = 36_500
+LOG_LEVELS: Final = ("DEBUG", "INFO", "WARNING", "ERROR")
 
 # Every key and its default; all are text. "" means: see the function that reads it.
 _DEFAULTS: Final[Mapping[str, Mapping[str, str]]] = {
@@ -51,6 +53,7 @@ _DEFAULTS: Final[Mapping[str, Mapping[str, str]]] = {
     "networks": dict.fromkeys(FOREIGN, ""),
     "http": {"listen": "127.0.0.1:8000"},
     "history": {"url": "duckdb", "token_file": "", "keep_raw_days": "400", "keep_minutes_days": "800"},
+    "log": {"format": "auto", "level": "info"},
 }
 _SECRETS: Final = {"mqtt": ("password", "backfill_password", "out_password"), "history": ("token",)}
 
@@ -109,6 +112,8 @@ class Settings:
     history_url: str
     history_token: Secret | None
     history_keep: Keep
+    log_format: LogFormat
+    log_level: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +178,8 @@ def load(path: Path | None, environ: Mapping[str, str], *, with_secrets: bool = 
         history_url=_history(of("history", "url")),
         history_token=secret("history", "token"),
         history_keep=_keep(of("history", "keep_raw_days"), of("history", "keep_minutes_days")),
+        log_format=_log_format(of("log", "format")),
+        log_level=_log_level(of("log", "level")),
     )
 
 
@@ -271,6 +278,19 @@ def _clock(given: _Given) -> ClockMode:
         case "data":
             return "data"
     raise given.wrong('"wall" or "data"')
+
+
+def _log_format(given: _Given) -> LogFormat:
+    match given.text:
+        case "auto" | "console" | "json" as form:
+            return form
+    raise given.wrong('"auto", "console" or "json"')
+
+
+def _log_level(given: _Given) -> str:
+    if given.text.upper() not in LOG_LEVELS:
+        raise given.wrong('"debug", "info", "warning" or "error"')
+    return given.text.upper()
 
 
 def _embedded_port(given: _Given) -> int | None:

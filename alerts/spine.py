@@ -10,7 +10,9 @@ from types import MappingProxyType
 from typing import Final, Protocol, TypeVar
 
 import msgspec
+from structlog.contextvars import bound_contextvars
 
+from alerts.decisions import log_decisions
 from alerts.driving import Asked, Driven
 from alerts.folds import RecoveryError, recover
 from alerts.health import health_lines, late_lines
@@ -21,6 +23,7 @@ from alerts.ledger.marks import Marks
 from alerts.ledger.store import LedgerError
 from alerts.snapshots import KEPT, Snapshots
 from alerts.view import View
+from alerts.watch.histogram import Histogram
 from ingest.city import parse_city
 from ingest.entries import ORIGIN, TICK_MS, ClockMode, Configuration, DeadLetter, Entry, Position, Start, Tick
 from ingest.gateways import GatewayBook
@@ -125,6 +128,8 @@ class Spine:
         self._overlay = Overlay(city, self._ids)
         self._gateways, self._devices = GatewayBook(city.gateways), GatewayBook(self._networks.devices)
         self.counters: defaultdict[str, float] = defaultdict(float)  # metric name -> since the start
+        self.turns, self.commits = Histogram("canhbao_turn_seconds"), Histogram("canhbao_journal_commit_seconds")
+        self.decisions = Histogram("canhbao_decision_seconds")
         self.fault = ""  # why the last write was refused; "" while the disk takes everything
         self.view: View | None = None
 
@@ -135,7 +140,8 @@ class Spine:
         """
         for position, entry in self._journal.read(self._folds.position):
             before = self._folds.engine.alive
-            self._decide(position, entry, self._folds.recall(position, entry), before)
+            with bound_contextvars(entry=position):
+                self._decide(position, entry, self._folds.recall(position, entry), before)
         if self._clock.arrival == "wall":
             if self.ahead_ms > AHEAD_MS_MAX:
                 raise RecoveryError(
@@ -164,8 +170,7 @@ class Spine:
         if self._clock.arrival == "wall" and now // TICK_MS > self._arrival // TICK_MS:
             self._enter(Tick(now // TICK_MS * TICK_MS))  # also while only what is known already arrives
         if messages:
-            self.counters["canhbao_turn_seconds_count"] += 1
-            self.counters["canhbao_turn_seconds_sum"] += self._seconds() - began
+            self._time(messages, began)
         if self._seconds() - self._viewed >= VIEW_S:
             self._show()
 
@@ -173,6 +178,13 @@ class Spine:
         """After the last turn: a snapshot, so that the next start has nothing to replay."""
         if self._folds.position > self._ledger.position():
             self._record(self._folds.position, self._arrival, StepResult(), [], snapshot=True)
+
+    def _time(self, messages: Sequence[Message], began: float) -> None:
+        ended = self._seconds()
+        self.turns.observe(ended - began)
+        came = [message.came_s for message in messages if message.came_s is not None]
+        if came:
+            self.decisions.observe(ended - min(came))
 
     # -- in ------------------------------------------------------------------------------------------------------
 
@@ -284,15 +296,15 @@ class Spine:
         """Journal; then receipts and acknowledgements; then what it means; then the ledger. Where it stands."""
         began = self._seconds()
         position = self._until_done(lambda: self._journal.append(entry), "the journal")
-        self.counters["canhbao_journal_commit_seconds_count"] += 1
-        self.counters["canhbao_journal_commit_seconds_sum"] += self._seconds() - began
+        self.commits.observe(self._seconds() - began)
         self._arrival = max(self._arrival, entry.arrival)
-        self._answer(self._folds.answer(entry, self._now_ms(), heard=self._link.connected))
-        self._link.acknowledge(messages)
-        before = self._folds.engine.alive
-        result = self._folds.judge(position, entry)
-        self._decide(position, entry, result, before)
-        self._tell_operators(result)
+        with bound_contextvars(entry=position):  # in every line that is said of it from here on
+            self._answer(self._folds.answer(entry, self._now_ms(), heard=self._link.connected))
+            self._link.acknowledge(messages)
+            before = self._folds.engine.alive
+            result = self._folds.judge(position, entry)
+            self._decide(position, entry, result, before)
+            self._tell_operators(result)
         return position
 
     def _tell_operators(self, result: StepResult) -> None:
@@ -313,6 +325,7 @@ class Spine:
         found = result.transitions or result.health or result.late_breaches or notices or self._incidents.changed
         if found or due:  # an entry that decides nothing is judged again after a crash, with the same result
             self._record(position, entry.arrival, result, notices, snapshot=due)
+            log_decisions(entry, result.transitions, notices)
 
     def _record(
         self, position: Position, arrival: int, result: StepResult, notices: Sequence[Notice], *, snapshot: bool

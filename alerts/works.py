@@ -12,6 +12,7 @@ from typing import Any
 
 from alerts.delivery.channels import Channel
 from alerts.delivery.delivery import Delivery
+from alerts.delivery.hold import Gate
 from alerts.driving import Desk
 from alerts.incidents.incident import Notice
 from alerts.ledger.ledger import Ledger
@@ -66,7 +67,7 @@ class Works:
     def __init__(
         self, stores: Stores, connections: Connections, texts: Texts, clock: Clock, *,
         channels: Callable[[MqttPublisher], Sequence[Channel]], random: Random, page_url: str,
-        told: Callable[[], object],
+        told: Callable[[], object], gate: Gate | None = None,
     ) -> None:  # fmt: skip
         self.ledger: Ledger = stores.ledger
         self._page_url, self._told = page_url, told
@@ -88,8 +89,9 @@ class Works:
             lanes.drain, lanes, stores, texts, clock, self._turned, asked=self.desk.take, prefixes=connections.networks
         )
         self.delivery = Delivery(
-            Outbox(stores.ledger.store), channels(self.publisher), self._compose, now_ms=clock.now_ms, random=random
-        )
+            Outbox(stores.ledger.store), channels(self.publisher), self._compose, now_ms=clock.now_ms, random=random,
+            gate=gate,
+        )  # fmt: skip
 
     def start(self, closing: ExitStack) -> None:
         """Decide what was left, then connect. Raises MqttError, JournalError, LedgerError."""
@@ -115,9 +117,14 @@ class Works:
     def counters(self) -> Mapping[str, float]:
         """Metric name -> since the start."""
         came, old = self.source.counters, self.backfill.counters
-        sent = self.ledger.counts().messages
+        waiting = Counter[str]()
+        for (channel, status), count in self.ledger.counts().messages.items():
+            waiting[channel] += count * (status in ("queued", "failed"))
         return {
             **self.spine.counters,
+            **self.spine.turns.samples(),
+            **self.spine.commits.samples(),
+            **self.spine.decisions.samples(),
             "canhbao_backfill_messages_total": old["received"],
             "canhbao_backfill_waiting": len(self.backfill.inbox),
             **_limited(self.source, self.backfill),
@@ -132,8 +139,8 @@ class Works:
             "canhbao_inbox_messages": len(self.source.inbox),
             'canhbao_errors_total{loop="mqtt"}': came["failed"] + old["failed"],
             'canhbao_errors_total{loop="delivery"}': self.delivery.failures,
-            **{f'canhbao_messages_sent_total{{channel="{channel}"}}': count
-               for (channel, status), count in sent.items() if status == "sent"},
+            **self.delivery.counters,
+            **{f'canhbao_messages_waiting{{channel="{channel}"}}': waiting[channel] for channel in self.delivery.names},
         }  # fmt: skip
 
     def _turned(self, _view: View) -> None:

@@ -13,7 +13,10 @@ _MESSAGE_OVERHEAD: Final = 300  # bytes of memory that a message takes besides t
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """As it came. `mid` and `epoch` (of the connection) are for acknowledging, nothing else."""
+    """As it came. `mid` and `epoch` (of the connection) are for acknowledging, nothing else.
+
+    `came_s`: when, on the clock of `time.monotonic`; None where nobody looked.
+    """
 
     topic: str
     payload: bytes
@@ -21,6 +24,7 @@ class Message:
     qos: int
     mid: int
     epoch: int
+    came_s: float | None = None
 
 
 class Inbox:

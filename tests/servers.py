@@ -34,6 +34,9 @@ SERVERS = {
     "chromium": Server("chromium", ("chromium", "chromium-browser", "google-chrome")),
     "openssl": Server("openssl", ("openssl",)),  # throw-away certificates
     "prometheus": Server("prometheus", ("prometheus",), service="prometheus"),  # with promtool; answers as we should
+    "promtool": Server("prometheus", ("promtool",), service="prometheus"),  # Prometheus's own view of our metrics
+    "docker-compose": Server("docker-compose", ("docker-compose",)),  # is the file one that it accepts?
+    "systemd-analyze": Server("systemd", ("systemd-analyze",)),  # are our units right?
     "strace": Server("strace", ("strace",)),  # sees that fsync comes before the receipt
 }
 

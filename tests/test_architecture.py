@@ -32,7 +32,7 @@ EDGES = (
     "ingest.data_folder", "ingest.tidy", "ingest.history", "ingest.broker",
     "processing.kernels.compiled",
     "alerts.spine", "alerts.works", "alerts.driving", "alerts.letters", "alerts.folds", "alerts.snapshots",
-    "alerts.ledger", "alerts.delivery",
+    "alerts.decisions", "alerts.backup", "alerts.ledger", "alerts.delivery",
     "alerts.web", "alerts.watch", "alerts.settings", *AT_THE_TOP,
     "firmware_sim.spool", "firmware_sim.gateway", "firmware_sim.play", "firmware_sim.csv", "firmware_sim.tidy",
     "firmware_sim.__main__", "grafana",
@@ -41,8 +41,8 @@ RECORDS = {"ingest.inbox.Message", "ingest.tidy.TidyRow"}  # born at an edge, an
 COMPILER = "processing.kernels.compiled"  # reads the sources of the kernels, when it is imported
 WORLD = {
     "asyncio", "fastapi", "httpx", "logging", "multiprocessing", "os", "paho", "playwright", "queue", "requests",
-    "secrets", "select", "signal", "socket", "sqlalchemy", "sqlite3", "ssl", "starlette", "subprocess", "tempfile",
-    "threading", "time", "tqdm", "urllib.request", "uuid", "uvicorn",
+    "secrets", "select", "signal", "socket", "sqlalchemy", "sqlite3", "ssl", "starlette", "structlog", "subprocess",
+    "tempfile", "threading", "time", "tqdm", "urllib.request", "uuid", "uvicorn",
 }  # fmt: skip
 WORLDLY_CALLS = {
     "open", "input", "print", "now", "utcnow", "today", "read_text", "read_bytes", "write_text", "write_bytes", "mkdir",

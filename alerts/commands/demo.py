@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import logging
 import subprocess
 import sys
 import tempfile
@@ -15,6 +14,7 @@ from typing import Final
 from alerts import settings
 from alerts.app import Service, ServiceError
 from alerts.commands.numbers import positive
+from alerts.watch.logs import set_up
 from alerts.words.names import hazard_name, level_word
 
 HELP = "play the storm of 14 Oct 2022 over a simulated Da Nang through the whole service"
@@ -41,13 +41,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    logs = set_up(level="WARNING")
     with tempfile.TemporaryDirectory(prefix="canhbao-demo-") as folder:
         try:
             return _play(arguments, Path(folder))
         except ServiceError as error:
             print(f"canhbao demo: {error}", file=sys.stderr)
             return 1
+        finally:
+            logs.close()
 
 
 def _play(arguments: argparse.Namespace, folder: Path) -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import logging
 import os
 import sys
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Final
 
 from alerts import settings
 from alerts.app import Service, ServiceError
+from alerts.watch.logs import set_up
 
 HELP = "run the service: broker, collector, warnings, pages"
 EXAMPLE = """\
@@ -24,20 +24,24 @@ DEFAULT_FILE: Final = Path("canhbao.toml")
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--config", type=Path, metavar="FILE", help="settings (default: canhbao.toml, if it is there)")
-    parser.add_argument("--log-level", choices=("DEBUG", "INFO", "WARNING", "ERROR"), default="INFO")
+    parser.add_argument("--log-level", choices=settings.LOG_LEVELS, help="instead of the settings' log.level")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    logging.basicConfig(level=arguments.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     file = arguments.config or (DEFAULT_FILE if DEFAULT_FILE.exists() else None)
-    service = Service(settings.load(file, os.environ))
+    chosen = settings.load(file, os.environ)
+    logs = set_up(chosen.log_format, arguments.log_level or chosen.log_level)
+    service = Service(chosen)
     try:
         service.start()
         print(f"residents' page: {service.page_url}   gateways: {service.mqtt_url}   Ctrl-C ends", file=sys.stderr)
+        if service.held:
+            print(f"WARNINGS ARE NOT SENT / CẢNH BÁO CHƯA ĐƯỢC GỬI: {service.held}", file=sys.stderr)
         service.run()
     except ServiceError as error:
         print(f"canhbao run: {error}", file=sys.stderr)
         return 1
     finally:
         service.close()
+        logs.close()
     return 0

@@ -12,6 +12,7 @@ from typing import Final
 
 from alerts.delivery.channels.channel import Channel
 from alerts.delivery.fan_out import Compose, FanOut
+from alerts.delivery.hold import Gate
 from alerts.delivery.send import Sender
 from alerts.ledger.outbox import Outbox
 
@@ -23,21 +24,33 @@ POLL_S: Final = 1.0  # how soon a retry that has become due is seen, and how soo
 class Delivery:
     """`now_ms` is the wall's time, also where the service runs on the data's clock: retries wait for real providers.
 
-    `failures`: turns that raised (a full disk); each is logged and tried again.
+    `failures`: turns that raised (a full disk); each is logged and tried again. `gate`: while it is shut, messages are
+    made and wait.
     """
 
     def __init__(
         self, outbox: Outbox, channels: Sequence[Channel], compose: Compose, *, now_ms: Callable[[], int],
-        random: Random,
+        random: Random, gate: Gate | None = None,
     ) -> None:  # fmt: skip
         self._fan_out = FanOut(outbox, channels, compose)
         self._senders = [Sender(outbox, channel, random) for channel in channels]
+        self._gate, self._personal = gate, [channel.name for channel in channels if not channel.carries_state]
         self._now_ms = now_ms
         self._wakes = [asyncio.Event() for _ in self._senders]
         self._fan_out_wake = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._sessions, self._renewed = 1, 0  # sessions begun; the last one that the states were sent again for
         self.failures = 0
+
+    @property
+    def names(self) -> list[str]:
+        """Of the channels."""
+        return [sender.channel.name for sender in self._senders]
+
+    @property
+    def counters(self) -> dict[str, float]:
+        """Metric name -> since the start."""
+        return {name: value for sender in self._senders for name, value in sender.counters.items()}
 
     def close(self) -> None:
         """After the last turn."""
@@ -60,7 +73,7 @@ class Delivery:
         """One turn of everything; how much was done. 0: nothing is due now. Raises LedgerError."""
         done = await self._expand()
         for sender in self._senders:
-            done += await sender.turn(self._now_ms())
+            done += await self._send(sender)
         return done
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -88,6 +101,8 @@ class Delivery:
         return int(done)
 
     async def _send(self, sender: Sender) -> int:
+        if self._gate is not None and self._gate.shut and not await asyncio.to_thread(self._gate.look, self._personal):
+            return 0
         return await sender.turn(self._now_ms())
 
     async def _repeat(self, step: Callable[[], Awaitable[int]], wake: asyncio.Event, stop: asyncio.Event) -> None:

@@ -34,7 +34,10 @@ class FanOut:
             return False
         left = [a for a in self._addresses(pending.notice) if pending.after is None or a > pending.after]
         body = self._body(pending.notice)
-        self._outbox.queue(pending, left[: self._chunk], body, now, complete=len(left) <= self._chunk)
+        chunk = left[: self._chunk]
+        self._outbox.queue(pending, chunk, body, now, complete=len(left) <= self._chunk)
+        log.info("messages made", extra={"entry": pending.entry, "incident": pending.notice.incident,
+                                         "version": pending.notice.version, "count": len(chunk)})  # fmt: skip
         return True
 
     def renew(self, now: int) -> None:

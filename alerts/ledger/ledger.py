@@ -84,7 +84,7 @@ class Ledger:
                 [transition_row(t, position) for t in transitions],
                 [health_row(event, position) for event in health],
                 [late_breach_row(late, position) for late in late_breaches],
-                [notice_row(notice) for notice in notices],
+                [notice_row(notice, position) for notice in notices],
             )
             for into, values in zip(_ROWS, rows, strict=True):
                 if values:

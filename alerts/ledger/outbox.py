@@ -37,8 +37,9 @@ _NEWEST_NOTICES: Final = (
     .order_by(_NOTICE.c.seq)
 )
 _DUE: Final = (
-    select(_MESSAGE, schema.content.c.body)
+    select(_MESSAGE, schema.content.c.body, _NOTICE.c.entry)
     .join(schema.content, schema.content.c.seq == _MESSAGE.c.seq)
+    .join(_NOTICE, _NOTICE.c.seq == _MESSAGE.c.seq)
     .where(_MESSAGE.c.channel == bindparam("of"), _MESSAGE.c.next_try_at <= bindparam("now"))
     .order_by(_MESSAGE.c.next_try_at, _MESSAGE.c.id)
     .limit(bindparam("most"))
@@ -52,6 +53,20 @@ _MARKED: Final = (
     update(_MESSAGE)
     .where(_MESSAGE.c.id == bindparam("key"), _MESSAGE.c.renewed == bindparam("seen"))
     .values({name: bindparam(f"new_{name}") for name in _CHANGES})
+)
+_WAITING: Final = (
+    select(func.count(), func.min(_NOTICE.c.arrival))
+    .select_from(_MESSAGE.join(_NOTICE, _NOTICE.c.seq == _MESSAGE.c.seq))
+    .where(_MESSAGE.c.next_try_at.is_not(None))
+)
+_GIVEN_UP: Final = (
+    update(_MESSAGE)
+    .where(
+        _MESSAGE.c.next_try_at.is_not(None),
+        _MESSAGE.c.channel.in_(bindparam("channels", expanding=True)),
+        _MESSAGE.c.seq.in_(select(_NOTICE.c.seq).where(_NOTICE.c.arrival <= bindparam("until"))),
+    )
+    .values(status=bindparam("new_status"), next_try_at=None, error=bindparam("why"))
 )
 
 
@@ -89,6 +104,7 @@ class Message:
     sent_at: int | None
     error: str
     body: dict[str, Any]
+    entry: int | None = None  # position of the entry of the journal that called for it
 
     def sent(self, now: int) -> Message:
         return replace(self, status=Status.SENT, attempts=self.attempts + 1, next_try_at=None, sent_at=now, error="")
@@ -112,6 +128,7 @@ class Pending:
     seq: int
     notice: Notice
     after: Address | None = None
+    entry: int | None = None
 
 
 class Outbox:
@@ -128,7 +145,8 @@ class Outbox:
             row = db.execute(_OLDEST, {"first": first}).one_or_none()
         if row is None:
             return None
-        return Pending(*notice_of(row), Address(cursor.channel, cursor.recipient) if cursor.channel else None)
+        after = Address(cursor.channel, cursor.recipient) if cursor.channel else None
+        return Pending(*notice_of(row), after, row.entry)
 
     def queue(
         self, pending: Pending, addresses: Sequence[Address], body: dict[str, Any], now: int, *, complete: bool
@@ -179,6 +197,18 @@ class Outbox:
         rows = [{"key": m.id, "seen": m.renewed, **{f"new_{c}": getattr(m, c) for c in _CHANGES}} for m in messages]
         with self._store.writing() as db:
             db.execute(_MARKED, rows)
+
+    def waiting(self) -> tuple[int, int | None]:
+        """How many messages are not done with, and the arrival of what called for the oldest of them (ms UTC)."""
+        with self._store.reading() as db:
+            count, oldest = db.execute(_WAITING).one()
+            return count, oldest
+
+    def give_up(self, channels: Collection[str], until: int, why: str) -> int:
+        """No message of these channels for a notice up to `until` (arrival, ms UTC) is sent any more; how many."""
+        given = {"channels": list(channels), "until": until, "new_status": Status.DEAD.value, "why": why}
+        with self._store.writing() as db:
+            return db.execute(_GIVEN_UP, given).rowcount if channels else 0
 
 
 def _write_content(db: Connection, seq: int, body: dict[str, Any]) -> None:

@@ -20,15 +20,16 @@ def incident_of(row: Row[Any]) -> Incident:
     return Incident(**columns | {"members": msgspec.json.decode(columns["members"], type=tuple[Member, ...])})
 
 
-def notice_row(notice: Notice) -> dict[str, Any]:
+def notice_row(notice: Notice, entry: int | None = None) -> dict[str, Any]:
+    """`entry`: the position of the entry that called for it."""
     cause = msgspec.json.encode(notice.cause).decode()
-    return {**_fields(notice), "reason": notice.reason.value, "cause": cause}
+    return {**_fields(notice), "reason": notice.reason.value, "cause": cause, "entry": entry}
 
 
 def notice_of(row: Row[Any]) -> tuple[int, Notice]:
     """The notice and its number, from which listeners resume."""
     columns = row._asdict()
-    seq = columns.pop("seq")
+    seq, _ = columns.pop("seq"), columns.pop("entry")
     cause = msgspec.json.decode(columns["cause"], type=Member | None)
     return seq, Notice(**columns | {"reason": Reason(columns["reason"]), "cause": cause})
 

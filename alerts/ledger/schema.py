@@ -114,6 +114,7 @@ notice = Table(
     Column("arrival", BigInteger, nullable=False),
     Column("cause", Text, nullable=False),  # JSON
     Column("told", Boolean, nullable=False),
+    Column("entry", BigInteger),  # position of the entry that called for it; None in rows of before there was this
     UniqueConstraint("incident", "version"),
     Index("notice_place", "area", "hazard", "seq"),
     sqlite_autoincrement=True,

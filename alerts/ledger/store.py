@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from sqlalchemy import Connection, Engine, QueuePool, create_engine, event, insert, inspect, select
+from sqlalchemy import Connection, Engine, QueuePool, create_engine, event, insert, inspect, select, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from alerts.ledger import schema
@@ -81,6 +81,8 @@ class Store:
 def _found(db: Connection, path: Path) -> None:
     if not inspect(db).has_table(schema.driven.name):  # the youngest table; an older file lacks it and others not
         schema.metadata.create_all(db)
+    if not any(column["name"] == "entry" for column in inspect(db).get_columns(schema.notice.name)):
+        db.execute(text("ALTER TABLE notice ADD COLUMN entry BIGINT"))
     version = db.execute(select(schema.progress.c.schema_version)).scalar()
     if version is None:
         first = {"id": 1, "schema_version": schema.SCHEMA_VERSION, "position": ORIGIN, "arrival": 0}

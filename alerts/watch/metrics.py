@@ -88,10 +88,21 @@ FAMILIES: Final = {
         Family("canhbao_transitions_total", "counter", "Changes of level of a sensor under a rule."),
         Family("canhbao_notices_total", "counter", "Versions of incidents."),
         Family("canhbao_messages_sent_total", "counter", "Warnings delivered, by channel."),
-        Family("canhbao_messages_failed_total", "counter", "Warnings that a channel refused, by channel."),
+        Family("canhbao_messages_failed_total", "counter", "Sendings that a channel refused, by channel."),
+        Family("canhbao_messages_waiting", "gauge", "Warnings that are made and not delivered, by channel."),
         Family("canhbao_errors_total", "counter", "Errors that a loop logged and went on from, by loop."),
-        Family("canhbao_journal_commit_seconds", "summary", "Time for one entry of the journal to be on disk."),
-        Family("canhbao_turn_seconds", "summary", "Time for one turn of the loop, from drain to ledger."),
+        Family("canhbao_journal_commit_seconds", "histogram", "Time for one entry of the journal to be on disk."),
+        Family("canhbao_turn_seconds", "histogram", "Time for one turn of the loop, from drain to ledger."),
+        Family(
+            "canhbao_decision_seconds",
+            "histogram",
+            "From the coming of a turn's oldest message to the ledger having what its messages called for.",
+        ),
+        Family(
+            "canhbao_delivery_seconds",
+            "histogram",
+            "From a message's being made to its channel having it, by channel; without those that are sent again.",
+        ),
         Family("canhbao_journal_position", "gauge", "Newest position of the journal that has been judged."),
         Family(
             "canhbao_arrival_timestamp_seconds", "gauge", "Newest arrival that has been judged, seconds since 1970."

@@ -176,7 +176,8 @@ class MqttSource(Connection):
         """
         self._received += 1
         self._heard = _now()
-        came = Message(message.topic, bytes(message.payload), message.retain, message.qos, message.mid, self._epoch)
+        came = Message(message.topic, bytes(message.payload), message.retain, message.qos, message.mid, self._epoch,
+                       monotonic())  # fmt: skip
         if message.dup and came.mid in self._under_way:
             # nats-server does not wait for a slow collector: each copy would make it slower still. The acknowledgement
             # of the first one is for all of them.
