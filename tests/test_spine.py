@@ -20,6 +20,7 @@ from alerts.ledger import schema
 from alerts.ledger.ledger import Ledger
 from alerts.snapshots import Snapshots
 from alerts.spine import Clock, Spine, StoppedError, Stores, Texts
+from ingest import letter_quota
 from ingest.city import ConfigError
 from ingest.entries import ORIGIN, Batch, ClockMode, Configuration, Entry, Position, Start, Tick
 from ingest.formats import Decoded, decode
@@ -364,6 +365,41 @@ def test_time_passes_while_only_what_is_known_already_arrives(world: World) -> N
         world.now += 5_000
 
     assert [row.to_status for row in world.rows(schema.health)] == ["silent"]
+
+
+def test_a_late_danger_is_told_once_however_often_its_gateway_sends_it(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    spine = world.start()
+    world.send("river", NOON, 0.1)
+    spine.turn()
+    for _ in range(4):
+        world.now += MINUTE
+        world.send("river", NOON - 3 * 3_600_000, 3.0)  # further back than identities are checked
+        spine.turn()
+        spine = world.start()
+
+    kept = [entry.readings for entry in world.entries() if isinstance(entry, Batch)]
+    assert [readings.late.tolist() for readings in kept] == [[0], [1], [1], [1], [1]]
+    assert len(world.rows(schema.late_breach)) == 1
+    assert [record.message[:17] for record in caplog.records if "danger" in record.message] == ["late: river reach"]
+
+
+def test_a_start_gives_nobody_a_new_quota_of_dead_letters(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(letter_quota, "QUOTA_BYTES", 1_000)
+    for n in range(6):
+        spine = world.start()
+        world.waiting = [Message("canhbao/v1/gw-1/readings", b"rubbish" * 10, False, 1, n, 1)]
+        spine.turn()
+
+    assert world.stores is not None
+    assert world.stores.journal.dead_letter_counts() == {"not_json": 3}
+    assert spine.counters['canhbao_dead_letters_dropped_total{gateway="gw-1"}'] == 1
+
+    world.now += 24 * 3_600_000
+    world.waiting = [Message("canhbao/v1/gw-1/readings", b"rubbish" * 10, False, 1, 7, 1)]
+    world.start().turn()
+    assert world.stores.journal.dead_letter_counts() == {"not_json": 4}
 
 
 def test_a_hole_is_given_up_only_after_requests_that_somebody_could_hear(world: World) -> None:

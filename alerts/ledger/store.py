@@ -81,6 +81,7 @@ class Store:
 def _found(db: Connection, path: Path) -> None:
     if not inspect(db).has_table(schema.driven.name):  # the youngest table; an older file lacks it and others not
         schema.metadata.create_all(db)
+    schema.late_breach_key.create(db, checkfirst=True)  # younger still
     version = db.execute(select(schema.progress.c.schema_version)).scalar()
     if version is None:
         first = {"id": 1, "schema_version": schema.SCHEMA_VERSION, "position": ORIGIN, "arrival": 0}
