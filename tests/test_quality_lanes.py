@@ -78,7 +78,7 @@ def test_what_an_old_spool_brings_is_held_against_the_reading_before_it_in_time(
 
 @pytest.mark.parametrize(("millimetres", "position", "flag"), [
     (2116, "normal", 1), (2116, "tilt", 3),
-    (2096, "normal", 3), (2096, "tilt", 3),
+    (2006, "normal", 3), (2006, "tilt", 3),
     (1116, "normal", 4), (1116, "tilt", 4),
 ])  # fmt: skip
 def test_a_tilted_sensor_makes_a_flag_worse_and_an_upright_one_none_better(
