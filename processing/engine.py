@@ -80,8 +80,8 @@ class Engine:
         while i < len(readings):
             i = step_readings(
                 i, readings.sensor, readings.t, readings.value, readings.flag, readings.span, arrival,
-                self._pool.held, plan.per_sensor, plan.judges, plan.timetable.hours, self._silence, self._found,
-                self._sieve, self._scratch, self._partials,
+                readings.late, self._pool.held, plan.per_sensor, plan.judges, plan.timetable.hours, self._silence,
+                self._found, self._sieve, self._scratch, self._partials,
             )  # fmt: skip
             self._collect(readings, out)
             if i == len(readings):

@@ -109,6 +109,8 @@ def offers(r: Random, row: Table, rules: list[Table], begin: int, n: int) -> lis
     quiet, t, found = max(3 * period, 3 * MINUTE), begin + r.choice([0, r.randint(0, period)]), []
     late, behind, together, spool = 0, 0, False, 0
     doubts = Random(f"{row['id']} {begin}")  # of its own: the worlds of older seeds keep all else that they had
+    hours = doubts.choice([0.5, 2, 8, 30]) if Random(f"{row['id']} {begin} barren").random() < 0.06 else 0
+    barren = begin + int(hours * HOUR)  # until then nothing of it is usable
     for value in some_values(r, row, rules, min(n, 30 * HOUR // period)):
         odd = r.choice([period + r.randint(0, 900), 2 * period, quiet, quiet, quiet + 1, 2 * quiet, 2 * HOUR])
         t = t + odd if r.random() < 0.08 else (t + period) // SECOND * SECOND
@@ -123,6 +125,7 @@ def offers(r: Random, row: Table, rules: list[Table], begin: int, n: int) -> lis
         arrival = arrival if r.random() < 0.8 else -(-arrival // TICK) * TICK
         sent, flag = (None if r.random() < 0.04 else value), (4 if r.random() < 0.04 else 2)
         flag = 3 if flag == 2 and doubts.random() < 0.15 else flag
+        flag = 4 if t < barren else flag
         found.append(("offer", row["id"], t, sent, flag, arrival))
     for _, name, at, sent, flag, arrival in [step for step in found if r.random() < 0.06]:
         again = arrival + r.choice([1, 5 * SECOND, 10 * MINUTE, HOUR, 3 * HOUR])
