@@ -30,6 +30,7 @@ from ingest.letter_quota import DAY_MS, LetterQuota
 from ingest.lookup import Lookup
 from ingest.networks import Networks, owner
 from ingest.overlay import Overlay
+from ingest.readings import NO_SIGNS
 from ingest.receipts import Owed
 from processing.engine import Engine
 from processing.plan import compile_plan, next_ids
@@ -191,7 +192,7 @@ class Spine:
         if self._journal.last == ORIGIN:
             self._start(offered.first_arrival)
             offered = self._offer(messages, now, overlay=self._overlay)
-        taken = take(offered, self._folds.acceptance)
+        taken = take(offered, self._folds.acceptance, self._folds.engine.heard)
         self._overlay.keep(offered.stood)
         self.counters["canhbao_messages_total"] += len(messages)
         self._count(taken)
@@ -199,7 +200,7 @@ class Spine:
         for reason, count in (offered.reasons + Counter(out_of_bounds=taken.out_of_bounds)).items():
             self.counters[f'canhbao_refused_total{{reason="{reason}"}}'] += count
         batch = replace(taken.batch, refused=self._within_quota(taken.batch.refused))
-        if len(batch.readings) or batch.headers or batch.refused:
+        if len(batch.readings) or batch.headers or batch.refused or len(batch.signs):
             self._enter(batch, messages)
         else:
             self._link.acknowledge(messages)  # nothing in them that is not on disk already
@@ -222,18 +223,18 @@ class Spine:
 
         Its number is not counted. It was when the letter was written, and a receipt is a gateway's leave to delete: no
         person's correction may give it. What is refused again makes no second letter, the first is still there. It is
-        old: nothing that stands is laid under it, nor it over that.
+        old: nothing that stands is laid under it, nor it over that, and it is no sign of its sensor's life.
         """
         drive = asked.drive
         message = Message(drive.topic, drive.payload, retained=False, qos=0, mid=0, epoch=0)
         offered = self._offer([message], now, came_at=drive.came_at)
         for fault in offered.faults:
             log.error("dead letter %d could not be read", drive.letter, exc_info=fault)
-        taken = take(offered, self._folds.acceptance)
+        taken = take(offered, self._folds.acceptance, self._folds.engine.heard)
         self._count(taken)
         self.counters["canhbao_driven_total"] += 1
         readings = taken.batch.readings
-        position = self._enter(replace(taken.batch, headers=(), refused=())) if len(readings) else None
+        position = self._enter(replace(taken.batch, headers=(), refused=(), signs=NO_SIGNS)) if len(readings) else None
         refused = {
             reason: n for reason, n in (offered.reasons + Counter(out_of_bounds=taken.out_of_bounds)).items() if n
         }

@@ -280,10 +280,11 @@ def _first_arrival(entry: Entry) -> int:
     """Of what `entry` holds, in ms UTC; -1 for a batch that itself runs backwards."""
     if not isinstance(entry, Batch):
         return entry.arrival
-    arrivals = entry.readings.arrival
-    if (arrivals[1:] < arrivals[:-1]).any():
+    columns = (entry.readings.arrival, entry.signs.arrival)
+    if any((arrivals[1:] < arrivals[:-1]).any() for arrivals in columns):
         return -1
-    parts = (*arrivals[:1].tolist(), *(h.arrival for h in entry.headers), *(d.arrival for d in entry.refused))
+    firsts = (int(arrivals[0]) for arrivals in columns if len(arrivals))
+    parts = (*firsts, *(h.arrival for h in entry.headers), *(d.arrival for d in entry.refused))
     return min(parts, default=entry.arrival)
 
 

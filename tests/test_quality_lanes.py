@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
 import pytest
 from graded import HEAD, HOUR, MINUTE, T0, plan_of, sensor_toml
 from test_foreign import CITY, LOOKUP, MESSAGE, NETWORKS, NOW, TTN, changed
@@ -34,7 +35,7 @@ class Lanes:
         message = Message(topic, payload, retained=False, qos=1, mid=1, epoch=1)
         offered = offer([message], Lookup(PLAN.city, ("s",)), "wall", now=now, last_arrival=self.now)
         self.now = offered.arrival
-        self.taken.append(take(offered, self.acceptance))
+        self.taken.append(take(offered, self.acceptance, np.zeros(9, np.int64)))
         return [int(flag) for flag in self.taken[-1].batch.readings.flag]
 
 
@@ -94,7 +95,7 @@ def test_a_tilted_sensor_makes_a_flag_worse_and_an_upright_one_none_better(
         )  # fmt: skip
         sent = Message(TTN, json.dumps(message).encode(), retained=False, qos=0, mid=1, epoch=1)
         offered = offer([sent], LOOKUP, "wall", now=now, last_arrival=last, networks=NETWORKS)
-        last, taken = offered.arrival, take(offered, acceptance)
+        last, taken = offered.arrival, take(offered, acceptance, np.zeros(9, np.int64))
         found += taken.batch.readings.flag.tolist()
 
     assert found == [1, flag]

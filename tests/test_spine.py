@@ -364,6 +364,43 @@ def test_time_passes_while_only_what_is_known_already_arrives(world: World) -> N
         spine.turn()
         world.now += 5_000
 
+    assert [row.to_status for row in world.rows(schema.health)] == ["no_data"], "it is there, and brings nothing new"
+    told = [entry for entry in world.entries() if isinstance(entry, Batch) and len(entry.signs)]
+    assert [entry.arrival for entry in told] == [NOON + n * 10_000 for n in range(1, 20)], "once in a tick's time"
+
+
+def test_a_sensor_whose_every_reading_is_refused_brings_no_data_and_is_not_silent(world: World) -> None:
+    spine = world.start()
+    for n in range(25):
+        world.send("river", world.now + 3_600_000, 0.5)  # from the future
+        world.send("river", world.now, 99.0)  # out of bounds
+        world.send("nobody", world.now, 1.0)
+        world.seq += 1
+        bad = b'{"readings":[{"sensor":"river","t":"now","v":1.0}]}'
+        world.waiting += [Message("canhbao/v1/gw-1/readings", bad, False, 1, n, 1)]
+        spine.turn()
+        world.now += 9_000
+    world.waiting.clear()
+    for _ in range(30):
+        spine.turn()
+        world.now += 10_000
+
+    told = [(row.at - NOON, row.to_status) for row in world.rows(schema.health)]
+    assert told == [(180_000, "no_data"), (210_000 + 180_000, "silent")]
+    signs = [entry.signs for entry in world.entries() if isinstance(entry, Batch)]
+    assert sum(map(len, signs)) == 22 - 1, "one for each 10 s; in the first it was heard of by the configuration"
+
+
+def test_another_gateway_or_a_retained_message_is_no_sign_of_a_sensors_life(world: World) -> None:
+    world.city = CITY.replace("[[quantity]]", '[[gateway]]\nid = "gw-2"\n[[quantity]]', 1)
+    spine = world.start()
+    payload = b'{"readings":[{"sensor":"river","t":%d,"v":99.0}]}'
+    for _ in range(20):
+        world.waiting = [Message("canhbao/v1/gw-2/readings", payload % world.now, False, 1, 1, 1),
+                         Message("canhbao/v1/gw-1/readings", payload % world.now, True, 1, 2, 1)]  # fmt: skip
+        spine.turn()
+        world.now += 10_000
+
     assert [row.to_status for row in world.rows(schema.health)] == ["silent"]
 
 

@@ -174,6 +174,7 @@ class Twin:
         below = s.floor is not None and t < s.floor
         checked = not below and (s.newest is None or t >= s.newest - s.horizon)
         if checked and t in s.seen:
+            self.refused(sensor, arrival)
             return "duplicate" if s.seen[t] == value else "conflict"
         if checked:
             s.seen[t] = value
@@ -189,6 +190,11 @@ class Twin:
         if checked:
             self._bound(s)
         return "accepted"
+
+    def refused(self, sensor: str, arrival: int) -> None:
+        """A sensor that was there, though what came of it is no reading: heard from the tick before on [15]."""
+        self._pass_time(arrival)
+        self.sensors[sensor].heard = max(self.sensors[sensor].heard, arrival // TICK * TICK)
 
     def reading(
         self, sensor: str, t: int, value: float | None, flag: int, span: int, arrival: int, *, below: bool = False
