@@ -355,9 +355,14 @@ def test_a_clock_that_was_set_back_is_said_and_nothing_is_started_on_its_future(
         world.start()
 
 
-def test_time_passes_while_only_what_is_known_already_arrives(world: World) -> None:
+@pytest.mark.parametrize("numbered", [True, False])
+def test_time_passes_while_only_what_is_known_already_arrives(world: World, numbered: bool) -> None:
     spine = world.start()
-    world.send("river", NOON, 0.1)
+    if numbered:
+        world.send("river", NOON, 0.1)
+    else:
+        bare = b'{"sensor":"river","t":%d,"v":0.1}' % NOON
+        world.waiting = [Message("canhbao/v1/gw-1/readings", bare, False, 1, 1, 1)]
     again = list(world.waiting)
     for _ in range(40):
         world.waiting = list(again)
