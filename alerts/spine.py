@@ -29,14 +29,15 @@ from ingest.entries import ORIGIN, TICK_MS, ClockMode, Configuration, DeadLetter
 from ingest.gateways import GatewayBook
 from ingest.inbox import Message
 from ingest.journal import Journal, JournalError
-from ingest.letter_quota import LetterQuota
+from ingest.letter_quota import DAY_MS, LetterQuota
 from ingest.lookup import Lookup
 from ingest.networks import Networks, owner
 from ingest.overlay import Overlay
+from ingest.readings import NO_SIGNS
 from ingest.receipts import Owed
 from processing.engine import Engine
 from processing.plan import compile_plan, next_ids
-from processing.transitions import StepResult
+from processing.transitions import LateBreach, StepResult
 
 log = logging.getLogger(__name__)
 
@@ -125,6 +126,8 @@ class Spine:
         self._lookup = Lookup(city, self._ids)
         self._networks = Networks.of(city, prefixes)
         self._quota = LetterQuota([*city.gateways, *map(owner, self._networks.topics)])
+        today = self._arrival // DAY_MS * DAY_MS
+        self._quota.begin(self._arrival, self._journal.dead_letter_bytes(today))
         self._overlay = Overlay(city, self._ids)
         self._gateways, self._devices = GatewayBook(city.gateways), GatewayBook(self._networks.devices)
         self.counters: defaultdict[str, float] = defaultdict(float)  # metric name -> since the start
@@ -201,7 +204,7 @@ class Spine:
         if self._journal.last == ORIGIN:
             self._start(offered.first_arrival)
             offered = self._offer(messages, now, overlay=self._overlay)
-        taken = take(offered, self._folds.acceptance)
+        taken = take(offered, self._folds.acceptance, self._folds.engine.heard)
         self._overlay.keep(offered.stood)
         self.counters["canhbao_messages_total"] += len(messages)
         self._count(taken)
@@ -209,7 +212,7 @@ class Spine:
         for reason, count in (offered.reasons + Counter(out_of_bounds=taken.out_of_bounds)).items():
             self.counters[f'canhbao_refused_total{{reason="{reason}"}}'] += count
         batch = replace(taken.batch, refused=self._within_quota(taken.batch.refused))
-        if len(batch.readings) or batch.headers or batch.refused:
+        if len(batch.readings) or batch.headers or batch.refused or len(batch.signs):
             self._enter(batch, messages)
         else:
             self._link.acknowledge(messages)  # nothing in them that is not on disk already
@@ -232,18 +235,18 @@ class Spine:
 
         Its number is not counted. It was when the letter was written, and a receipt is a gateway's leave to delete: no
         person's correction may give it. What is refused again makes no second letter, the first is still there. It is
-        old: nothing that stands is laid under it, nor it over that.
+        old: nothing that stands is laid under it, nor it over that, and it is no sign of its sensor's life.
         """
         drive = asked.drive
         message = Message(drive.topic, drive.payload, retained=False, qos=0, mid=0, epoch=0)
         offered = self._offer([message], now, came_at=drive.came_at)
         for fault in offered.faults:
             log.error("dead letter %d could not be read", drive.letter, exc_info=fault)
-        taken = take(offered, self._folds.acceptance)
+        taken = take(offered, self._folds.acceptance, self._folds.engine.heard)
         self._count(taken)
         self.counters["canhbao_driven_total"] += 1
         readings = taken.batch.readings
-        position = self._enter(replace(taken.batch, headers=(), refused=())) if len(readings) else None
+        position = self._enter(replace(taken.batch, headers=(), refused=(), signs=NO_SIGNS)) if len(readings) else None
         refused = {
             reason: n for reason, n in (offered.reasons + Counter(out_of_bounds=taken.out_of_bounds)).items() if n
         }
@@ -303,50 +306,54 @@ class Spine:
             self._link.acknowledge(messages)
             before = self._folds.engine.alive
             result = self._folds.judge(position, entry)
-            self._decide(position, entry, result, before)
-            self._tell_operators(result)
+            late = self._decide(position, entry, result, before)
+            self._tell_operators(result, late)
         return position
 
-    def _tell_operators(self, result: StepResult) -> None:
+    def _tell_operators(self, result: StepResult, late: Sequence[LateBreach]) -> None:
         """After the ledger has it: what a night shift has to see to, and residents never hear of."""
         if result.health:
             plan, status = self._folds.engine.plan, self._folds.engine.latest()[-1]
             of_sensor = dict(zip(plan.configuration.sensor_ids, status, strict=True))
             for line in health_lines(result.health, plan.city, of_sensor):
                 log.warning("%s", line)
-        for line in late_lines(result.late_breaches):
+        for line in late_lines(late):
             log.warning("%s", line)
 
-    def _decide(self, position: Position, entry: Entry, result: StepResult, alive_before: int) -> None:
+    def _decide(self, position: Position, entry: Entry, result: StepResult, alive_before: int) -> Sequence[LateBreach]:
+        """Returns the late breaches that nobody has been told of."""
         plan = self._folds.engine.plan
         down_ms = entry.arrival - alive_before if isinstance(entry, Start) else 0
         notices = self._incidents.step(result.transitions, entry.arrival, plan.city, plan.rules, down_ms=down_ms)
         due = position - self._snapshot_at >= SNAPSHOT_ENTRIES
         found = result.transitions or result.health or result.late_breaches or notices or self._incidents.changed
         if found or due:  # an entry that decides nothing is judged again after a crash, with the same result
-            self._record(position, entry.arrival, result, notices, snapshot=due)
+            late = self._record(position, entry.arrival, result, notices, snapshot=due)
             log_decisions(entry, result.transitions, notices)
+            return late
+        return ()
 
     def _record(
         self, position: Position, arrival: int, result: StepResult, notices: Sequence[Notice], *, snapshot: bool
-    ) -> None:
+    ) -> Sequence[LateBreach]:
         name = self._snapshot(position) if snapshot else None
 
-        def write() -> None:
+        def write() -> Sequence[LateBreach]:
             if self.fault and self._ledger.position() == position:
-                return  # the write before, that seemed refused, was not
-            self._ledger.record(
+                return result.late_breaches  # the write before, that seemed refused, was not
+            return self._ledger.record(
                 position, arrival, transitions=result.transitions, incidents=self._incidents.changed,
                 notices=notices, snapshot=name, late_breaches=result.late_breaches, health=result.health,
             )  # fmt: skip
 
-        self._until_done(write, "the ledger")
+        late = self._until_done(write, "the ledger")
         if name is not None:
             self._forget_old()
         self.counters["canhbao_transitions_total"] += len(result.transitions)
         self.counters["canhbao_notices_total"] += len(notices)
         if result.transitions or notices:
             self._show()
+        return late
 
     def _snapshot(self, position: Position) -> str | None:
         """Its name; None where there is no room for it: a start replays more, nothing else is lost."""

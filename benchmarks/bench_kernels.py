@@ -3,7 +3,8 @@
 2,000 rain gauges, one reading a minute each, judged over 10 min, 1 h, 3 h and 24 h with all windows full: once by four
 rules (sums), once by eight (sums and greatest values), every rule with four thresholds and their clear values. Showers
 come and go, so that levels change. The floor is what no program can avoid: reading the same columns once with numpy,
-summing the values and finding the newest time by sensor.
+summing the values and finding the newest time by sensor. For the identities of one sensor (the last figures) it is the
+same readings, in order, of a sensor that has none.
 
 One JSON line a figure. Rates: `ratio` = value / floor, the part of numpy's speed that is left. Bytes: value / floor.
 """
@@ -23,7 +24,7 @@ import numpy as np
 
 from ingest.entries import Batch, Configuration
 from ingest.readings import Flag, Float64, Int32, Int64, UInt8
-from processing.acceptance import Acceptance
+from processing.acceptance import IDENTITIES_MOST, Acceptance
 from processing.engine import Engine
 from processing.warm import warm_up
 
@@ -34,6 +35,7 @@ BEGIN_MS = 1_665_720_000_000
 WINDOWS = ("10m", "1h", "3h", "24h")
 SUM_LEVELS = ((10, 15, 25, 40), (20, 30, 50, 80), (40, 60, 90, 130), (60, 100, 150, 200))
 MAX_LEVELS = (1, 2, 4, 6)
+BURST = 2_000  # readings of one message
 ROUNDS = {100_000: 50, 1_000: 10}  # readings of a batch -> minutes of SENSORS readings a round
 LEVELS = ("advisory", "warning", "danger", "emergency")
 # While the windows fill: the longest of them, cheap to judge. The rules that are measured then take over what is held.
@@ -88,12 +90,12 @@ class City:
 class Fold:
     """Acceptance and engine, as the service runs them between decoding and the ledger."""
 
-    def __init__(self) -> None:
-        self.engine, self.acceptance = Engine(), Acceptance()
+    def __init__(self, sensors: int = SENSORS) -> None:
+        self.engine, self.acceptance, self.sensors = Engine(), Acceptance(), sensors
         self.transitions = 0
 
     def configure(self, rules_toml: str) -> None:
-        ids = tuple(f"gauge-{n}" for n in range(SENSORS))
+        ids = tuple(f"gauge-{n}" for n in range(self.sensors))
         self.engine.step(Configuration(max(BEGIN_MS, self.engine.alive), _city_toml(ids), rules_toml, ids))
         self.acceptance.configure(self.engine.plan)
 
@@ -177,6 +179,37 @@ def _measure(fold: Fold, city: City, statistics: tuple[str, ...], rounds: int) -
     assert fold.transitions > before, "no level changed: the rules were too easy to judge"
 
 
+def _identities(rounds: int, seed: int) -> None:
+    """Identities of one sensor that measures nothing, when it has as many as it may: in which order they come."""
+    times = 2 * np.arange(IDENTITIES_MOST) + BEGIN_MS
+    r = np.random.default_rng(seed)
+    new = {"rising": times[-1] + np.arange(1, BURST + 1), "falling": times[-BURST:][::-1] + 1,
+           "anywhere": r.choice(times[BURST:], BURST, replace=False) + 1}  # fmt: skip
+    orders = {"falling, at the front": (times[:-BURST], times[0] - np.arange(1, BURST + 1))}
+    orders |= {order: (times, t) for order, t in new.items()}
+    for order, (held, t) in orders.items():
+        pairs = [(_accepted(held, t), _accepted(times[:1], new["rising"])) for _ in range(rounds)]
+        ours, theirs = (median(column) for column in zip(*pairs, strict=True))
+        _tell(f"acceptance, {len(held)} identities held, {order}", ours, "readings/CPU-s", theirs, rounds)
+
+
+def _accepted(held: Int64, t: Int64) -> float:
+    """Readings a CPU-second of one sensor that has identities at `held`; only the burst `t` is timed."""
+    fold = Fold(1)
+    fold.configure(_FILL_TOML)
+    acceptance = fold.acceptance
+
+    def take(times: Int64) -> None:
+        n = len(times)
+        flag = np.full(n, Flag.NOT_EVALUATED, np.uint8)
+        acceptance.accept(np.zeros(n, np.int32), times, np.full(n, np.nan), flag, np.full(n, BEGIN_MS))
+
+    take(held)
+    began = time.process_time()
+    take(t)
+    return len(t) / (time.process_time() - began)
+
+
 def _size(state: dict[str, object]) -> float:
     return len(msgspec.msgpack.encode(state)) / SENSORS
 
@@ -192,6 +225,7 @@ def main() -> None:
     for statistics in (("sum",), ("sum", "max")):
         fold.configure(_rules_toml(statistics))
         _measure(fold, city, statistics, arguments.rounds)
+    _identities(arguments.rounds, arguments.seed)
 
 
 if __name__ == "__main__":

@@ -152,6 +152,12 @@ def letter_counts(db: sqlite3.Connection) -> dict[str, int]:
     return dict(db.execute("SELECT reason, count(*) FROM dead_letter GROUP BY reason").fetchall())
 
 
+def letter_bytes(db: sqlite3.Connection, since: int) -> list[tuple[str, int, int]]:
+    """(gateway, how many, bytes of their payloads) of the letters that arrived at or after `since`."""
+    query = "SELECT gateway, count(*), sum(length(payload)) FROM dead_letter WHERE arrival >= ? GROUP BY gateway"
+    return list(db.execute(query, (since,)))
+
+
 def _connect(disk: Disk, path: Path, mode: Mode) -> sqlite3.Connection:
     return disk.connect(path, mode, busy_s=_BUSY_S)
 

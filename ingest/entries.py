@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, Literal, NewType, TypeAlias
 
-from ingest.readings import Readings
+from ingest.readings import NO_SIGNS, Readings, Signs
 
 SCHEMA_VERSION: Final = 1
 TICK_MS: Final = 10_000
@@ -82,9 +82,10 @@ class Batch:
     headers: tuple[Header, ...] = ()
     refused: tuple[DeadLetter, ...] = ()
     arrival: int = 0  # of the last thing in it
+    signs: Signs = NO_SIGNS  # of sensors of which nothing else came, at most one each in a tick's time
 
     def __post_init__(self) -> None:
-        last = int(self.readings.arrival[-1]) if len(self.readings) else 0
+        last = max((int(part.arrival[-1]) for part in (self.readings, self.signs) if len(part)), default=0)
         last = max([last, *(h.arrival for h in self.headers), *(d.arrival for d in self.refused)])
         object.__setattr__(self, "arrival", max(self.arrival, last))
 

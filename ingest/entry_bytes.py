@@ -9,20 +9,24 @@ from zlib import crc32
 import msgspec
 
 from ingest.entries import SCHEMA_VERSION, Batch, Configuration, DeadLetter, Entry, Header, Start, Tick
-from ingest.readings import Readings
+from ingest.readings import NO_SIGNS, Readings, Signs
 
 
 class EntryError(ValueError):
     """The bytes are no entry of this version; the message says what was found."""
 
 
-class _Batch(msgspec.Struct, frozen=True):
-    """A batch without its refused messages, which stand in rows of their own: of each only the checksum is here."""
+class _Batch(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A batch without its refused messages, which stand in rows of their own: of each only the checksum is here.
+
+    `signs` None: it has none, or was written before there were any.
+    """
 
     arrival: int
     readings: dict[str, bytes]
     headers: tuple[Header, ...]
     refused: tuple[int, ...]
+    signs: dict[str, bytes] | None = None
 
 
 class _Schema(msgspec.Struct, frozen=True):
@@ -44,7 +48,8 @@ def encode(entry: Entry) -> bytes:
     match entry:
         case Batch():
             refused = tuple(letter_crc(letter) for letter in entry.refused)
-            return _ENCODE(_Batch(entry.arrival, entry.readings.to_bytes(), entry.headers, refused))
+            signs = entry.signs.to_bytes() if len(entry.signs) else None
+            return _ENCODE(_Batch(entry.arrival, entry.readings.to_bytes(), entry.headers, refused, signs))
         case Configuration():
             return _ENCODE(entry)
         case Start() | Tick():
@@ -75,7 +80,8 @@ def letter_crc(letter: DeadLetter) -> int:
 def _batch(body: _Batch, letters: Sequence[DeadLetter]) -> Batch:
     if tuple(letter_crc(letter) for letter in letters) != body.refused:
         raise EntryError("the dead letters are not those that were written")
-    return Batch(Readings.from_bytes(body.readings), body.headers, tuple(letters), body.arrival)
+    signs = NO_SIGNS if body.signs is None else Signs.from_bytes(body.signs)
+    return Batch(Readings.from_bytes(body.readings), body.headers, tuple(letters), body.arrival, signs)
 
 
 def _configuration(body: bytes) -> Configuration:

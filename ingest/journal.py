@@ -145,6 +145,21 @@ class Journal:
                 counts.update(day_file.letter_counts(db))
         return dict(counts)
 
+    def dead_letter_bytes(self, since: int) -> dict[str, tuple[int, int]]:
+        """Gateway -> how many dead letters arrived at or after `since` (ms UTC), and the bytes of their payloads.
+
+        Raises JournalError.
+        """
+        found: dict[str, tuple[int, int]] = {}
+        for path in self._files():
+            if path.stem < _date(since).isoformat():
+                continue
+            with self._reading(path) as db:
+                for gateway, count, size in day_file.letter_bytes(db, since):
+                    before = found.get(gateway, (0, 0))
+                    found[gateway] = (before[0] + count, before[1] + size)
+        return found
+
     def retain(self, keep_days: int, now_ms: int, needed_from: Position) -> list[str]:
         """Unlink the day files older than `keep_days` before `now_ms` (ms UTC); returns their names.
 
@@ -275,10 +290,11 @@ def _first_arrival(entry: Entry) -> int:
     """Of what `entry` holds, in ms UTC; -1 for a batch that itself runs backwards."""
     if not isinstance(entry, Batch):
         return entry.arrival
-    arrivals = entry.readings.arrival
-    if (arrivals[1:] < arrivals[:-1]).any():
+    columns = (entry.readings.arrival, entry.signs.arrival)
+    if any((arrivals[1:] < arrivals[:-1]).any() for arrivals in columns):
         return -1
-    parts = (*arrivals[:1].tolist(), *(h.arrival for h in entry.headers), *(d.arrival for d in entry.refused))
+    firsts = (int(arrivals[0]) for arrivals in columns if len(arrivals))
+    parts = (*firsts, *(h.arrival for h in entry.headers), *(d.arrival for d in entry.refused))
     return min(parts, default=entry.arrival)
 
 

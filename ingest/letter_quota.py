@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -32,6 +32,16 @@ class LetterQuota:
         self._bytes: dict[str, int] = {}
         self._full: set[str] = set()
 
+    def begin(self, arrival: int, held: Mapping[str, tuple[int, int]]) -> None:
+        """Go on in the day of `arrival` (ms UTC), of which letters are kept: gateway -> how many, bytes of payload.
+
+        Without it every start would give everybody a new budget, and a service that crashes in a loop would give many.
+        """
+        self._day, self._bytes, self._full = arrival // DAY_MS, {}, set()
+        for gateway, (count, size) in held.items():
+            owner = self._owner(gateway)
+            self._bytes[owner] = self._bytes.get(owner, 0) + size + count * LETTER_BYTES
+
     def keep(self, letters: Sequence[DeadLetter]) -> Kept:
         """Those of `letters`, in order of arrival, that the budgets have room for; the others are only counted.
 
@@ -43,7 +53,7 @@ class LetterQuota:
         for letter in letters:
             if letter.arrival // DAY_MS > self._day:
                 self._day, self._bytes, self._full = letter.arrival // DAY_MS, {}, set()
-            gateway = letter.gateway if letter.gateway in self._gateways else ""
+            gateway = self._owner(letter.gateway)
             short = replace(letter, payload=letter.payload[: largest(letter.gateway) + 1])
             taken = self._bytes.get(gateway, 0) + len(short.payload) + LETTER_BYTES
             if taken <= QUOTA_BYTES:
@@ -55,3 +65,6 @@ class LetterQuota:
                 self._full.add(gateway)
                 newly.append(gateway)
         return Kept(tuple(kept), dropped, tuple(newly))
+
+    def _owner(self, gateway: str) -> str:
+        return gateway if gateway in self._gateways else ""

@@ -30,7 +30,8 @@ class Resolved:
 
     `sensor` number; `t` and `arrival` ms UTC; `raw` in the quantity's unit, NaN where missing; `flag` what its device
     says of it, 2 (not evaluated) where it says nothing.
-    `last_arrival` is the arrival of the message: what the next message's cannot be before.
+    `last_arrival` is the arrival of the message: what the next message's cannot be before. `signs`: numbers of the
+    sensors of which it brings readings that were refused.
     """
 
     sensor: Int32
@@ -40,6 +41,7 @@ class Resolved:
     arrival: Int64
     refused: tuple[Refusal, ...]
     last_arrival: int
+    signs: Int32
 
 
 class _Known(NamedTuple):
@@ -88,8 +90,13 @@ class Lookup:
         refused.sort(key=lambda refusal: -1 if refusal.index is None else refusal.index)
         return Resolved(
             np.array(numbers, np.int32), column, np.array(values, np.float64), _flags(decoded, refused), arrivals,
-            tuple(refused), int(arrivals[-1]) if len(arrivals) else now,
+            tuple(refused), int(arrivals[-1]) if len(arrivals) else now, self._signs(decoded.gateway, refused),
         )  # fmt: skip
+
+    def _signs(self, gateway: str, refused: Sequence[Refusal]) -> Int32:
+        """Of no sensor that the registry does not know, or that belongs to another gateway: that one was not there."""
+        known = [self._known[refusal.sensor] for refusal in refused if refusal.sensor in self._known]
+        return np.array(sorted({one.number for one in known if one.gateway in (None, gateway)}), np.int32)
 
     def _numbers_if_sound(self, decoded: Decoded, latest: int) -> list[int] | None:
         """The sensors' numbers where every row counts as it was sent, which is nearly always; else None.
@@ -128,7 +135,7 @@ class Lookup:
                 _check_time(t, latest)
                 raw = _value(known, value, unit)
             except RefusedError as error:
-                refused.append(Refusal(error.reason, error.detail, index))
+                refused.append(Refusal(error.reason, error.detail, index, id_))
                 continue
             numbers.append(known.number)
             kept.append(t)

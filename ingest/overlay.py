@@ -117,5 +117,5 @@ def _resolved(rows: Sequence[_Row], found: Resolved, clock: ClockMode) -> Resolv
     return Resolved(
         np.array([row.sensor for row in rows], np.int32), t, np.array([row.raw for row in rows], np.float64),
         np.array([row.flag for row in rows], np.uint8), arrival, found.refused,
-        int(arrival[-1]) if len(arrival) else found.last_arrival,
+        int(arrival[-1]) if len(arrival) else found.last_arrival, found.signs,
     )  # fmt: skip

@@ -98,5 +98,50 @@ class Readings:
         return cls(*(np.frombuffer(columns[name], _little(name)).astype(dtype) for name, dtype in _DTYPES.items()))
 
 
+@dataclass(frozen=True, slots=True)
+class Signs:
+    """Signs of life of sensors that brought no reading for the journal: what they sent was refused, or known already.
+
+    Columns of shape (n,) in the order of `arrival`, ms UTC; at most one a sensor and tick is worth keeping, since it
+    says no more than that the sensor was there in that time (docs/reference/levels.md, 15).
+    """
+
+    sensor: Int32
+    arrival: Int64
+
+    def __post_init__(self) -> None:
+        for name in ("sensor", "arrival"):
+            column = getattr(self, name)
+            assert column.dtype == _DTYPES[name], f"{name}: {column.dtype}"
+            assert column.shape == self.sensor.shape, f"{name}: {column.shape}"
+
+    def __len__(self) -> int:
+        return len(self.sensor)
+
+    def __getitem__(self, rows: slice | NDArray[Any]) -> Signs:
+        return Signs(self.sensor[rows], self.arrival[rows])
+
+    @classmethod
+    def join(cls, parts: Sequence[Signs]) -> Signs:
+        """In the order of arrival, whatever the order of the parts."""
+        sensor = np.concatenate([np.empty(0, np.int32), *(part.sensor for part in parts)])
+        arrival = np.concatenate([np.empty(0, np.int64), *(part.arrival for part in parts)])
+        order = np.argsort(arrival, kind="stable")
+        return cls(sensor[order], arrival[order])
+
+    def to_bytes(self) -> dict[str, bytes]:
+        """Each column little-endian; `from_bytes` undoes it."""
+        return {name: getattr(self, name).astype(_little(name), copy=False).tobytes() for name in ("sensor", "arrival")}
+
+    @classmethod
+    def from_bytes(cls, columns: dict[str, bytes]) -> Signs:
+        return cls(
+            *(np.frombuffer(columns[name], _little(name)).astype(_DTYPES[name]) for name in ("sensor", "arrival"))
+        )
+
+
+NO_SIGNS: Final = Signs(np.empty(0, np.int32), np.empty(0, np.int64))
+
+
 def _little(name: str) -> np.dtype[Any]:
     return np.dtype(_DTYPES[name]).newbyteorder("<")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
@@ -16,10 +16,13 @@ from ingest.city import Sensor
 from ingest.readings import Float64, Int32, Int64, Readings, UInt8
 from processing import quality
 from processing.kernels.accepting import accept_readings, recall_readings
-from processing.kernels.codes import ACCEPTED, CONFLICT, DUPLICATE, FAILED, GROSS, NEVER
+from processing.kernels.codes import ACCEPTED, CONFLICT, DUPLICATE, FAILED, GROSS, LATE_BREACH_MS, NEVER
 from processing.kernels.records import Accepted, Totals
 from processing.plan import HORIZON_MS_MIN, Plan, goes_on
 from processing.windows import Pool
+
+# Of one sensor: five weeks of minutes, 1.3 MB. Beyond, the oldest are forgotten, and what is as old counts as late.
+IDENTITIES_MOST: Final = 50_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +46,8 @@ class Acceptance:
         self._plan: Plan | None = None
         self._identities = Pool(0)
         self._newest: Int64 = np.empty(0, np.int64)
-        self._longest = self._horizon = self._period = np.empty(0, np.int64)
+        self._floor: Int64 = np.empty(0, np.int64)  # what was measured before it cannot be told from a repeated one
+        self._longest = self._horizon = self._reach = self._period = np.empty(0, np.int64)
         self._totals = _totals([])
         self._limits = quality.no_limits()
         self._memory = quality.new_memory(self._limits)
@@ -52,21 +56,22 @@ class Acceptance:
         """Take over a configuration; sensors that go on keep what is remembered of them."""
         n, old = len(plan.sensors), self._totals
         self._identities.resize(n)
-        newest = np.full(n, NEVER, np.int64)
+        newest, floor = np.full(n, NEVER, np.int64), np.full(n, NEVER, np.int64)
         totals = _totals(plan.sensors)
         limits = quality.limits_of(plan)
         memory = quality.new_memory(limits)
         for number in range(n):
             if goes_on(self._plan, plan, number):
                 quality.carry_over(self._limits, self._memory, limits, memory, number)
-                newest[number] = self._newest[number]
+                newest[number], floor[number] = self._newest[number], self._floor[number]
                 totals.base_t[number], totals.base[number] = old.base_t[number], old.base[number]
             else:
                 self._identities.clear(number)
-        self._plan, self._newest, self._totals = plan, newest, totals
+        self._plan, self._newest, self._floor, self._totals = plan, newest, floor, totals
         self._limits, self._memory = limits, memory
         self._longest = plan.per_sensor.longest
         self._horizon = np.maximum(self._longest, HORIZON_MS_MIN)
+        self._reach = np.maximum(np.maximum(self._horizon, LATE_BREACH_MS), plan.per_sensor.fresh)
         self._period = np.array([(sensor.period_ms or 0) if sensor else 0 for sensor in plan.sensors], np.int64)
 
     def accept(self, sensor: Int32, t: Int64, raw: Float64, graded: UInt8, arrival: Int64) -> Acceptances:
@@ -83,8 +88,9 @@ class Acceptance:
         i = 0
         while True:
             i = accept_readings(
-                i, sensor, t, raw, graded, self._identities.held, self._newest, self._longest, self._horizon,
-                self._period, self._totals, self._limits, self._memory, out,
+                i, sensor, t, raw, graded, self._identities.held, self._newest, self._floor, self._longest,
+                self._horizon, self._reach, IDENTITIES_MOST, self._period, self._totals, self._limits, self._memory,
+                out,
             )  # fmt: skip
             if i == n:
                 break
@@ -106,7 +112,8 @@ class Acceptance:
         while True:
             i = recall_readings(
                 i, readings.sensor, readings.t, readings.value, readings.raw, readings.flag, readings.late,
-                self._identities.held, self._newest, self._horizon, self._totals, self._limits, self._memory,
+                self._identities.held, self._newest, self._floor, self._horizon, self._reach, IDENTITIES_MOST,
+                self._totals, self._limits, self._memory,
             )  # fmt: skip
             if i == len(readings):
                 return
@@ -116,6 +123,7 @@ class Acceptance:
         return {
             "identities": self._identities.to_state(),
             "newest": self._newest.tobytes(),
+            "floor": self._floor.tobytes(),
             "base_t": self._totals.base_t.tobytes(),
             "base": self._totals.base.tobytes(),
             "quality": {name: column.tobytes() for name, column in self._memory._asdict().items()},
@@ -128,6 +136,8 @@ class Acceptance:
         acceptance.configure(plan)
         acceptance._identities = Pool.from_state(state["identities"])
         acceptance._newest = np.frombuffer(state["newest"], np.int64).copy()
+        if "floor" in state:  # a snapshot of before there was one has none
+            acceptance._floor = np.frombuffer(state["floor"], np.int64).copy()
         acceptance._totals.base_t[:] = np.frombuffer(state["base_t"], np.int64)
         acceptance._totals.base[:] = np.frombuffer(state["base"], np.float64)
         for name, column in acceptance._memory._asdict().items():

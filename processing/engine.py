@@ -7,7 +7,7 @@ from typing import Any, Final
 import numpy as np
 
 from ingest.entries import TICK_MS, Batch, Configuration, Entry, Start, Tick
-from ingest.readings import Float64, Int64, Readings, UInt8
+from ingest.readings import Float64, Int32, Int64, Readings, Signs, UInt8
 from processing.kernels.codes import LATE_BREACH_MS, NEVER, PARTIALS
 from processing.kernels.held import has_room
 from processing.kernels.judging import step_readings
@@ -53,6 +53,11 @@ class Engine:
         """The time of the last thing the journal had, ms UTC; 0 before the first."""
         return self._alive
 
+    @property
+    def heard(self) -> Int64:
+        """By sensor number, shape (n,): when it was heard last, ms UTC, of any kind; not to be written to."""
+        return self._silence.heard
+
     def step(self, entry: Entry) -> StepResult:
         """What `entry` changes. Raises ConfigError for a Configuration with a wrong text (nothing has changed then)."""
         out = _Out()
@@ -64,12 +69,30 @@ class Engine:
             case Tick():
                 self._run_ticks(entry.arrival, out)
             case Batch():
-                self._judge(entry.readings, out)
+                self._take(entry.readings, entry.signs, out)
                 self._run_ticks(entry.arrival, out)
         self._alive = max(self._alive, entry.arrival)
         return out.result()
 
     # -- readings ------------------------------------------------------------------------------------------------
+
+    def _take(self, readings: Readings, signs: Signs, out: _Out) -> None:
+        """A sign says that its sensor was there from the tick before it on, so nothing hangs on its place in a tick."""
+        begun = 0
+        ticks = signs.arrival // TICK_MS * TICK_MS
+        for tick in np.unique(ticks).tolist():
+            before = int(np.searchsorted(readings.arrival, tick))
+            self._judge(readings[begun:before], out)
+            self._run_ticks(tick, out)
+            self._hear(signs.sensor[ticks == tick], tick)
+            begun = before
+        self._judge(readings[begun:], out)
+
+    def _hear(self, sensors: Int32, tick: int) -> None:
+        silence = self._silence
+        silence.heard[sensors] = np.maximum(silence.heard[sensors], tick)
+        if silence.status[sensors].any():
+            silence.due[0] = min(silence.due[0], tick + TICK_MS)
 
     def _judge(self, readings: Readings, out: _Out) -> None:
         if not len(readings):
@@ -80,8 +103,8 @@ class Engine:
         while i < len(readings):
             i = step_readings(
                 i, readings.sensor, readings.t, readings.value, readings.flag, readings.span, arrival,
-                self._pool.held, plan.per_sensor, plan.judges, plan.timetable.hours, self._silence, self._found,
-                self._sieve, self._scratch, self._partials,
+                readings.late, self._pool.held, plan.per_sensor, plan.judges, plan.timetable.hours, self._silence,
+                self._found, self._sieve, self._scratch, self._partials,
             )  # fmt: skip
             self._collect(readings, out)
             if i == len(readings):

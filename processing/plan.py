@@ -14,7 +14,7 @@ from ingest.entries import Configuration
 from processing.hours import Timetable
 from processing.kernels.codes import FRESH_MS, NEVER
 from processing.kernels.records import Judges, Sensors
-from processing.rules import Judgement, Rule, Rules, Statistic, parse_rules
+from processing.rules import Judgement, Rule, Rules, Statistic, journalled_rules
 
 GAP_MS_MIN: Final = 180_000  # G = max(3 x period, 3 min)
 HORIZON_MS_MIN: Final = 3_600_000  # identities are checked back to T - max(L, 1 h)
@@ -37,7 +37,7 @@ class Plan:
 
 def compile_plan(configuration: Configuration) -> Plan:
     """Raises ConfigError where a text is wrong. Levels, timers and T are at their beginning."""
-    city, rules = parse_city(configuration.city_toml), parse_rules(configuration.rules_toml)
+    city, rules = parse_city(configuration.city_toml), journalled_rules(configuration.rules_toml)
     sensors = tuple(city.sensors.get(id_) for id_ in configuration.sensor_ids)
     rows: list[tuple[int, Rule]] = []
     judged: list[Judgement] = []

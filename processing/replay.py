@@ -20,6 +20,7 @@ from ingest.tidy import TidyRow
 from processing.acceptance import Acceptance
 from processing.engine import Engine
 from processing.plan import next_ids
+from processing.rules import parse_rules
 from processing.transitions import Transition
 
 BATCH_ROWS: Final = 100_000  # how many are taken at once; changes nothing but speed
@@ -54,6 +55,7 @@ def replay_rows(rows: Sequence[TidyRow], city_toml: str | None, rules_toml: str,
         return
     series = _Series(rows) if city_toml is None else _Registry(city_toml)
     city_toml = series.city_toml
+    parse_rules(rules_toml)
     ids = next_ids((), parse_city(city_toml))
     engine, acceptance = Engine(), Acceptance()
     engine.step(Configuration(rows[0].t, city_toml, rules_toml, ids, clock="data"))

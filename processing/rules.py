@@ -197,11 +197,30 @@ class _Document(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def parse_rules(text: str, file: str = "rules.toml") -> Rules:
-    """The rules that `text` describes. Raises ConfigError for the first thing that is wrong."""
+    """The rules that a person's `text` describes. Raises ConfigError for the first thing that is wrong."""
     try:
-        return _parsed(text)
+        rules = journalled_rules(text)
+        for rule in rules.rules:
+            _refuse_idle(rule)
     except ConfigError as error:
         raise ConfigError(error.key, error.found, error.expected, file) from None
+    return rules
+
+
+def journalled_rules(text: str) -> Rules:
+    """Like parse_rules, but rules that can never judge are let be: a journal may hold them from before they were
+    refused, and nobody can correct it.
+    """
+    return _parsed(text)
+
+
+def _refuse_idle(rule: Rule) -> None:
+    """`last` is one value: where it asks for more readings it is never defined (docs/reference/levels.md, 7)."""
+    places = {"": rule.everywhere, **{f" station {name!r}": own for name, own in rule.stations.items()}}
+    for where, own in places.items():
+        if own is not None and own.statistic is Statistic.LAST and own.min_readings > 1:
+            expected = "1 or nothing, since last is one value (a mean, max or min over a window has more)"
+            raise ConfigError(f"rule {rule.name!r}{where} min_readings", own.min_readings, expected)
 
 
 @lru_cache(maxsize=2)  # as in ingest.city

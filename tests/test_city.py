@@ -8,7 +8,7 @@ import pytest
 
 from ingest.city import DEFAULT_CITY_FILE, City, ConfigError, duration_ms, is_gateway_id, parse_city
 from ingest.quantity import CATALOGUE
-from processing.rules import DEFAULT_RULES_FILE, Level, Rules, parse_rules
+from processing.rules import DEFAULT_RULES_FILE, Level, Rules, journalled_rules, parse_rules
 
 CITY = '[city]\nname = "Đà Nẵng"\ntimezone = "Asia/Ho_Chi_Minh"\n'
 AREA = '[[area]]\ncode = "20242"\nname = "Hải Châu"\nlat = 16.06\nlon = 108.22\n'
@@ -205,6 +205,34 @@ def test_what_is_no_duration_is_refused(text: str) -> None:
 def test_a_gateway_is_not_called_like_a_topic_of_ours() -> None:
     assert is_gateway_id("gw-hai-chau-1")
     assert not any(map(is_gateway_id, ["", "a/b", "a+", "speak", "drill", "cap", "collector", "gw\n", "g" * 33]))
+
+
+RULE = """
+[[rule]]
+name = "river"
+hazard = "flood"
+quantity = "water_level"
+statistic = "last"
+levels = { danger = 1.0 }
+"""
+
+
+@pytest.mark.parametrize(
+    ("more", "key"),
+    [("min_readings = 2", "rule 'river' min_readings"),
+     ("[rule.station.cam_le]\nmin_readings = 3", "rule 'river' station 'cam_le' min_readings")],
+)  # fmt: skip
+def test_a_last_that_asks_for_more_than_one_reading_is_refused_and_a_journal_that_has_it_is_still_read(
+    more: str, key: str
+) -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse_rules(RULE + more, "r.toml")
+
+    assert (caught.value.file, caught.value.key, caught.value.found) == ("r.toml", key, int(more[-1]))
+    assert "last is one value" in caught.value.expected
+    assert len(journalled_rules(RULE + more).rules) == 1
+    assert parse_rules(RULE + "min_readings = 1").rules
+    assert parse_rules((RULE + "min_readings = 2").replace('"last"', '"max"\nwindow = "5m"')).rules
 
 
 @pytest.fixture(scope="module")

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import twin
 from conftest import Tally
 from engine_player import Player, regrouped
 from hypothesis import example, given
@@ -17,6 +18,7 @@ from world_rules import MINUTE, city_toml
 from worlds import World, play, world
 
 from ingest.entries import Entry
+from processing import acceptance
 from processing.engine import Engine
 from processing.kernels.codes import PARTIALS
 from processing.kernels.statistic import fsum
@@ -68,6 +70,21 @@ def test_a_world_that_hypothesis_picks_is_told_alike(seed: int, size: int, batch
     a_world = world(seed, size)
 
     assert told(played(a_world, batch, Random(seed))) == told(twin_of(a_world))
+
+
+def test_the_engine_says_what_the_twin_says_where_identities_are_few(
+    tally: Tally, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(acceptance, "IDENTITIES_MOST", 9)
+    monkeypatch.setattr(twin, "IDENTITIES_MOST", 9)
+    floors = 0
+    for seed in tally.seeds(8, 1_000):
+        with tally.trial():
+            a_world = world(seed, 200)
+            slow = twin_of(a_world)
+            assert told(played(a_world, 7, Random(seed))) == told(slow)
+            floors += sum(sensor.floor is not None for sensor in slow.sensors.values())
+    assert floors
 
 
 @pytest.mark.parametrize("seed", range(12))

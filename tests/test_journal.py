@@ -11,6 +11,7 @@ import subprocess
 import sys
 import textwrap
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -30,8 +31,9 @@ from ingest.entries import (
     Start,
     Tick,
 )
+from ingest.entry_bytes import decode, encode
 from ingest.journal import Journal, JournalError
-from ingest.readings import Readings
+from ingest.readings import Readings, Signs
 
 ROOT = Path(__file__).parents[1]
 DAY_MS = 86_400_000
@@ -57,7 +59,7 @@ def same(one: Entry, other: Entry) -> bool:
     """Equality that looks into the columns, NaN equal to NaN."""
     if not (isinstance(one, Batch) and isinstance(other, Batch)):
         return one == other
-    columns = one.readings.to_bytes() == other.readings.to_bytes()
+    columns = one.readings.to_bytes() == other.readings.to_bytes() and one.signs.to_bytes() == other.signs.to_bytes()
     return columns and (one.headers, one.refused, one.arrival) == (other.headers, other.refused, other.arrival)
 
 
@@ -87,6 +89,18 @@ def test_what_was_appended_is_read_back_as_it_was(journal: Journal) -> None:
 
     assert [position for position, _ in found] == positions == sorted(positions)
     assert all(same(entry, kept) for entry, (_, kept) in zip(given, found, strict=True))
+
+
+def test_signs_of_life_are_kept_and_a_batch_of_before_there_were_any_is_read(journal: Journal) -> None:
+    signs = Signs(np.array([1, 0], np.int32), np.array([NOON + 1, NOON + 7]))
+    journal.append(replace(batch(NOON + 7), signs=signs))
+    kind, body = "batch", encode(batch(NOON + 8))
+
+    _, (_, read) = everything(journal.folder)
+    assert isinstance(read, Batch)
+    assert (read.signs.sensor.tolist(), read.signs.arrival.tolist()) == ([1, 0], [NOON + 1, NOON + 7])
+    assert b"signs" not in body, "what has none is written as it was before"
+    assert same(decode(kind, NOON + 8, body, ()), batch(NOON + 8))
 
 
 def test_reading_begins_after_any_position(journal: Journal) -> None:
@@ -120,11 +134,23 @@ def test_the_first_entry_ever_is_a_configuration(tmp_path: Path) -> None:
 
 BACKWARDS = Batch(Readings.of(sensor=[0, 0], t=[1, 2], value=[1, 2], arrival=[NOON + 9, NOON + 8]))
 EARLY_READING = Batch(Readings.of(sensor=[0, 0], t=[1, 2], value=[1, 2], arrival=[NOON - 1, NOON + 8]))
+BACKWARD_SIGNS = Batch(Readings.empty(), signs=Signs(np.zeros(2, np.int32), np.array([NOON + 9, NOON + 8])))
+EARLY_SIGN = Batch(Readings.empty(), signs=Signs(np.zeros(2, np.int32), np.array([NOON - 1, NOON + 8])))
 EARLY_HEADER = Batch(Readings.empty(), (Header("gw-1", "00", 1, 1, NOON - 1),), (), NOON + 8)
 
 
 @pytest.mark.parametrize(
-    "entry", [Tick(NOON - 1), batch(NOON - 1), BACKWARDS, EARLY_READING, EARLY_HEADER, Batch(Readings.empty())]
+    "entry",
+    [
+        Tick(NOON - 1),
+        batch(NOON - 1),
+        BACKWARDS,
+        EARLY_READING,
+        EARLY_HEADER,
+        BACKWARD_SIGNS,
+        EARLY_SIGN,
+        Batch(Readings.empty()),
+    ],
 )
 def test_arrival_never_decreases(journal: Journal, entry: Entry) -> None:
     with pytest.raises(JournalError, match="where time already is"):

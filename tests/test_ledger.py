@@ -65,6 +65,33 @@ def test_what_a_turn_decided_is_read_back_as_it_was(ledger: Ledger) -> None:
     assert (counts.transitions, counts.notices, counts.open_incidents) == (2, 2, 1)
 
 
+def test_a_late_breach_is_one_row_however_often_its_reading_comes_again(ledger: Ledger) -> None:
+    late = LateBreach("tower", "depth", AT, 3.5, AT + 1)
+    others = [replace(late, at=AT + 1), replace(late, sensor="bridge"), replace(late, rule="rise")]
+
+    assert ledger.record(Position(1), AT, late_breaches=[late, replace(late, value=9.0)]) == [late]
+    again = [replace(late, arrival=AT + HOUR), others[0], *others]
+    assert ledger.record(Position(2), AT, late_breaches=again) == others
+    assert ledger.record(Position(3), AT, late_breaches=again) == []
+
+    assert ledger.late_breaches() == [*reversed(others), late]
+
+
+def test_a_ledger_of_before_late_breaches_had_an_index_gets_it(path: Path) -> None:
+    Ledger.open(path).close()
+    with sqlite3.connect(path) as db:
+        db.execute("DROP INDEX late_breach_key")
+        row = "INSERT INTO late_breach (position, sensor, rule, at, value, arrival) VALUES (1, 's', 'r', 5, 3.5, 6)"
+        db.execute(row)
+        db.execute(row)
+
+    ledger = Ledger.open(path)
+    assert ledger.record(Position(2), AT, late_breaches=[LateBreach("s", "r", 5, 3.5, 7)]) == []
+    ledger.close()
+    with sqlite3.connect(path) as db:
+        assert db.execute("SELECT 1 FROM sqlite_master WHERE name = 'late_breach_key'").fetchone()
+
+
 def test_a_new_ledger_is_empty_and_stands_before_the_first_entry(ledger: Ledger) -> None:
     assert ledger.position() == ORIGIN
     assert ledger.restorable() == []

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import closing
+from pathlib import Path
+
 import pytest
 
-from ingest.entries import DeadLetter
+from ingest.entries import Batch, Configuration, DeadLetter
+from ingest.journal import Journal
 from ingest.letter_quota import DAY_MS, LETTER_BYTES, QUOTA_BYTES, LetterQuota
+from ingest.readings import Readings
 
 SIZE = 16_000
 OBJECT = 65_536  # of another network
@@ -51,3 +56,21 @@ def test_what_its_sender_may_send_is_kept_whole_and_of_more_a_byte_that_tells(
     sender: str, size: int, kept: int
 ) -> None:
     assert [len(one.payload) for one in LetterQuota(["gw-1"]).keep(letters(1, sender, size=size)).letters] == [kept]
+
+
+def test_after_a_start_the_day_goes_on_where_it_was(tmp_path: Path) -> None:
+    configuration = Configuration(DAY_MS, "[city]", "", ())
+    yesterday = Batch(Readings.empty(), refused=tuple(letters(9)), arrival=DAY_MS)
+    today = [*letters(FIT - 3, arrival=2 * DAY_MS), *letters(2, "made-up", arrival=2 * DAY_MS)]
+    with closing(Journal.open(tmp_path)) as journal:
+        for entry in (configuration, yesterday, Batch(Readings.empty(), refused=tuple(today))):
+            journal.append(entry)
+        held = journal.dead_letter_bytes(2 * DAY_MS)
+    assert held == {"gw-1": (FIT - 3, (FIT - 3) * SIZE), "made-up": (2, 2 * SIZE)}
+
+    quota = LetterQuota(["gw-1"])
+    quota.begin(2 * DAY_MS + 5, held)
+
+    assert len(quota.keep(letters(9, arrival=2 * DAY_MS + 6)).letters) == 3
+    assert quota.keep(letters(FIT, "another", arrival=2 * DAY_MS + 6)).dropped == {"": 2}
+    assert len(quota.keep(letters(9, arrival=3 * DAY_MS)).letters) == 9, "and the next day begins anew"

@@ -96,13 +96,32 @@ def test_the_rate_fails_only_if_it_does_so_from_the_last_before_too_that_did_not
     assert flags([0.5, 0.5, 0.8, 0.8], STREET) == [1, 1, 4, 1], "two steps have the time of one"
     assert flags([0.1, 0.9, 0.5, 0.5], STREET) == [1, 4, 3, 1], "over one that failed, the time of two"
     assert flags(echoes, STREET, 'quality = { suspect = [-0.01, 9.0], off = ["unit"] }') == [1] + [4, 3] * 9 + [4]
-    assert flags([1.0, *[5.0, 9.0] * 4, 1.01], *river) == [1] + [4] * 8 + [3], "back over those that failed"
-    assert flags([1.0, *[5.0, 9.0] * 4, 5.0, 1.01], *river) == [1] + [4] * 10, "eight at most"
-    assert flags([1.0 + 0.09 * step for step in range(30)], "water_level") == [1] + [4] * 29, "more than 5 m an hour"
+    assert flags([1.0, *[9.0, 5.0] * 4, 1.01], *river) == [1] + [4] * 8 + [3], "back over those that failed"
+    assert flags([1.0, *[9.0, 5.0] * 4, 9.0, 1.01], *river) == [1] + [4] * 10, "eight at most"
     told = Graded(sensor_toml("s", STREET))
     told.offer([0.1])
     told.offer([0.11, 0.9], given=4, begin=T0 + MINUTE)
     assert told.offer([0.2], begin=T0 + 3 * MINUTE).tolist() == [3], "what the device says has failed as well"
+
+
+def test_what_climbs_twice_is_water_and_costs_one_reading_however_steep_it_is() -> None:
+    climb = [1.0 + 0.5 * step for step in range(30)]
+
+    assert flags(climb, "water_level") == [1, 4] + [3] * 28, "30 m an hour"
+    assert flags(climb[::-1], "water_level") == [1] + [4] * 29, "a lost echo ends no flood"
+    assert flags([1.0, 1.01, 3.0, 1.02], "water_level") == [1, 1, 4, 3], "what it climbed before was nothing"
+    assert flags([0.0, 0.3, 0.6, 0.9], STREET) == [1, 4, 3, 3]
+
+
+def test_a_change_that_is_nothing_as_a_spike_is_nothing_however_fast() -> None:
+    for height, flag in ((0.099, 1), (0.101, 3), (0.299, 3), (0.301, 4)):
+        assert flags([0.5, 0.5, 0.5 + height], "water_level", every=2000) == [1, 1, flag]
+    for height, flag in ((0.049, 1), (0.051, 3), (0.149, 3), (0.151, 4)):
+        assert flags([0.1, 0.1, 0.1 + height], STREET, every=2000) == [1, 1, flag]
+    waves = [0.5 + 0.29 * (n % 2) for n in range(50)]
+    assert set(flags(waves, "water_level", 'quality.off = ["unit"]', every=2000)[1:]) == {3}, "all of it counts"
+    stated = "quality = { rate = [0.00005, 0.0002], spike = [0.01, 0.02] }"
+    assert flags([1.0, 1.0, 1.015, 1.05], "water_level", stated) == [1, 1, 3, 4], "a finer sensor states both"
 
 
 def test_what_cannot_be_is_no_measurement_to_compare_with() -> None:
@@ -176,7 +195,7 @@ def test_a_reading_has_its_flag_before_anybody_knows_whether_it_was_a_spike() ->
         graded.offer([1.0 + 0.004 * step for step in range(500)])
 
         assert graded.offer([4.0], begin=T0 + 500 * MINUTE).tolist() == [4]
-        assert graded.offer([last], begin=T0 + 501 * MINUTE).tolist() == [{3.0: 3, 4.0: 1, 5.0: 4}[last]]
+        assert graded.offer([last], begin=T0 + 501 * MINUTE).tolist() == [{3.0: 3, 4.0: 1, 5.0: 3}[last]]
 
 
 FLOOD_RULE = """

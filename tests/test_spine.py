@@ -20,6 +20,7 @@ from alerts.ledger import schema
 from alerts.ledger.ledger import Ledger
 from alerts.snapshots import Snapshots
 from alerts.spine import Clock, Spine, StoppedError, Stores, Texts
+from ingest import letter_quota
 from ingest.city import ConfigError
 from ingest.entries import ORIGIN, Batch, ClockMode, Configuration, Entry, Position, Start, Tick
 from ingest.formats import Decoded, decode
@@ -354,16 +355,93 @@ def test_a_clock_that_was_set_back_is_said_and_nothing_is_started_on_its_future(
         world.start()
 
 
-def test_time_passes_while_only_what_is_known_already_arrives(world: World) -> None:
+@pytest.mark.parametrize("numbered", [True, False])
+def test_time_passes_while_only_what_is_known_already_arrives(world: World, numbered: bool) -> None:
     spine = world.start()
-    world.send("river", NOON, 0.1)
+    if numbered:
+        world.send("river", NOON, 0.1)
+    else:
+        bare = b'{"sensor":"river","t":%d,"v":0.1}' % NOON
+        world.waiting = [Message("canhbao/v1/gw-1/readings", bare, False, 1, 1, 1)]
     again = list(world.waiting)
     for _ in range(40):
         world.waiting = list(again)
         spine.turn()
         world.now += 5_000
 
+    assert [row.to_status for row in world.rows(schema.health)] == ["no_data"], "it is there, and brings nothing new"
+    told = [entry for entry in world.entries() if isinstance(entry, Batch) and len(entry.signs)]
+    assert [entry.arrival for entry in told] == [NOON + n * 10_000 for n in range(1, 20)], "once in a tick's time"
+
+
+def test_a_sensor_whose_every_reading_is_refused_brings_no_data_and_is_not_silent(world: World) -> None:
+    spine = world.start()
+    for n in range(25):
+        world.send("river", world.now + 3_600_000, 0.5)  # from the future
+        world.send("river", world.now, 99.0)  # out of bounds
+        world.send("nobody", world.now, 1.0)
+        world.seq += 1
+        bad = b'{"readings":[{"sensor":"river","t":"now","v":1.0}]}'
+        world.waiting += [Message("canhbao/v1/gw-1/readings", bad, False, 1, n, 1)]
+        spine.turn()
+        world.now += 9_000
+    world.waiting.clear()
+    for _ in range(30):
+        spine.turn()
+        world.now += 10_000
+
+    told = [(row.at - NOON, row.to_status) for row in world.rows(schema.health)]
+    assert told == [(180_000, "no_data"), (210_000 + 180_000, "silent")]
+    signs = [entry.signs for entry in world.entries() if isinstance(entry, Batch)]
+    assert sum(map(len, signs)) == 22 - 1, "one for each 10 s; in the first it was heard of by the configuration"
+
+
+def test_another_gateway_or_a_retained_message_is_no_sign_of_a_sensors_life(world: World) -> None:
+    world.city = CITY.replace("[[quantity]]", '[[gateway]]\nid = "gw-2"\n[[quantity]]', 1)
+    spine = world.start()
+    payload = b'{"readings":[{"sensor":"river","t":%d,"v":99.0}]}'
+    for _ in range(20):
+        world.waiting = [Message("canhbao/v1/gw-2/readings", payload % world.now, False, 1, 1, 1),
+                         Message("canhbao/v1/gw-1/readings", payload % world.now, True, 1, 2, 1)]  # fmt: skip
+        spine.turn()
+        world.now += 10_000
+
     assert [row.to_status for row in world.rows(schema.health)] == ["silent"]
+
+
+def test_a_late_danger_is_told_once_however_often_its_gateway_sends_it(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    spine = world.start()
+    world.send("river", NOON, 0.1)
+    spine.turn()
+    for _ in range(4):
+        world.now += MINUTE
+        world.send("river", NOON - 3 * 3_600_000, 3.0)  # further back than identities are checked
+        spine.turn()
+        spine = world.start()
+
+    kept = [entry.readings for entry in world.entries() if isinstance(entry, Batch)]
+    assert [readings.late.tolist() for readings in kept] == [[0], [1], [1], [1], [1]]
+    assert len(world.rows(schema.late_breach)) == 1
+    assert [record.message[:17] for record in caplog.records if "danger" in record.message] == ["late: river reach"]
+
+
+def test_a_start_gives_nobody_a_new_quota_of_dead_letters(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(letter_quota, "QUOTA_BYTES", 1_000)
+    for n in range(6):
+        spine = world.start()
+        world.waiting = [Message("canhbao/v1/gw-1/readings", b"rubbish" * 10, False, 1, n, 1)]
+        spine.turn()
+
+    assert world.stores is not None
+    assert world.stores.journal.dead_letter_counts() == {"not_json": 3}
+    assert spine.counters['canhbao_dead_letters_dropped_total{gateway="gw-1"}'] == 1
+
+    world.now += 24 * 3_600_000
+    world.waiting = [Message("canhbao/v1/gw-1/readings", b"rubbish" * 10, False, 1, 7, 1)]
+    world.start().turn()
+    assert world.stores.journal.dead_letter_counts() == {"not_json": 4}
 
 
 def test_a_hole_is_given_up_only_after_requests_that_somebody_could_hear(world: World) -> None:
@@ -499,7 +577,7 @@ def test_a_distance_sensor_measures_a_depth_and_keeps_the_distance_beside_it(wor
 
 def test_flags_are_written_down_counted_by_test_and_the_same_after_a_restart(world: World) -> None:
     world.city = CITY.replace('quality.off = "all"', "")
-    for minutes, level in enumerate((1.0, 1.02, 3.0, 3.01)):
+    for minutes, level in enumerate((1.0, 1.15, 3.0, 3.12)):
         spine = world.start()
         world.send("river", NOON + minutes * MINUTE, level)
         spine.turn()

@@ -53,6 +53,7 @@ class Sensor:
     station: str | None = None
     status: str = "ok"
     newest: int | None = None  # T
+    floor: int | None = None  # what is older cannot be told from a repeated reading [2]
     base: tuple[int, float] | None = None
     seen: dict[int, float | None] = field(default_factory=dict)
     held: list[Held] = field(default_factory=list)
@@ -68,6 +69,11 @@ class Sensor:
     def horizon(self) -> int:
         """H, how far back identities are checked: the longest window, at least an hour [1]."""
         return max(self.longest, HOUR)
+
+    @property
+    def reach(self) -> int:
+        """How far before the newest identity others are remembered at all [2]."""
+        return max(self.horizon, 6 * HOUR, self.patience)
 
     @property
     def quiet(self) -> int | None:
@@ -107,6 +113,7 @@ def increment(sensor: Sensor, t: int, total: float, flag: int) -> tuple[float | 
     return value, (flag if value <= bound else 4), span
 
 
+IDENTITIES_MOST = 50_000  # of one sensor [2]
 SETTLED = 9 * 24 * HOUR  # longer than a week of schedules and than any gap
 
 
@@ -164,12 +171,14 @@ class Twin:
     def offer(self, sensor: str, t: int, value: float | None, arrival: int, flag: int = 2) -> str:
         """What acceptance makes of a reading as sent; only "accepted" ones reach the journal [2, 3, 5]."""
         s = self.sensors[sensor]
-        checked = s.newest is None or t >= s.newest - s.horizon
+        below = s.floor is not None and t < s.floor
+        checked = not below and (s.newest is None or t >= s.newest - s.horizon)
         if checked and t in s.seen:
+            self.refused(sensor, arrival)
             return "duplicate" if s.seen[t] == value else "conflict"
         if checked:
             s.seen[t] = value
-        late = s.newest is not None and t < s.newest - s.longest
+        late = below or (s.newest is not None and t < s.newest - s.longest)
         span = 0 if s.counter else s.period or 0
         if value is None:
             flag = 9
@@ -177,10 +186,19 @@ class Twin:
             late = late or (s.base is not None and t < s.base[0])
             value, flag, span = increment(s, t, value, flag)
         self.accepted.append((sensor, t, value, flag, span, arrival, late))
-        self.reading(sensor, t, value, flag, span, arrival)
+        self.reading(sensor, t, value, flag, span, arrival, below=below)
+        if checked:
+            self._bound(s)
         return "accepted"
 
-    def reading(self, sensor: str, t: int, value: float | None, flag: int, span: int, arrival: int) -> None:
+    def refused(self, sensor: str, arrival: int) -> None:
+        """A sensor that was there, though what came of it is no reading: heard from the tick before on [15]."""
+        self._pass_time(arrival)
+        self.sensors[sensor].heard = max(self.sensors[sensor].heard, arrival // TICK * TICK)
+
+    def reading(
+        self, sensor: str, t: int, value: float | None, flag: int, span: int, arrival: int, *, below: bool = False
+    ) -> None:
         """A journalled reading: fill the windows and, if T is fresh, judge [3, 4, 6, 17]."""
         self._pass_time(arrival)
         s = self.sensors[sensor]
@@ -190,7 +208,7 @@ class Twin:
         s.usable = arrival
         s.fresh = arrival if arrival - t <= s.patience else s.fresh
         newest = t if s.newest is None else max(s.newest, t)
-        if t < newest - s.longest:
+        if below or t < newest - s.longest:
             self._show_late(s, t, value, arrival, suspect=flag == 3)
             return
         s.held.append(Held(t, value, span, flag == 3))
@@ -278,6 +296,15 @@ class Twin:
         edge = newest - s.longest
         before = sorted(r for r in s.held if r.t <= edge)
         s.held = before[-1:] + [r for r in s.held if r.t > edge]
+
+    def _bound(self, s: Sensor) -> None:
+        """After an identity was taken: what is far before the newest goes, then the oldest of too many [2]."""
+        times = sorted(s.seen)
+        gone = [t for t in times if t < times[-1] - s.reach] if times else []
+        gone = max(gone, times[: max(0, len(times) - IDENTITIES_MOST)], key=len)
+        if gone:
+            s.floor = max(gone[-1] + 1, s.floor or 0)
+            s.seen = {t: value for t, value in s.seen.items() if t > gone[-1]}
 
     def _value(self, s: Sensor, judge: Judge) -> float | None:
         """The s of a rule at T; None when undefined, or when the schedule forbids to judge [7, 8, 12]."""

@@ -27,7 +27,8 @@ from world_rules import (
 
 TICK = 10 * SECOND
 Step = tuple[Any, ...]
-RANK = {"start": 0, "tick": 1, "configure": 2, "offer": 3}
+RANK = {"start": 0, "tick": 1, "configure": 2, "offer": 3, "refused": 3}
+ARRIVAL = {"offer": 5, "refused": 2}  # where it stands in such a step; in the others at 1
 CITIES = (
     ("Asia/Ho_Chi_Minh", "2022-10-14"),
     ("Asia/Ho_Chi_Minh", "2022-10-16"),
@@ -41,7 +42,7 @@ NUDGES = (0.0, 0.0, 0.0, 1e-10, -1e-10, 1e-8, -1e-8, 0.01, -0.01)
 class World:
     """A first configuration and the steps that follow it, as the methods of the twin take them:
 
-    ("offer", sensor, t, value | None, flag, arrival), ("tick", at), ("start", at),
+    ("offer", sensor, t, value | None, flag, arrival), ("refused", sensor, arrival), ("tick", at), ("start", at),
     ("configure", at, city_toml, rules_toml)
     """
 
@@ -109,6 +110,8 @@ def offers(r: Random, row: Table, rules: list[Table], begin: int, n: int) -> lis
     quiet, t, found = max(3 * period, 3 * MINUTE), begin + r.choice([0, r.randint(0, period)]), []
     late, behind, together, spool = 0, 0, False, 0
     doubts = Random(f"{row['id']} {begin}")  # of its own: the worlds of older seeds keep all else that they had
+    hours = doubts.choice([0.5, 2, 8, 30]) if Random(f"{row['id']} {begin} barren").random() < 0.06 else 0
+    barren = begin + int(hours * HOUR)  # until then nothing of it is usable
     for value in some_values(r, row, rules, min(n, 30 * HOUR // period)):
         odd = r.choice([period + r.randint(0, 900), 2 * period, quiet, quiet, quiet + 1, 2 * quiet, 2 * HOUR])
         t = t + odd if r.random() < 0.08 else (t + period) // SECOND * SECOND
@@ -123,10 +126,24 @@ def offers(r: Random, row: Table, rules: list[Table], begin: int, n: int) -> lis
         arrival = arrival if r.random() < 0.8 else -(-arrival // TICK) * TICK
         sent, flag = (None if r.random() < 0.04 else value), (4 if r.random() < 0.04 else 2)
         flag = 3 if flag == 2 and doubts.random() < 0.15 else flag
+        flag = 4 if t < barren else flag
         found.append(("offer", row["id"], t, sent, flag, arrival))
-    for _, name, at, sent, flag, arrival in [step for step in found if r.random() < 0.06]:
+        found += refusals(Random(f"{row['id']} {t} refused"), row["id"], arrival, quiet)
+    sent_once = [step for step in found if step[0] == "offer"]
+    for _, name, at, sent, flag, arrival in [step for step in sent_once if r.random() < 0.06]:
         again = arrival + r.choice([1, 5 * SECOND, 10 * MINUTE, HOUR, 3 * HOUR])
         found.append(("offer", name, at, r.choice([sent, sent, None, 1.5]), flag, again))
+    return found
+
+
+def refusals(r: Random, name: str, arrival: int, quiet: int) -> list[Step]:
+    """Now and then a sensor sends what is refused, for longer than it may be silent; r: of its own, as `doubts`."""
+    if r.random() > 0.03:
+        return []
+    at, found = arrival + r.choice([0, 1, quiet // 2, quiet]), []
+    for _ in range(r.randint(1, 8)):
+        at += r.choice([0, 1, r.randint(1, TICK), r.randint(TICK, quiet), quiet])
+        found.append(("refused", name, -(-at // TICK) * TICK if r.random() < 0.3 else at))
     return found
 
 
@@ -152,11 +169,12 @@ def changes(r: Random, local: datetime, sensors: list[Table], rules: list[Table]
 
 def when(step: Step) -> int:
     """The time a step takes its place in the journal."""
-    return int(step[5] if step[0] == "offer" else step[1])
+    return int(step[ARRIVAL.get(step[0], 1)])
 
 
 def moved(step: Step, at: int) -> Step:
-    return (*step[:5], at) if step[0] == "offer" else (step[0], at, *step[2:])
+    place = ARRIVAL.get(step[0], 1)
+    return (*step[:place], at, *step[place + 1 :])
 
 
 def in_order(steps: list[Step], begin: int, downs: list[tuple[int, int]]) -> list[Step]:
@@ -177,7 +195,7 @@ def known(steps: list[Step], sensors: set[str]) -> list[Step]:
     for step in steps:
         if step[0] == "configure":
             sensors = {row["id"] for row in tomllib.loads(step[2]).get("sensor", [])}
-        if step[0] != "offer" or step[1] in sensors:
+        if step[0] not in ARRIVAL or step[1] in sensors:
             found.append(step)
     return found
 

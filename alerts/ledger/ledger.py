@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from sqlalchemy import bindparam, func, insert, or_, select, tuple_, update
+from sqlalchemy import Connection, bindparam, func, insert, or_, select, tuple_, update
 from sqlalchemy.dialects.sqlite import insert as upsert  # PostgreSQL's has the same name and the same form
 
 from alerts.incidents.incident import Incident, Notice
@@ -71,19 +71,21 @@ class Ledger:
         self, position: Position, arrival: int, *, transitions: Sequence[Transition] = (),
         incidents: Sequence[Incident] = (), notices: Sequence[Notice] = (), snapshot: str | None = None,
         late_breaches: Sequence[LateBreach] = (), health: Sequence[HealthEvent] = (),
-    ) -> None:  # fmt: skip
+    ) -> list[LateBreach]:  # fmt: skip
         """What one turn decided: all of it or nothing, on disk when it returns.
 
         `incidents`: every row that changed, also those that made no version. `snapshot`: the name of the engine's
-        snapshot taken at this position. Raises LedgerError unless `position` is after the one that stands.
+        snapshot taken at this position. Returns the late breaches that were not known by (sensor, rule, at): only
+        these are kept. Raises LedgerError unless `position` is after the one that stands.
         """
         with self.store.writing() as db:
             if db.execute(_MOVED, {"to": position, "at": arrival}).rowcount != 1:
                 raise LedgerError(f"{self.store.path}: position {position} is not after the one it has")
+            late = _unknown(db, late_breaches)
             rows = (
                 [transition_row(t, position) for t in transitions],
                 [health_row(event, position) for event in health],
-                [late_breach_row(late, position) for late in late_breaches],
+                [late_breach_row(one, position) for one in late],
                 [notice_row(notice, position) for notice in notices],
             )
             for into, values in zip(_ROWS, rows, strict=True):
@@ -93,6 +95,7 @@ class Ledger:
                 db.execute(_INCIDENTS, [incident_row(incident) for incident in incidents])
             if snapshot is not None:
                 db.execute(_SNAPSHOT, {"position": position, "name": snapshot})
+        return late
 
     def position(self) -> Position:
         """Up to where the journal has been decided; ORIGIN at first."""
@@ -201,3 +204,24 @@ class Ledger:
                 db.execute(select(func.count()).where(incident.c.closed_at.is_(None))).scalar_one(),
                 {(channel, status): count for channel, status, count in db.execute(by_status)},
             )
+
+
+def _unknown(db: Connection, late_breaches: Sequence[LateBreach]) -> list[LateBreach]:
+    """The first of each (sensor, rule, at) that has no row yet, in order."""
+    times: dict[tuple[str, str], list[int]] = {}
+    for late in late_breaches:
+        times.setdefault((late.sensor, late.rule), []).append(late.at)
+    table = schema.late_breach
+    known = {
+        (sensor, rule, at)
+        for (sensor, rule), ats in times.items()
+        for (at,) in db.execute(
+            select(table.c.at).where(
+                table.c.sensor == sensor, table.c.rule == rule, table.c.at.between(min(ats), max(ats))
+            )
+        )
+    }
+    first: dict[tuple[str, str, int], LateBreach] = {}
+    for late in late_breaches:
+        first.setdefault((late.sensor, late.rule, late.at), late)
+    return [late for key, late in first.items() if key not in known]

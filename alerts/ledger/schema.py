@@ -66,6 +66,8 @@ health = Table(
     Column("from_status", Text, nullable=False),
     Column("to_status", Text, nullable=False),
 )
+# One row a (sensor, rule, at): what comes again, from a gateway that never had its receipt, is told once. The index is
+# not unique: older files may have such rows twice.
 late_breach = Table(
     "late_breach",
     metadata,
@@ -77,6 +79,7 @@ late_breach = Table(
     Column("value", Float(53), nullable=False),
     Column("arrival", BigInteger, nullable=False),
 )
+late_breach_key = Index("late_breach_key", late_breach.c.sensor, late_breach.c.rule, late_breach.c.at)
 # The newest state of every incident, whole: a restart begins here.
 incident = Table(
     "incident",

@@ -83,6 +83,7 @@ def _found(db: Connection, path: Path) -> None:
         schema.metadata.create_all(db)
     if not any(column["name"] == "entry" for column in inspect(db).get_columns(schema.notice.name)):
         db.execute(text("ALTER TABLE notice ADD COLUMN entry BIGINT"))
+    schema.late_breach_key.create(db, checkfirst=True)  # younger still
     version = db.execute(select(schema.progress.c.schema_version)).scalar()
     if version is None:
         first = {"id": 1, "schema_version": schema.SCHEMA_VERSION, "position": ORIGIN, "arrival": 0}

@@ -98,7 +98,9 @@ def _columns(gateway: str, message: dict[Any, Any]) -> Decoded:
         try:
             sensor, t, value = _row(names, t0, *row)
         except RefusedError as error:
-            decoded.refused.append(Refusal(error.reason, error.detail, index))
+            number = row[0]
+            named = names[number] if type(number) is int and 0 <= number < len(names) else ""
+            decoded.refused.append(Refusal(error.reason, error.detail, index, named))
             continue
         decoded.sensors.append(sensor)
         decoded.t.append(t)

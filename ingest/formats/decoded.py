@@ -31,11 +31,15 @@ class Numbering:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Why a reading is refused, or (`index` None) a whole message. `detail` is safe to print."""
+    """Why a reading is refused, or (`index` None) a whole message. `detail` is safe to print.
+
+    `sensor`: whose reading it is, as sent and not yet looked up; "" where it names none.
+    """
 
     reason: str  # one of REASONS
     detail: str
     index: int | None = None  # of the reading within its message
+    sensor: str = ""
 
     def __post_init__(self) -> None:
         assert self.reason in REASONS, self.reason

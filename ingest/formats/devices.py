@@ -102,7 +102,7 @@ def _add(decoded: Decoded, envelope: Envelope, said: Mapping[str, Any], t: int, 
         try:
             value, unit = _amount(found)
         except RefusedError as error:
-            _refuse(decoded, error)
+            _refuse(decoded, error, f"{device}/{name}")
             continue
         alias = f"{device}/{name}"
         decoded.sensors.append(alias)
@@ -152,5 +152,5 @@ def _amount(found: Any) -> tuple[float, str | None]:
     return value_of(found), None
 
 
-def _refuse(decoded: Decoded, error: RefusedError) -> None:
-    decoded.refused.append(Refusal(error.reason, error.detail, len(decoded.sensors) + len(decoded.refused)))
+def _refuse(decoded: Decoded, error: RefusedError, sensor: str = "") -> None:
+    decoded.refused.append(Refusal(error.reason, error.detail, len(decoded.sensors) + len(decoded.refused), sensor))

@@ -38,7 +38,8 @@ def decoded_message(gateway: str, message: Any) -> Decoded:
         try:
             sensor, t, value, unit = _reading(row)
         except RefusedError as error:
-            decoded.refused.append(Refusal(error.reason, error.detail, index))
+            named = row.get("sensor") if isinstance(row, dict) else None
+            decoded.refused.append(Refusal(error.reason, error.detail, index, named if isinstance(named, str) else ""))
             continue
         decoded.sensors.append(sensor)
         decoded.t.append(t)

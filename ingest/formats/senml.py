@@ -77,42 +77,59 @@ def _check_version(records: list[dict[str, Any] | None]) -> None:
 
 def _add(decoded: Decoded, envelope: Envelope, record: dict[str, Any] | None, base: dict[str, Any]) -> None:
     """The readings of one record, at most a value and a sum; or why there are none."""
+    name = ""
     try:
-        name, t, unit = _common(record, base, envelope.arrival)
-        device = f"senml/{name}"
-        fields = envelope.networks.fields.get(device, ())
+        said = _said(record, base)
+        name = _name(said)
+        t, unit = _time_and_unit(said, envelope.arrival)
+        fields = envelope.networks.fields.get(f"senml/{name}", ())
         labels = _wanted(record or {}, base, fields)
     except RefusedError as error:
-        _refuse(decoded, error)
+        _refuse(decoded, error, _sensor(name, "v", envelope.networks.fields.get(f"senml/{name}", ())))
         return
     for label in labels:
         try:
             value, its_unit = _value(label, record or {}, base, unit)
         except RefusedError as error:
-            _refuse(decoded, error)
+            _refuse(decoded, error, _sensor(name, label, fields))
             continue
-        field = "s" if label == "s" else ""
-        decoded.sensors.append(f"{device}/{field}" if field in fields else name)
+        decoded.sensors.append(_sensor(name, label, fields))
         decoded.t.append(t)
         decoded.values.append(value)
         decoded.units.append(its_unit)
 
 
-def _refuse(decoded: Decoded, error: RefusedError) -> None:
-    decoded.refused.append(Refusal(error.reason, error.detail, len(decoded.sensors) + len(decoded.refused)))
+def _sensor(name: str, label: str, fields: Sequence[str]) -> str:
+    """Whose value `label` of a record of `name` is: the registry's alias, or the name itself."""
+    field = "s" if label == "s" else ""
+    return f"senml/{name}/{field}" if field in fields else name
 
 
-def _common(record: dict[str, Any] | None, base: dict[str, Any], arrival: int) -> tuple[str, int, str | None]:
-    """Name, time in ms and unit of a record. Raises RefusedError."""
+def _refuse(decoded: Decoded, error: RefusedError, sensor: str = "") -> None:
+    decoded.refused.append(Refusal(error.reason, error.detail, len(decoded.sensors) + len(decoded.refused), sensor))
+
+
+def _said(record: dict[str, Any] | None, base: dict[str, Any]) -> dict[str, Any]:
+    """A record's fields with those of the base. Raises RefusedError."""
     if record is None:
         raise RefusedError("wrong_shape", "a record is expected to be an object")
     fields = record | base
     unknown = [label for label in fields if label.endswith("_")]
     if unknown:  # "an error MUST be generated", section 12.3.1; those of the base hold on
         raise RefusedError("wrong_shape", f"{shown(unknown[0])} has to be understood, and is not")
+    return fields
+
+
+def _name(fields: dict[str, Any]) -> str:
+    """Raises RefusedError."""
     names = [fields.get(label, "") for label in ("bn", "n")]
     if not all(isinstance(name, str) for name in names) or not _NAME.match("".join(names)):
         raise RefusedError("wrong_shape", f"bn and n are {shown(names)}, expected a name of A-Z a-z 0-9 : . / _ -")
+    return "".join(names)
+
+
+def _time_and_unit(fields: dict[str, Any], arrival: int) -> tuple[int, str | None]:
+    """In ms UTC. Raises RefusedError."""
     seconds = [fields.get(label, 0) for label in ("bt", "t")]
     if not all(map(_is_number, seconds)):
         raise RefusedError("no_time", f"bt and t are {shown(seconds)}, expected seconds")
@@ -123,7 +140,7 @@ def _common(record: dict[str, Any] | None, base: dict[str, Any], arrival: int) -
     if not math.isfinite(since):  # each is, and their sum is more than float64 holds
         raise RefusedError("no_time", f"bt and t are {shown(seconds)}, expected seconds")
     t = seconds_ms(since) + (arrival if since < ABSOLUTE_S else 0)
-    return "".join(names), t, None if unit is None else _UNITS.get(unit, unit)
+    return t, None if unit is None else _UNITS.get(unit, unit)
 
 
 def _wanted(record: dict[str, Any], base: dict[str, Any], fields: Sequence[str]) -> list[str]:

@@ -34,11 +34,27 @@ def _advance(identities: Held, newest: Int64, horizon: Int64, n: int, t: int) ->
         forget(identities, n, position_of(identities, n, t - horizon[n] - 1))
 
 
+@kernel()
+def _bound(identities: Held, floor: Int64, n: int, reach: int, most: int) -> None:
+    """Forget what is older than `reach` before the newest identity, and all but the newest `most`; then also what has
+    the times of those can no longer be told from a repeated one, and lies below the floor.
+    """
+    base, size = identities.offset[n] + identities.head[n], identities.size[n]
+    if size == 0:
+        return
+    oldest = identities.t[base + size - 1] - reach
+    if identities.t[base] >= oldest and size <= most:
+        return
+    count = max(position_of(identities, n, oldest - 1), size - most)
+    floor[n] = max(floor[n], identities.t[base + count - 1] + 1)
+    forget(identities, n, count)
+
+
 @kernel(nogil=True)
 def accept_readings(
     start: int, sensor: Int32, t: Int64, raw: Float64, graded: UInt8,
-    identities: Held, newest: Int64, longest: Int64, horizon: Int64, period: Int64, totals: Totals,
-    limits: Limits, memory: Memory, out: Accepted,
+    identities: Held, newest: Int64, floor: Int64, longest: Int64, horizon: Int64, reach: Int64, most: int,
+    period: Int64, totals: Totals, limits: Limits, memory: Memory, out: Accepted,
 ) -> int:  # fmt: skip
     """Identity, counters and flags of readings start … of a batch; stops before one that needs room.
 
@@ -46,9 +62,9 @@ def accept_readings(
     """
     for i in range(start, len(sensor)):
         n = sensor[i]
-        known = newest[n] != NEVER
+        known, below = newest[n] != NEVER, t[i] < floor[n]
         at = -1
-        if not known or t[i] >= newest[n] - horizon[n]:
+        if not below and (not known or t[i] >= newest[n] - horizon[n]):
             at = position_of(identities, n, t[i])
             before = identities.offset[n] + identities.head[n] + at - 1
             if at > 0 and identities.t[before] == t[i]:
@@ -60,7 +76,7 @@ def accept_readings(
                 return i
             insert(identities, n, at, t[i], raw[i], 0, False)
         out.kind[i] = ACCEPTED
-        out.late[i] = known and t[i] < newest[n] - longest[n]
+        out.late[i] = below or (known and t[i] < newest[n] - longest[n])
         out.span[i] = period[n]
         out.found[i] = 0
         if np.isnan(raw[i]):
@@ -83,18 +99,22 @@ def accept_readings(
         gauge_rain(limits, memory, n, t[i], value, flag)
         if flag not in (FAIL, MISSING) and not out.late[i]:
             _advance(identities, newest, horizon, n, t[i])
+        if at >= 0:
+            _bound(identities, floor, n, reach[n], most)
     return len(sensor)
 
 
 @kernel(nogil=True)
 def recall_readings(
     start: int, sensor: Int32, t: Int64, value: Float64, raw: Float64, flag: UInt8, late: UInt8,
-    identities: Held, newest: Int64, horizon: Int64, totals: Totals, limits: Limits, memory: Memory,
+    identities: Held, newest: Int64, floor: Int64, horizon: Int64, reach: Int64, most: int,
+    totals: Totals, limits: Limits, memory: Memory,
 ) -> int:  # fmt: skip
     """The state after readings that the journal holds already: what accept_readings left behind for them."""
     for i in range(start, len(sensor)):
         n = sensor[i]
-        if newest[n] == NEVER or t[i] >= newest[n] - horizon[n]:
+        inserted = t[i] >= floor[n] and (newest[n] == NEVER or t[i] >= newest[n] - horizon[n])
+        if inserted:
             if not has_room(identities, n):
                 return i
             at = position_of(identities, n, t[i])
@@ -107,4 +127,6 @@ def recall_readings(
         gauge_rain(limits, memory, n, t[i], value[i], flag[i])
         if flag[i] != FAIL and flag[i] != MISSING and not late[i]:
             _advance(identities, newest, horizon, n, t[i])
+        if inserted:
+            _bound(identities, floor, n, reach[n], most)
     return len(sensor)

@@ -61,29 +61,45 @@ def spike_height(before: float, value: float, after: float) -> float:
     return min(abs(value - before), abs(after - value))
 
 
+@kernel(inline="always")
+def is_steep(change: float, seconds: float, rate: float, least: float) -> bool:
+    """Whether a change is faster than `rate` and more than `least`, both strictly; a `least` of NaN asks nothing."""
+    return change / seconds > rate and not change <= least
+
+
 @kernel()
 def rate_found(limits: Limits, identities: Held, n: int, i: int, t: int, value: float) -> int:
     """What the rate of change per second from item i of row n, the one before, has found.
 
+    A change that would be nothing as a spike is nothing, and one that would not fail as a spike does not fail: over a
+    few seconds waves are faster than any flood.
+
     It fails only if it does so from the last before that one too which did not fail itself, over the time since the
     newest that did not. By the one before alone, each spike would take the good reading after it along, and every
-    second one a whole flood.
+    second one a whole flood. Nor does it fail where the one before rose as steeply: what climbs twice is water.
     """
-    base, most = identities.offset[n] + identities.head[n], limits.of[n].rate_fail
+    base, suspect, most = identities.offset[n] + identities.head[n], limits.of[n].spike_suspect, limits.of[n].rate_fail
+    least = limits.of[n].spike_fail
     seconds = (t - identities.t[base + i]) / 1000.0
-    rate = abs(value - measured(limits, n, identities.value[base + i])) / seconds
-    if not rate > most:
-        return RATE if rate > limits.of[n].rate_suspect else 0
-    j = i
+    before = measured(limits, n, identities.value[base + i])
+    if not is_steep(abs(value - before), seconds, limits.of[n].rate_suspect, suspect):
+        return 0
+    if not is_steep(abs(value - before), seconds, most, least):
+        return RATE
+    j = neighbour(limits, identities, n, i)
+    if j >= 0 and value > before:
+        rise = before - measured(limits, n, identities.value[base + j])
+        if is_steep(rise, (identities.t[base + i] - identities.t[base + j]) / 1000.0, most, least):
+            return RATE
     for _ in range(PASSED_OVER_MAX):
-        j = neighbour(limits, identities, n, j)
         if j < 0:
             break
         if not identities.doubted[base + j]:
             if identities.doubted[base + i]:
                 seconds = (t - identities.t[base + j]) / 1000.0
-            rate = abs(value - measured(limits, n, identities.value[base + j])) / seconds
-            return RATE << FAILED if rate > most else RATE
+            change = abs(value - measured(limits, n, identities.value[base + j]))
+            return RATE << FAILED if is_steep(change, seconds, most, least) else RATE
+        j = neighbour(limits, identities, n, j)
     return RATE << FAILED
 
 

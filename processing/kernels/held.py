@@ -39,17 +39,42 @@ def has_room(held: Held, n: int) -> bool:
     return True
 
 
+@kernel(inline="always")
+def _copy(held: Held, to: int, of: int) -> None:
+    held.t[to] = held.t[of]
+    held.value[to] = held.value[of]
+    held.span[to] = held.span[of]
+    held.doubted[to] = held.doubted[of]
+
+
+@kernel()
+def _centre(held: Held, n: int) -> None:
+    """Row n, which has room behind it alone, gets half of that room before it."""
+    by = (held.capacity[n] - held.size[n] + 1) // 2
+    for i in range(held.offset[n] + held.size[n] - 1, held.offset[n] - 1, -1):
+        _copy(held, i + by, i)
+    held.head[n] = by
+
+
 @kernel()
 def insert(held: Held, n: int, at: int, t: int, value: float, span: int, doubted: bool) -> None:
-    """Put an item at place `at` of row n, which has room."""
+    """Put an item at place `at` of row n, which has room.
+
+    The shorter side makes way, so that times that fall (a spool sent newest first) cost no more than times that rise.
+    """
+    front = at < held.size[n] // 2
+    if front and held.head[n] == 0:
+        _centre(held, n)
     base = held.offset[n] + held.head[n]
-    i = base + held.size[n]
-    while i > base + at:
-        held.t[i] = held.t[i - 1]
-        held.value[i] = held.value[i - 1]
-        held.span[i] = held.span[i - 1]
-        held.doubted[i] = held.doubted[i - 1]
-        i -= 1
+    if front:
+        for j in range(base, base + at):
+            _copy(held, j - 1, j)
+        i = base + at - 1
+        held.head[n] -= 1
+    else:
+        for j in range(base + held.size[n], base + at, -1):
+            _copy(held, j, j - 1)
+        i = base + at
     held.t[i] = t
     held.value[i] = value
     held.span[i] = span

@@ -30,7 +30,7 @@ def _late_breach(found: Found, i: int, j: int, t: int, s: float) -> None:
 
 @kernel(nogil=True)
 def step_readings(
-    start: int, sensor: Int32, t: Int64, value: Float64, flag: UInt8, span: Int64, arrival: Int64,
+    start: int, sensor: Int32, t: Int64, value: Float64, flag: UInt8, span: Int64, arrival: Int64, late: UInt8,
     held: Held, sensors: Sensors, judges: Judges, hours: Hours, silence: Silence, found: Found,
     sieve: Held, scratch: Float64, partials: Float64,
 ) -> int:  # fmt: skip
@@ -54,7 +54,8 @@ def step_readings(
         if arrival[i] - t[i] <= sensors.fresh[n]:
             silence.fresh[n] = arrival[i]
         recent = arrival[i] - t[i] <= LATE_BREACH_MS
-        if sensors.newest[n] != NEVER and t[i] < sensors.newest[n] - sensors.longest[n]:
+        # late[i] alone: acceptance no longer knows what of so old a time it has had
+        if late[i] or (sensors.newest[n] != NEVER and t[i] < sensors.newest[n] - sensors.longest[n]):
             if recent:
                 for j in range(first, last):
                     if judges.statistic[j] not in _OF_ALONE:

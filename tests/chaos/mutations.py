@@ -22,6 +22,7 @@ from ingest.inbox import Message
 from ingest.mqtt.source import MqttSource
 from ingest.receipts import Owed
 from processing.acceptance import Acceptance, Acceptances
+from processing.transitions import LateBreach
 
 # Called right after the wrong step, so that a kill finds the gap: sleeps, or gives the simulated world a turn.
 Pause: TypeAlias = Callable[[], None]
@@ -100,12 +101,12 @@ def _snapshot_outside_transaction(pause: Pause) -> Iterator[None]:
 
     def named_first(
         self: Ledger, position: Position, arrival: int, *, snapshot: str | None = None, **rows: Any
-    ) -> None:
+    ) -> list[LateBreach]:
         if snapshot is not None:
             with self.store.writing() as db:
                 db.execute(insert(schema.snapshot).prefix_with("OR REPLACE"), {"position": position, "name": snapshot})
             pause()
-        record(self, position, arrival, **rows)
+        return record(self, position, arrival, **rows)
 
     with patched(Ledger, "record", named_first):
         yield
@@ -117,12 +118,13 @@ def _notice_outside_transaction(pause: Pause) -> Iterator[None]:
 
     def told_later(
         self: Ledger, position: Position, arrival: int, *, notices: Sequence[Notice] = (), **rows: Any
-    ) -> None:
-        record(self, position, arrival, **rows)
+    ) -> list[LateBreach]:
+        late = record(self, position, arrival, **rows)
         if notices:
             pause()
             with self.store.writing() as db:
                 db.execute(insert(schema.notice), [notice_row(notice) for notice in notices])
+        return late
 
     with patched(Ledger, "record", told_later):
         yield
