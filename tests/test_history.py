@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import shutil
 import signal
 import sqlite3
@@ -88,6 +89,18 @@ def test_killed_again_and_again_under_load_it_holds_what_the_journal_holds(tally
             eventually(lambda: running.restarts == tally.n)
         the_same(running, source)
         assert running.counters["canhbao_history_gaps_total"] == 0
+
+
+def test_wherever_in_a_step_it_dies_rows_buckets_and_position_belong_together(tally: Tally, tmp_path: Path) -> None:
+    seeds = tally.seeds(few=12, many=150)
+    lines = sorted({1 + seed * 37 % 150 for seed in seeds})
+    environ = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
+    command = [sys.executable, str(Path(__file__).with_name("doomed_history.py")), str(tmp_path), *map(str, lines)]
+    lives = subprocess.run(command, env=environ, capture_output=True, text=True, check=False, timeout=280).stdout
+    for line in lines:
+        with tally.trial():
+            assert re.search(rf"^{line} (died|lived) 0$", lives, re.MULTILINE), lives
+    assert " died " in lives
 
 
 @contextmanager
@@ -325,9 +338,10 @@ def test_tries_are_ever_rarer_and_never_exactly_together(tmp_path: Path) -> None
     assert following.counts.fault == "away"
 
 
-def test_each_reading_goes_by_the_registry_of_its_time(tmp_path: Path) -> None:
+def test_each_reading_goes_by_the_registry_of_its_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(follow, "ENTRIES_MOST", 4)
     source = Source(tmp_path)
-    source.write(3)
+    source.write(20)
     before = source.arrival
     moved = CITY.replace('id = "s-1"\nquantity = "rain"', 'id = "s-1"\nquantity = "water_level"')
     source.arrival += 6 * HOUR_MS  # nothing is later than that

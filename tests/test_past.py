@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -186,6 +187,11 @@ def test_a_crowd_at_a_history_that_is_stuck_holds_up_no_other_page(town: Town, m
         for one in crowd:
             one.join()
     assert answers == [503] * 60
+
+
+def test_questions_have_threads_of_their_own() -> None:
+    names = [asyncio.run(asking.Asking(Stuck()).ask(lambda _: threading.current_thread().name)) for _ in range(3)]  # type: ignore[arg-type]
+    assert all(name.startswith("history") for name in names)
 
 
 def test_a_question_too_many_is_refused_at_once(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -93,13 +93,14 @@ class DuckStore:
 
     def _add_late(self, db: duckdb.DuckDBPyConnection, state: State, t: Int64) -> None:
         """To the buckets that are closed, what of `new` belongs to them."""
-        for first, last in rollups.clusters(t[t < state.rolled], DAY_MS):
-            days = midnights(self._zone, first, last + 1)
-            late = f"SELECT * FROM new WHERE t BETWEEN {first} AND {last}"
-            rollups.add(db, "minute", late, days)
-            rollups.add(db, "hour", late, days)
-            if first < state.days_to:
-                rollups.add(db, "day", f"{late} AND t < {state.days_to}", days)
+        if not (is_late := t < state.rolled).any():
+            return
+        days = midnights(self._zone, int(t[is_late].min()), state.rolled)
+        late = f"SELECT series, t, value, flag FROM new WHERE t < {state.rolled}"
+        rollups.add(db, "minute", late, days)
+        rollups.add(db, "hour", late, days)
+        if days[0] < state.days_to:
+            rollups.add(db, "day", f"{late} AND t < {state.days_to}", days)
 
     def _close_buckets(self, db: duckdb.DuckDBPyConnection, state: State, newest: int) -> State:
         """Those that `newest` has left behind."""

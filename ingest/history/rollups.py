@@ -1,8 +1,9 @@
 """The statements that make buckets of readings, and buckets of buckets (DuckDB's SQL).
 
-`minute`, `hour` and `day` hold whole buckets of a series before a time that the state names (`rolled`, `days_to`); what
-was measured later is answered from the readings. A new reading from before it is added to its buckets in the step that
-adds the reading: readings are never replaced, so that adding is all it takes, also where the others are gone.
+`minute`, `hour` and `day` hold the buckets of a series before a time that the state names (`rolled`, `days_to`); what
+was measured later is answered from the readings. A new reading from before it is put beside its closed bucket, as a
+further part of it, in the step that stores the reading. Readings are never replaced, so adding the parts up is all that
+it takes, also where the readings are gone; and every step does nothing but append.
 """
 
 from __future__ import annotations
@@ -88,21 +89,14 @@ def days_anew(db: duckdb.DuckDBPyConnection, midnights: Int64) -> None:
 
 
 def add(db: duckdb.DuckDBPyConnection, table: str, source: str, midnights: Int64) -> None:
-    """Add the readings of `source` to the buckets of `table` that they belong to."""
+    """The readings of `source`, which come late, to the closed buckets of `table`: as further parts of them."""
     minutes = of_readings(source, START["minute"].format("t"))
-    db.register("midnight", {"begins": midnights})
-    coarser = of_days(minutes) if table == "day" else of_buckets(minutes, START[table].format("start"))
-    db.execute(f"CREATE OR REPLACE TEMP TABLE added AS {coarser}")
-    low, high = db.execute("SELECT min(start), max(start) FROM added").fetchall()[0]
-    near = f"start BETWEEN {low} AND {high}"  # so that only the blocks of that time are read
-    old = f"SELECT * FROM {table} SEMI JOIN added USING (series, start) WHERE {near}"
-    db.execute(
-        f"CREATE OR REPLACE TEMP TABLE summed AS {of_buckets(f'SELECT * FROM added UNION ALL BY NAME {old}', 'start')}"
-    )
-    db.execute(f"DELETE FROM {table} USING added a WHERE {table}.series = a.series AND {table}.start = a.start"
-               f" AND {table}.{near}")  # fmt: skip
-    db.execute(f"INSERT INTO {table} SELECT * FROM summed")
-    db.unregister("midnight")
+    if table == "day":
+        db.register("midnight", {"begins": midnights})
+        db.execute(f"INSERT INTO day {of_days(minutes)}")
+        db.unregister("midnight")
+    else:
+        db.execute(f"INSERT INTO {table} {of_buckets(minutes, START[table].format('start'))}")
 
 
 def clusters(t: Int64, gap_ms: int) -> list[tuple[int, int]]:
