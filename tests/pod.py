@@ -160,10 +160,10 @@ def story(pod: Pod, folder: Path) -> dict[str, Any]:
     """A gateway is given its password, connects over TLS, and what it measures becomes a warning."""
     seen: dict[str, Any] = {"root": writable(ROOT / "written"), "volume": writable(folder / "written")}
     pod.once("broker-files")
-    pod.once("broker-files", pod._services["broker-files"]["command"])  # as at every `up`
     pod.up("mosquitto", lambda: all(map(open_port, (1883, 8883, 8884))))
     pod.up("canhbao", lambda: open_port(8000) and pod.healthy("canhbao"))
     password = pod.once("canhbao", ["canhbao", "gateway", "add", "gw-1"])
+    pod.once("broker-files")  # as at every `up`, while the broker runs
     seen["reloaded"] = "the broker goes by it from now on" in pod.log("canhbao")
 
     broker, heard = folder / "volumes" / "mosquitto", list[bytes]()

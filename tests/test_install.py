@@ -63,7 +63,9 @@ def test_the_file_is_accepted_and_every_service_is_shut_off(file: dict[str, Any]
     assert {name for name, service in file["services"].items() if "ports" in service} == {"pod", "demo"}
     assert {name for name, service in file["services"].items() if "healthcheck" in service} == set(LONG_RUNNING)
     shared = {name for name, service in file["services"].items() if service.get("network_mode") == "service:pod"}
-    assert shared == set(LONG_RUNNING)
+    assert shared == {"broker-files", *LONG_RUNNING}
+    told = {name for name, service in file["services"].items() if service.get("pid") == "service:pod"}
+    assert told == {"broker-files", "mosquitto", "canhbao"}, "who may tell the broker to read its files again"
     version = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["version"]
     assert file["services"]["canhbao"]["image"] == f"canhbao:{version}"
 
