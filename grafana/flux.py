@@ -1,0 +1,163 @@
+"""The part of Flux that our dashboards ask InfluxDB 2: written and checked. Pure.
+
+A measurement per quantity; tags sensor, area, gateway; fields value, raw, flag. Failed and missing readings (flag 4, 9)
+are kept there and count in nothing, so value and flag of a reading are brought together before anything is counted.
+
+    [import "date"] from(bucket: v.defaultBucket) |> range() |> filter() |> pivot() |> filter()
+        |> aggregateWindow() or a statistic, |> group() |> … |> keep()
+
+Grafana writes the time range, the interval and the bucket in place of v.…, and areas or sensors in place of ${…:regex}.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Final
+
+from grafana.promql import QueryError
+
+Where = Sequence[tuple[str, str, str]]
+
+STATISTICS: Final = ("last", "sum", "mean", "max", "min", "count")
+_DATE: Final = 'import "date"\n'
+_FROM: Final = "from(bucket: v.defaultBucket)"
+_RANGE: Final = "range(start: v.timeRangeStart, stop: v.timeRangeStop)"
+_ACCEPTED: Final = (
+    'pivot(rowKey: ["_time"], columnKey: ["_field"], valueColumn: "_value")',
+    "filter(fn: (r) => r.flag != 4 and r.flag != 9)",
+)
+
+
+def line(quantity: str, where: Where, statistic: str, window: str, across: str = "", by: Sequence[str] = ()) -> str:
+    """`statistic` over `window` ("": over each interval), at each interval of the chart; a series a sensor or a `by`.
+
+    The first windows begin before the chart, and so does what is read.
+    """
+    tags = list(by) if across else ["sensor"]
+    period = f", period: {window}" if window else ""
+    return _joined(
+        _range_before(window) if window else _RANGE,
+        _fields(quantity, where),
+        *_ACCEPTED,
+        f'aggregateWindow(every: v.windowPeriod{period}, fn: {statistic}, column: "value", createEmpty: false)',
+        *_over_sensors(across, [*by, "_time"]),
+        *([f"group(columns: {_list(by)})", 'sort(columns: ["_time"])'] if across else []),
+        f"keep(columns: {_list(['_time', 'value', *tags])})",
+    )
+
+
+def number(quantity: str, where: Where, statistic: str, window: str, across: str = "", by: Sequence[str] = ()) -> str:
+    """`statistic` over the last `window` of the time range; a row a sensor or a `by`, in one table."""
+    return _joined(
+        f"range(start: date.sub(d: {window}, from: v.timeRangeStop), stop: v.timeRangeStop)",
+        _fields(quantity, where),
+        *_ACCEPTED,
+        f'{statistic}(column: "value")',
+        *_over_sensors(across, by),
+        "group()",
+        f"keep(columns: {_list(['value', *(by if across else ['sensor', 'area'])])})",
+    )
+
+
+def flags(quantity: str, where: Where) -> str:
+    """The flag of the newest reading of each interval, a series a sensor."""
+    return _joined(
+        _RANGE,
+        _where(quantity, [("_field", "=", "flag"), *where]),
+        "aggregateWindow(every: v.windowPeriod, fn: last, createEmpty: false)",
+        'keep(columns: ["_time", "_value", "sensor"])',
+    )
+
+
+def tag_values(quantity: str, where: Where, tag: str) -> str:
+    """The values of `tag` that were written within 30 days, for a variable."""
+    return _joined(
+        "range(start: -30d)",
+        _where(quantity, [("_field", "=", "flag"), *where]),
+        "last()",
+        "group()",
+        f'distinct(column: "{tag}")',
+    )
+
+
+def _joined(*calls: str) -> str:
+    head = _DATE if any("date." in call for call in calls) else ""
+    return head + "\n  |> ".join([_FROM, *calls])
+
+
+def _range_before(window: str) -> str:
+    return f"range(start: date.sub(d: {window}, from: v.timeRangeStart), stop: v.timeRangeStop)"
+
+
+def _over_sensors(across: str, by: Sequence[str]) -> list[str]:
+    return [f"group(columns: {_list(by)})", f'{across}(column: "value")'] if across else []
+
+
+def _fields(quantity: str, where: Where) -> str:
+    return _where(quantity, [("_field", "=~", "value|flag"), *where])
+
+
+def _where(quantity: str, where: Where) -> str:
+    conditions = [f'r._measurement == "{_escaped(quantity)}"', *(_condition(*row) for row in where)]
+    return f"filter(fn: (r) => {' and '.join(conditions)})"
+
+
+def _condition(tag: str, operator: str, value: str) -> str:
+    if operator in ("=", "!="):
+        return f'r.{tag} {"==" if operator == "=" else "!="} "{_escaped(value)}"'
+    variable = re.fullmatch(r"\$\{?(\w+)\}?", value)
+    pattern = f"${{{variable[1]}:regex}}" if variable else value.replace("/", r"\/")
+    return f"r.{tag} {operator} /^({pattern})$/"
+
+
+def _list(names: Sequence[str]) -> str:
+    return "[" + ", ".join(f'"{name}"' for name in names) + "]"
+
+
+def _escaped(text: str) -> str:
+    return text.replace("\\", "\\\\").replace('"', '\\"')
+
+
+# ---- the check: what the functions may be called with, and in which order
+_NAMES: Final = r'\["[a-z_]+"(?:, "[a-z_]+")*\]'
+_SPAN: Final = r"[1-9][0-9]*(?:s|m|h|d)"
+_END: Final = r"v\.timeRange(?:Start|Stop)"
+_TIME: Final = rf"(?:{_END}|date\.sub\(d: {_SPAN}, from: {_END}\)|-{_SPAN})"
+_TEXT: Final = r'"(?:[^"\\\n]|\\["\\])*"'
+_CONDITION: Final = rf"r\.[a-z_]+ (?:(?:==|!=) (?:{_TEXT}|[0-9]+)|(?:=~|!~) /(?:[^/\\\n]|\\.)+/)"
+_CALLS: Final = {
+    "range": re.compile(rf"start: {_TIME}(?:, stop: {_TIME})?\Z"),
+    "filter": re.compile(rf"fn: \(r\) => {_CONDITION}(?: and {_CONDITION})*\Z"),
+    "pivot": re.compile(rf'rowKey: {_NAMES}, columnKey: {_NAMES}, valueColumn: "_value"\Z'),
+    "aggregateWindow": re.compile(
+        rf"every: v\.windowPeriod(?:, period: {_SPAN})?, fn: (?:last|sum|mean|max|min|count)"
+        r'(?:, column: "value")?, createEmpty: false\Z'
+    ),
+    "group": re.compile(rf"(?:columns: {_NAMES})?\Z"),
+    "sort": re.compile(rf"columns: {_NAMES}\Z"),
+    "keep": re.compile(rf"columns: {_NAMES}\Z"),
+    "distinct": re.compile(r'column: "[a-z_]+"\Z'),
+    **{name: re.compile(r'(?:column: "value")?\Z') for name in STATISTICS},
+}
+_CALL: Final = re.compile(r"([a-zA-Z]+)\((.*)\)\Z", re.DOTALL)
+_MEASUREMENT: Final = re.compile(rf"r\._measurement == ({_TEXT})")
+
+
+def check(query: str) -> str:
+    """The measurement that `query` asks for. Raises QueryError where it is none of ours."""
+    start, *calls = query.split("\n  |> ")
+    if start != (_DATE if "date." in query else "") + _FROM:
+        raise QueryError(f"{_FROM}, behind an import of what is used and no other, does not begin {query}")
+    names = []
+    for call in calls:
+        found = _CALL.match(call)
+        if found is None or found[1] not in _CALLS or _CALLS[found[1]].match(found[2]) is None:
+            raise QueryError(f"{call!r} is none of the calls of our dashboards, in {query}")
+        names.append(found[1])
+    if names[:2] != ["range", "filter"] or names[-1] not in ("keep", "distinct"):
+        raise QueryError(f"range and filter come first and keep or distinct last, in {query}")
+    measurement = _MEASUREMENT.search(calls[1])
+    if measurement is None:
+        raise QueryError(f"no measurement in {query}")
+    return measurement[1][1:-1].replace('\\"', '"').replace("\\\\", "\\")
