@@ -190,7 +190,6 @@ def sensor_variable(scene: Scene, quantity: str) -> Tree:
         "name": "sensor",
         "label": Words("Cảm biến", "Sensor"),
         "query": asked,
-        "definition": query,
         "datasource": source(scene.kind),
         "refresh": 2,
         "sort": 1,

@@ -38,8 +38,9 @@ def queries(made: Iterable[Tree]) -> list[Query]:
 def _of(tree: Tree) -> Iterator[Query]:
     for variable in tree["templating"]["list"]:
         if variable["type"] == "query":
-            kind, name = variable["datasource"]["type"], variable["name"]
-            yield Query(tree["uid"], "", name, kind, variable["definition"], variable=True)
+            asked = variable["query"]
+            text = asked["query"] if isinstance(asked, dict) else asked  # Flux stands there by itself
+            yield Query(tree["uid"], "", variable["name"], variable["datasource"]["type"], text, variable=True)
     for panel in tree["panels"]:
         for target in panel.get("targets", ()):
             text = target["expr"] if "expr" in target else target["query"]

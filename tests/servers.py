@@ -32,6 +32,7 @@ class Server:
 SERVERS = {
     "mosquitto": Server("mosquitto", ("mosquitto",), service="mosquitto"),
     "chromium": Server("chromium", ("chromium", "chromium-browser", "google-chrome")),
+    "npm": Server("npm", ("npm",)),  # with node: Grafana's own types of dashboards
     "openssl": Server("openssl", ("openssl",)),  # throw-away certificates
     "strace": Server("strace", ("strace",)),  # sees that fsync comes before the receipt
 }

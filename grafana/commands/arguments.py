@@ -38,7 +38,7 @@ def add_langs(parser: argparse.ArgumentParser, *, both: bool) -> None:
 
 def add_sources(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--source", choices=KINDS, default="prometheus", help=(
-        "what is asked for the readings (default prometheus: the service; it is asked for its metrics anyway)"))  # fmt: skip
+        "what is asked for the readings (default prometheus: the service, asked for its metrics anyway)"))  # fmt: skip
     parser.add_argument("--source-url", type=url, metavar="URL",
                         help="where Grafana reaches the service (default: --service-url)")  # fmt: skip
     parser.add_argument("--influx-url", type=url, default="http://127.0.0.1:8086", metavar="URL",
