@@ -58,29 +58,37 @@ class GrafanaServer:
         if (method, name) != ("POST", "db"):
             return 404, {"message": "Not found"}
         tree, folder = body["dashboard"], body.get("folderUid", "")
-        if not tree.get("title"):
-            return 400, {"message": "Dashboard title cannot be empty", "status": "empty-name"}
-        if len(tree.get("uid", "")) > 40:
-            return 400, {"message": "uid too long, max 40 characters"}
-        if folder and folder not in self.folders:
-            return 400, {"message": "folder not found"}
         there = self.dashboards.get(tree["uid"])
-        if there is not None:
-            if there["meta"]["provisioned"]:
-                return 400, {"message": "Cannot save provisioned dashboard"}
-            if tree.get("version", 0) != there["dashboard"]["version"] and not body.get("overwrite"):
-                return 412, {"message": "The dashboard has been changed by someone else", "status": "version-mismatch"}
-            if tree.get("id", there["dashboard"]["id"]) != there["dashboard"]["id"]:
-                return 404, {"message": "Dashboard not found"}
-        same = (row for uid, row in self.dashboards.items() if uid != tree["uid"] and row["meta"]["folderUid"] == folder)
-        if any(row["dashboard"]["title"] == tree["title"] for row in same):
-            return 412, {"message": "A dashboard with the same name in the folder already exists", "status": "name-exists"}
+        refused = self._refused(tree, folder, overwrite=body.get("overwrite", False))
+        if refused is not None:
+            return refused
         version = there["dashboard"]["version"] + 1 if there else 1
         id_ = there["dashboard"]["id"] if there else self._next()
         kept = json.loads(json.dumps(tree)) | {"id": id_, "version": version}
         self.dashboards[tree["uid"]] = {"dashboard": kept, "meta": {"folderUid": folder, "provisioned": False}}
         self.versions.append((tree["uid"], version))
         return 200, {"id": id_, "uid": tree["uid"], "status": "success", "version": version}
+
+    def _refused(self, tree: Any, folder: str, *, overwrite: bool) -> Answer | None:
+        there = self.dashboards.get(tree["uid"], {"meta": {"provisioned": False}, "dashboard": {}})
+        known = there["dashboard"].get("id")
+        newest = there["dashboard"].get("version", tree.get("version"))
+        beside = [
+            row for uid, row in self.dashboards.items() if uid != tree["uid"] and row["meta"]["folderUid"] == folder
+        ]
+        reasons = {
+            (400, "Dashboard title cannot be empty", "empty-name"): not tree.get("title"),
+            (400, "uid too long, max 40 characters", ""): len(tree["uid"]) > 40,
+            (400, "folder not found", ""): folder not in {"", *self.folders},
+            (400, "Cannot save provisioned dashboard", ""): there["meta"]["provisioned"],
+            (412, "The dashboard has been changed by someone else", "version-mismatch"):
+                tree.get("version", 0) != newest and not overwrite and "version" in there["dashboard"],
+            (404, "Dashboard not found", ""): tree.get("id", known) != known,
+            (412, "A dashboard with the same name in the folder already exists", "name-exists"):
+                tree.get("title") in [row["dashboard"]["title"] for row in beside],
+        }  # fmt: skip
+        found = [(status, {"message": why, "status": word}) for (status, why, word), holds in reasons.items() if holds]
+        return found[0] if found else None
 
     def _folders(self, method: str, name: str, body: Any) -> Answer:
         if method == "GET":
@@ -154,7 +162,7 @@ def grafana_server() -> Iterator[GrafanaServer]:
                 else:
                     self._answer(status, json.dumps(answer).encode())
 
-        do_GET = do_POST = do_PUT = do_DELETE = _serve
+        do_GET = do_POST = do_PUT = do_DELETE = _serve  # noqa: N815  # http.server's names
 
         def _answer(self, status: int, body: bytes, content: str = "application/json") -> None:
             self.send_response(status)

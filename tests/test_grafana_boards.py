@@ -1,4 +1,4 @@
-"""The dashboards: thresholds of the rules, units of the quantities, words in both languages, and a validator that sees."""
+"""The dashboards: thresholds of the rules, units of the quantities, words in two languages; a validator that sees."""
 
 from __future__ import annotations
 
@@ -120,8 +120,12 @@ def test_stations_beyond_the_limit_share_a_chart_without_thresholds() -> None:
     rules = '[[rule]]\nname = "r"\nhazard = "flood"\nquantity = "water_level"\nstatistic = "last"\n' + "".join(
         f"[rule.station.s{n}]\nlevels = {{ warning = {n + 1} }}\n" for n in range(many)
     )
-    city = EMPTY + '[[area]]\ncode = "a"\nname = "A"\n' + "".join(
-        f'[[sensor]]\nid = "s{n}"\nquantity = "water_level"\narea = "a"\nstation = "s{n}"\n' for n in range(many)
+    city = (
+        EMPTY
+        + '[[area]]\ncode = "a"\nname = "A"\n'
+        + "".join(
+            f'[[sensor]]\nid = "s{n}"\nquantity = "water_level"\narea = "a"\nstation = "s{n}"\n' for n in range(many)
+        )
     )
     flood = made("flood", city=city, rules=rules)
 
@@ -195,7 +199,9 @@ def test_units_are_grafanas() -> None:
 def test_every_metric_of_the_service_that_a_panel_asks_for_exists() -> None:
     asked = {re.split(r"[{\[(]", query.text)[0] for query in queries(dashboards(scene())) if "canhbao_" in query.text}
 
-    parts = {f"{name}{part}" for name, family in FAMILIES.items() if family.kind != "counter" for part in ("_sum", "_count")}
+    parts = {
+        f"{name}{part}" for name, family in FAMILIES.items() if family.kind != "counter" for part in ("_sum", "_count")
+    }
     assert asked <= FAMILIES.keys() | parts
     assert len(asked) > 25
 
@@ -246,7 +252,10 @@ def _wrong() -> Iterator[tuple[str, Callable[[list[Any]], None]]]:
     yield "twice in", lambda trees: first(trees, "system")["panels"][6]["targets"][1].update(refId="A")
     yield "does not exist", lambda trees: chart(trees)["targets"][0]["datasource"].update(uid="other")
     yield "'nobody' is used and not", lambda trees: chart(trees)["targets"][0].update(expr='rain{area=~"${nobody}"}')
-    yield "defined and not used", lambda trees: first(trees)["templating"]["list"].append({"name": "x", "type": "custom"})
+    yield (
+        "defined and not used",
+        lambda trees: first(trees)["templating"]["list"].append({"name": "x", "type": "custom"}),
+    )
     yield "is no selector", lambda trees: chart(trees)["targets"][0].update(expr='rate(rain{area=~"$area"}[5m])')
     yield "'parsecs' is unknown", lambda trees: chart(trees)["fieldConfig"]["defaults"].update(unit="parsecs")
 

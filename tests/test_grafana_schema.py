@@ -19,11 +19,11 @@ from servers import SERVERS
 from grafana.asks import KINDS
 from grafana.queries import dashboards
 
-# Exactly these; the types of a newer Grafana are asked for here. They lie outside the tree and are brought once a run.
+# Exactly these: a newer Grafana's types are asked for here. They lie outside the tree, and are brought once a run.
 PACKAGES = {"@grafana/schema": "12.4.11", "typescript": "5.9.3"}
 NPM = ("install", "--ignore-scripts", "--no-audit", "--no-fund", "--no-update-notifier", "--prefer-offline")
 TSC = ("--noEmit", "--strict", "--skipLibCheck", "--module", "nodenext", "--target", "es2022")
-KINDS_OF_PANELS = {  # Grafana's name -> where the types of its options lie, whether its fields have options of their own
+KINDS_OF_PANELS = {  # Grafana's name -> where its options' types lie, whether its fields have some of their own
     "timeseries": ("timeseries/panelcfg/x/TimeSeries", True),
     "state-timeline": ("statetimeline/panelcfg/x/StateTimeline", True),
     "table": ("table/panelcfg/x/Table", True),
@@ -33,10 +33,12 @@ KINDS_OF_PANELS = {  # Grafana's name -> where the types of its options lie, whe
 }
 # JSON has no enums: a member of one is its text. Grafana fills in the options that a panel leaves out.
 HEAD = """\
-import type { AnnotationQuery, AnnotationTarget, Dashboard, FieldConfigSource, Panel, RowPanel } from '@grafana/schema';
+import type { AnnotationQuery, AnnotationTarget, Dashboard } from '@grafana/schema';
+import type { FieldConfigSource, Panel, RowPanel } from '@grafana/schema';
 type Plain<T> = T extends string ? `${T}` : T extends readonly (infer U)[] ? Plain<U>[]
   : T extends object ? { [K in keyof T]: Plain<T[K]> } : T;
-type Of<O, F> = Plain<Omit<Panel, 'options' | 'fieldConfig'> & { options: Partial<O>; fieldConfig: FieldConfigSource<F> }>;
+type Bare = Omit<Panel, 'options' | 'fieldConfig'>;
+type Of<O, F> = Plain<Bare & { options: Partial<O>; fieldConfig: FieldConfigSource<F> }>;
 type Annotation = Omit<AnnotationQuery, 'target'> & { target: AnnotationTarget };
 type Ours = Plain<Omit<Dashboard, 'panels' | 'annotations'> & { panels: []; annotations: { list: Annotation[] } }>;
 type row = Plain<RowPanel>;
@@ -48,7 +50,9 @@ def typed(trees: Iterable[Any]) -> str:
     lines = [HEAD]
     for kind, (path, has_fields) in KINDS_OF_PANELS.items():
         name = kind.replace("-", "")
-        lines.append(f"import type * as {name}_ from '@grafana/schema/dist/esm/raw/composable/{path}PanelCfg_types.gen';")
+        lines.append(
+            f"import type * as {name}_ from '@grafana/schema/dist/esm/raw/composable/{path}PanelCfg_types.gen';"
+        )
         lines.append(f"type {name} = Of<{name}_.Options, {f'{name}_.FieldConfig' if has_fields else '{}'}>;")
     for n, tree in enumerate(trees):
         lines.append(f"export const d{n}: Ours = {json.dumps({**tree, 'panels': []})};")
@@ -119,4 +123,4 @@ def test_every_dashboard_and_panel_has_grafanas_type(compiled: Callable[[str], l
 
     assert len(said) == 2, said
     assert "'\"scribble\"' is not assignable" in said[0]
-    assert "'colour' does not exist" in said[1]
+    assert "'\"colour\"' does not exist" in said[1]
