@@ -84,8 +84,8 @@ def promql_of(asked: Ask | Service) -> str:
     where = [(m.label, m.operator, m.value) for m in asked.where]
     if isinstance(asked, Service):
         return promql.selector(asked.metric, where)
-    metric = f"{asked.quantity}_flag" if asked.flag else asked.quantity
-    over = promql.over_time(asked.statistic, promql.selector(metric, where), asked.window or "$__interval")
+    name = promql.metric(asked.quantity) + ("_flag" if asked.flag else "")
+    over = promql.over_time(asked.statistic, promql.selector(name, where), asked.window or "$__interval")
     return promql.across(asked.across, asked.by, over) if asked.across else over
 
 
@@ -103,4 +103,4 @@ def sensors_query(quantity: str, where: tuple[Match, ...], kind: Kind) -> str:
     rows = [(m.label, m.operator, m.value) for m in where]
     if kind == "influxdb":
         return flux.tag_values(quantity, rows, "sensor")
-    return promql.label_values(promql.selector(quantity, rows), "sensor")
+    return promql.label_values(promql.selector(promql.metric(quantity), rows), "sensor")

@@ -38,10 +38,14 @@ class Scene:
     def sensors(self, *quantities: str) -> list[Sensor]:
         return [sensor for sensor in self.city.sensors.values() if sensor.quantity.name in quantities]
 
-    def interval(self, *quantities: str) -> str:
-        """No chart asks for shorter steps than its sensors speak at: the longest period, 1 min to 1 h."""
+    def interval(self, *quantities: str, window_ms: int = 0) -> str:
+        """No chart asks for shorter steps than its sensors speak at: the longest period, 1 min to 1 h.
+
+        Nor for more than 120 in each window, of which every step reads all: a day's sum of a city's gauges at each
+        minute would be hundreds of millions of readings.
+        """
         longest_ms = max((sensor.period_ms or 0 for sensor in self.sensors(*quantities)), default=0)
-        return f"{min(max(longest_ms // 1000, 60), PERIOD_S_MAX)}s"
+        return f"{min(max(longest_ms // 1000, window_ms // 120_000, 60), PERIOD_S_MAX)}s"
 
     def silence(self, *quantities: str) -> str:
         """How old a value may be and still be the present one: G of CONTRACTS section 4."""

@@ -88,7 +88,7 @@ def _chart(scene: Scene, quantity: Quantity, chart: Chart, where: Sequence[Match
         decimals=quantity.decimals,
         name=SENSOR_NAME,
         about=_thresholds(chart.judgements, quantity),
-        interval=scene.interval(quantity.name),
+        interval=scene.interval(quantity.name, window_ms=chart.window_ms),
         links=[to_sensor()],
     )
 

@@ -1,10 +1,10 @@
 """The part of Flux that our dashboards ask InfluxDB 2: written and checked. Pure.
 
-A measurement per quantity; tags sensor, area, gateway; fields value, raw, flag. Failed and missing readings (flag 4, 9)
-are kept there and count in nothing, so value and flag of a reading are brought together before anything is counted.
+A measurement per quantity; tags sensor, area, gateway; fields value (of readings that count, which are
+neither failed nor missing) and flag (of all).
 
-    [import "date"] from(bucket: v.defaultBucket) |> range() |> filter() |> pivot() |> filter()
-        |> aggregateWindow() or a statistic, |> group() |> … |> keep()
+    [import "date"] from(bucket: v.defaultBucket) |> range() |> filter() |> aggregateWindow() or a statistic
+        |> group() |> … |> keep()
 
 Grafana writes the time range, the interval and the bucket in place of v.…, and areas or sensors in place of ${…:regex}.
 """
@@ -23,10 +23,6 @@ STATISTICS: Final = ("last", "sum", "mean", "max", "min", "count")
 _DATE: Final = 'import "date"\n'
 _FROM: Final = "from(bucket: v.defaultBucket)"
 _RANGE: Final = "range(start: v.timeRangeStart, stop: v.timeRangeStop)"
-_ACCEPTED: Final = (
-    'pivot(rowKey: ["_time"], columnKey: ["_field"], valueColumn: "_value")',
-    "filter(fn: (r) => r.flag != 4 and r.flag != 9)",
-)
 
 
 def line(quantity: str, where: Where, statistic: str, window: str, across: str = "", by: Sequence[str] = ()) -> str:
@@ -38,12 +34,11 @@ def line(quantity: str, where: Where, statistic: str, window: str, across: str =
     period = f", period: {window}" if window else ""
     return _joined(
         _range_before(window) if window else _RANGE,
-        _fields(quantity, where),
-        *_ACCEPTED,
-        f'aggregateWindow(every: v.windowPeriod{period}, fn: {statistic}, column: "value", createEmpty: false)',
+        _where(quantity, [("_field", "=", "value"), *where]),
+        f"aggregateWindow(every: v.windowPeriod{period}, fn: {statistic}, createEmpty: false)",
         *_over_sensors(across, [*by, "_time"]),
         *([f"group(columns: {_list(by)})", 'sort(columns: ["_time"])'] if across else []),
-        f"keep(columns: {_list(['_time', 'value', *tags])})",
+        f"keep(columns: {_list(['_time', '_value', *tags])})",
     )
 
 
@@ -51,12 +46,11 @@ def number(quantity: str, where: Where, statistic: str, window: str, across: str
     """`statistic` over the last `window` of the time range; a row a sensor or a `by`, in one table."""
     return _joined(
         f"range(start: date.sub(d: {window}, from: v.timeRangeStop), stop: v.timeRangeStop)",
-        _fields(quantity, where),
-        *_ACCEPTED,
-        f'{statistic}(column: "value")',
+        _where(quantity, [("_field", "=", "value"), *where]),
+        f"{statistic}()",
         *_over_sensors(across, by),
         "group()",
-        f"keep(columns: {_list(['value', *(by if across else ['sensor', 'area'])])})",
+        f"keep(columns: {_list(['_value', *(by if across else ['sensor', 'area'])])})",
     )
 
 
@@ -71,9 +65,9 @@ def flags(quantity: str, where: Where) -> str:
 
 
 def tag_values(quantity: str, where: Where, tag: str) -> str:
-    """The values of `tag` that were written within 30 days, for a variable."""
+    """The values of `tag` that readings of the time range have, for a variable."""
     return _joined(
-        "range(start: -30d)",
+        _RANGE,
         _where(quantity, [("_field", "=", "flag"), *where]),
         "last()",
         "group()",
@@ -91,11 +85,7 @@ def _range_before(window: str) -> str:
 
 
 def _over_sensors(across: str, by: Sequence[str]) -> list[str]:
-    return [f"group(columns: {_list(by)})", f'{across}(column: "value")'] if across else []
-
-
-def _fields(quantity: str, where: Where) -> str:
-    return _where(quantity, [("_field", "=~", "value|flag"), *where])
+    return [f"group(columns: {_list(by)})", f"{across}()"] if across else []
 
 
 def _where(quantity: str, where: Where) -> str:
@@ -123,22 +113,21 @@ def _escaped(text: str) -> str:
 _NAMES: Final = r'\["[a-z_]+"(?:, "[a-z_]+")*\]'
 _SPAN: Final = r"[1-9][0-9]*(?:s|m|h|d)"
 _END: Final = r"v\.timeRange(?:Start|Stop)"
-_TIME: Final = rf"(?:{_END}|date\.sub\(d: {_SPAN}, from: {_END}\)|-{_SPAN})"
+_TIME: Final = rf"(?:{_END}|date\.sub\(d: {_SPAN}, from: {_END}\))"
 _TEXT: Final = r'"(?:[^"\\\n]|\\["\\])*"'
 _CONDITION: Final = rf"r\.[a-z_]+ (?:(?:==|!=) (?:{_TEXT}|[0-9]+)|(?:=~|!~) /(?:[^/\\\n]|\\.)+/)"
 _CALLS: Final = {
-    "range": re.compile(rf"start: {_TIME}(?:, stop: {_TIME})?\Z"),
+    "range": re.compile(rf"start: {_TIME}, stop: {_TIME}\Z"),
     "filter": re.compile(rf"fn: \(r\) => {_CONDITION}(?: and {_CONDITION})*\Z"),
-    "pivot": re.compile(rf'rowKey: {_NAMES}, columnKey: {_NAMES}, valueColumn: "_value"\Z'),
     "aggregateWindow": re.compile(
         rf"every: v\.windowPeriod(?:, period: {_SPAN})?, fn: (?:last|sum|mean|max|min|count)"
-        r'(?:, column: "value")?, createEmpty: false\Z'
+        r", createEmpty: false\Z"
     ),
     "group": re.compile(rf"(?:columns: {_NAMES})?\Z"),
     "sort": re.compile(rf"columns: {_NAMES}\Z"),
     "keep": re.compile(rf"columns: {_NAMES}\Z"),
     "distinct": re.compile(r'column: "[a-z_]+"\Z'),
-    **{name: re.compile(r'(?:column: "value")?\Z') for name in STATISTICS},
+    **{name: re.compile(r"\Z") for name in STATISTICS},
 }
 _CALL: Final = re.compile(r"([a-zA-Z]+)\((.*)\)\Z", re.DOTALL)
 _MEASUREMENT: Final = re.compile(rf"r\._measurement == ({_TEXT})")

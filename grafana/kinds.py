@@ -163,7 +163,7 @@ def listing(
     column of its own.
     """
     value = number or Words("Giá trị", "Value")
-    shown = {**columns, "Value": value, "value": value}  # as Prometheus and as InfluxDB name the number
+    shown = {**columns, "Value": value, "_value": value}  # as Prometheus and as InfluxDB name the number
     hidden = {name: True for name in _LABELS if name not in columns}
     organize: Tree = {
         "id": "organize",

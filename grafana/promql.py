@@ -32,9 +32,15 @@ class QueryError(ValueError):
     """The query is none that our sources answer."""
 
 
-def selector(metric: str, where: Sequence[tuple[str, str, str]] = ()) -> str:
+def metric(quantity: str) -> str:
+    """A quantity's name as the endpoint spells it: with _ for what no metric's name may hold."""
+    name = re.sub(r"[^a-zA-Z0-9_]", "_", quantity)
+    return f"_{name}" if name[0].isdigit() else name
+
+
+def selector(name: str, where: Sequence[tuple[str, str, str]] = ()) -> str:
     inside = ",".join(f'{label}{operator}"{_escaped(value)}"' for label, operator, value in where)
-    return f"{metric}{{{inside}}}" if inside else metric
+    return f"{name}{{{inside}}}" if inside else name
 
 
 def over_time(statistic: str, selected: str, window: str) -> str:

@@ -13,7 +13,7 @@ from processing.rules import DEFAULT_RULES_FILE, parse_rules
 
 SERVICE = "https://canhbao.example"
 # Two sensors of every quantity, one of a city's own; names with everything that a list or a query may stumble over.
-_OWN = '[[quantity]]\nname = "h2s"\nunit = "ppb"\nbounds = [0, 100]\nname_vi = "H₂S"\n[[gateway]]\nid = "gw-a"\n'
+_OWN = '[[quantity]]\nname = "h2s.1-min"\nunit = "ppb"\nbounds = [0, 100]\nname_vi = "H₂S"\n[[gateway]]\nid = "gw-a"\n'
 EMPTY = '[city]\nname = "Không Đâu"\ntimezone = "UTC"\n'
 
 
@@ -25,7 +25,7 @@ def full_text() -> str:
     sensors = [
         f'[[sensor]]\nid = "{name.replace("_", "-")}.{area}"\nquantity = "{name}"\narea = "{area}"\ngateway = "gw-a"\n'
         f'period = "60s"\nplace = "Ngã ba \\"Huế\\" : số 1, {name}"\n'
-        for name in (*CATALOGUE, "h2s")
+        for name in (*CATALOGUE, "h2s.1-min")
         for area in ("20242", "20260")
     ]
     return default_text() + _OWN + "\n".join(sensors)
