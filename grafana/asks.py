@@ -30,8 +30,8 @@ class Match:
 class Ask:
     """A statistic of the accepted readings of one quantity (those of flag 4 and 9 count in nothing).
 
-    `window`: a duration such as "1h"; "": of each interval of the chart. `across` and `by`: then over the sensors that
-    share `by`. `now`: one number at the end of the time range instead of a line; needs a window. `flag`: of the
+    `window`: a duration such as "1h"; "": of each interval of the chart. `now`: one number at the end of the time range
+    instead of a line; needs a window. `across` and `by`: of such numbers, over the sensors that share `by`. `flag`: of the
     readings' QARTOD flags instead, the newest of each interval, of all readings.
     """
 
@@ -47,6 +47,7 @@ class Ask:
 
     def __post_init__(self) -> None:
         assert self.window or not self.now, "one number of what time?"
+        assert self.now or not self.across, "lines are of one sensor each"
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +96,7 @@ def flux_of(asked: Ask) -> str:
         return flux.flags(asked.quantity, where)
     if asked.now:
         return flux.number(asked.quantity, where, asked.statistic, asked.window, asked.across, asked.by)
-    return flux.line(asked.quantity, where, asked.statistic, asked.window, asked.across, asked.by)
+    return flux.line(asked.quantity, where, asked.statistic, asked.window)
 
 
 def sensors_query(quantity: str, where: tuple[Match, ...], kind: Kind) -> str:

@@ -3,7 +3,7 @@
 A measurement per quantity; tags sensor, area, gateway; fields value (of readings that count, which are
 neither failed nor missing) and flag (of all).
 
-    [import "date"] from(bucket: v.defaultBucket) |> range() |> filter() |> aggregateWindow() or a statistic
+    [import "date"] from(bucket: v.defaultBucket) |> range() |> filter() |> aggregateWindow() |> range()
         |> group() |> … |> keep()
 
 Grafana writes the time range, the interval and the bucket in place of v.…, and areas or sensors in place of ${…:regex}.
@@ -22,30 +22,30 @@ Where = Sequence[tuple[str, str, str]]
 STATISTICS: Final = ("last", "sum", "mean", "max", "min", "count")
 _DATE: Final = 'import "date"\n'
 _FROM: Final = "from(bucket: v.defaultBucket)"
-_RANGE: Final = "range(start: v.timeRangeStart, stop: v.timeRangeStop)"
+_START: Final = "v.timeRangeStart"
+_STOP: Final = "v.timeRangeStop"
+_CHART: Final = f"range(start: {_START}, stop: {_STOP})"
 
 
-def line(quantity: str, where: Where, statistic: str, window: str, across: str = "", by: Sequence[str] = ()) -> str:
-    """`statistic` over `window` ("": over each interval), at each interval of the chart; a series a sensor or a `by`.
+def line(quantity: str, where: Where, statistic: str, window: str) -> str:
+    """`statistic` over `window` ("": over each interval), at each interval of the chart; a series a sensor.
 
-    The first windows begin before the chart, and so does what is read.
+    The first windows begin before the chart, and so does what is read. It ends a window later, and what lies behind the
+    chart is left out: InfluxDB cuts windows at the end of what is read, and gives each that it cut the same moment.
     """
-    tags = list(by) if across else ["sensor"]
-    period = f", period: {window}" if window else ""
-    return _joined(
-        _range_before(window) if window else _RANGE,
-        _where(quantity, [("_field", "=", "value"), *where]),
-        f"aggregateWindow(every: v.windowPeriod{period}, fn: {statistic}, createEmpty: false)",
-        *_over_sensors(across, [*by, "_time"]),
-        *([f"group(columns: {_list(by)})", 'sort(columns: ["_time"])'] if across else []),
-        f"keep(columns: {_list(['_time', '_value', *tags])})",
-    )
+    every = f"aggregateWindow(every: v.windowPeriod, fn: {statistic}, createEmpty: false)"
+    kept = f"keep(columns: {_list(['_time', '_value', 'sensor'])})"
+    read = _where(quantity, [("_field", "=", "value"), *where])
+    if not window:
+        return _joined(_CHART, read, every, kept)
+    around = _range(f"date.sub(d: {window}, from: {_START})", f"date.add(d: {window}, to: {_STOP})")
+    return _joined(around, read, every.replace(", fn", f", period: {window}, fn"), _CHART, kept)
 
 
 def number(quantity: str, where: Where, statistic: str, window: str, across: str = "", by: Sequence[str] = ()) -> str:
     """`statistic` over the last `window` of the time range; a row a sensor or a `by`, in one table."""
     return _joined(
-        f"range(start: date.sub(d: {window}, from: v.timeRangeStop), stop: v.timeRangeStop)",
+        _range(f"date.sub(d: {window}, from: {_STOP})", _STOP),
         _where(quantity, [("_field", "=", "value"), *where]),
         f"{statistic}()",
         *_over_sensors(across, by),
@@ -57,7 +57,7 @@ def number(quantity: str, where: Where, statistic: str, window: str, across: str
 def flags(quantity: str, where: Where) -> str:
     """The flag of the newest reading of each interval, a series a sensor."""
     return _joined(
-        _RANGE,
+        _CHART,
         _where(quantity, [("_field", "=", "flag"), *where]),
         "aggregateWindow(every: v.windowPeriod, fn: last, createEmpty: false)",
         'keep(columns: ["_time", "_value", "sensor"])',
@@ -67,7 +67,7 @@ def flags(quantity: str, where: Where) -> str:
 def tag_values(quantity: str, where: Where, tag: str) -> str:
     """The values of `tag` that readings of the time range have, for a variable."""
     return _joined(
-        _RANGE,
+        _CHART,
         _where(quantity, [("_field", "=", "flag"), *where]),
         "last()",
         "group()",
@@ -80,8 +80,8 @@ def _joined(*calls: str) -> str:
     return head + "\n  |> ".join([_FROM, *calls])
 
 
-def _range_before(window: str) -> str:
-    return f"range(start: date.sub(d: {window}, from: v.timeRangeStart), stop: v.timeRangeStop)"
+def _range(start: str, stop: str) -> str:
+    return f"range(start: {start}, stop: {stop})"
 
 
 def _over_sensors(across: str, by: Sequence[str]) -> list[str]:
@@ -113,7 +113,7 @@ def _escaped(text: str) -> str:
 _NAMES: Final = r'\["[a-z_]+"(?:, "[a-z_]+")*\]'
 _SPAN: Final = r"[1-9][0-9]*(?:s|m|h|d)"
 _END: Final = r"v\.timeRange(?:Start|Stop)"
-_TIME: Final = rf"(?:{_END}|date\.sub\(d: {_SPAN}, from: {_END}\))"
+_TIME: Final = rf"(?:{_END}|date\.(?:sub\(d: {_SPAN}, from|add\(d: {_SPAN}, to): {_END}\))"
 _TEXT: Final = r'"(?:[^"\\\n]|\\["\\])*"'
 _CONDITION: Final = rf"r\.[a-z_]+ (?:(?:==|!=) (?:{_TEXT}|[0-9]+)|(?:=~|!~) /(?:[^/\\\n]|\\.)+/)"
 _CALLS: Final = {
@@ -124,7 +124,6 @@ _CALLS: Final = {
         r", createEmpty: false\Z"
     ),
     "group": re.compile(rf"(?:columns: {_NAMES})?\Z"),
-    "sort": re.compile(rf"columns: {_NAMES}\Z"),
     "keep": re.compile(rf"columns: {_NAMES}\Z"),
     "distinct": re.compile(r'column: "[a-z_]+"\Z'),
     **{name: re.compile(r"\Z") for name in STATISTICS},
