@@ -31,8 +31,8 @@ class Ask:
     """A statistic of the accepted readings of one quantity (those of flag 4 and 9 count in nothing).
 
     `window`: a duration such as "1h"; "": of each interval of the chart. `now`: one number at the end of the time range
-    instead of a line; needs a window. `across` and `by`: of such numbers, over the sensors that share `by`. `flag`: of the
-    readings' QARTOD flags instead, the newest of each interval, of all readings.
+    instead of a line; needs a window. `across` and `by`: of such numbers, over the sensors that share `by`. `flag`: the
+    newest QARTOD flag of each interval instead, of all readings.
     """
 
     quantity: str
