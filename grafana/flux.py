@@ -30,15 +30,15 @@ _CHART: Final = f"range(start: {_START}, stop: {_STOP})"
 def line(quantity: str, where: Where, statistic: str, window: str) -> str:
     """`statistic` over `window` ("": over each interval), at each interval of the chart; a series a sensor.
 
-    The first windows begin before the chart, and so does what is read. It ends a window later, and what lies behind the
-    chart is left out: InfluxDB cuts windows at the end of what is read, and gives each that it cut the same moment.
+    The first windows begin before the chart, and so does what is read. InfluxDB cuts windows at the end of what is
+    read, gives all that it cut that moment, and would show a fall there: the second range leaves that moment out.
     """
     every = f"aggregateWindow(every: v.windowPeriod, fn: {statistic}, createEmpty: false)"
     kept = f"keep(columns: {_list(['_time', '_value', 'sensor'])})"
     read = _where(quantity, [("_field", "=", "value"), *where])
     if not window:
         return _joined(_CHART, read, every, kept)
-    around = _range(f"date.sub(d: {window}, from: {_START})", f"date.add(d: {window}, to: {_STOP})")
+    around = _range(f"date.sub(d: {window}, from: {_START})", _STOP)
     return _joined(around, read, every.replace(", fn", f", period: {window}, fn"), _CHART, kept)
 
 
@@ -113,7 +113,7 @@ def _escaped(text: str) -> str:
 _NAMES: Final = r'\["[a-z_]+"(?:, "[a-z_]+")*\]'
 _SPAN: Final = r"[1-9][0-9]*(?:s|m|h|d)"
 _END: Final = r"v\.timeRange(?:Start|Stop)"
-_TIME: Final = rf"(?:{_END}|date\.(?:sub\(d: {_SPAN}, from|add\(d: {_SPAN}, to): {_END}\))"
+_TIME: Final = rf"(?:{_END}|date\.sub\(d: {_SPAN}, from: {_END}\))"
 _TEXT: Final = r'"(?:[^"\\\n]|\\["\\])*"'
 _CONDITION: Final = rf"r\.[a-z_]+ (?:(?:==|!=) (?:{_TEXT}|[0-9]+)|(?:=~|!~) /(?:[^/\\\n]|\\.)+/)"
 _CALLS: Final = {

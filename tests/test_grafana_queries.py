@@ -37,7 +37,7 @@ def test_a_rolling_sum_in_flux_begins_before_the_chart_and_ends_behind_it() -> N
     assert flux_of(Ask("rain", "sum", "1h", AREA)) == (
         'import "date"\n'
         "from(bucket: v.defaultBucket)\n"
-        "  |> range(start: date.sub(d: 1h, from: v.timeRangeStart), stop: date.add(d: 1h, to: v.timeRangeStop))\n"
+        "  |> range(start: date.sub(d: 1h, from: v.timeRangeStart), stop: v.timeRangeStop)\n"
         '  |> filter(fn: (r) => r._measurement == "rain" and r._field == "value" '
         "and r.area =~ /^(${area:regex})$/)\n"
         "  |> aggregateWindow(every: v.windowPeriod, period: 1h, fn: sum, createEmpty: false)\n"
