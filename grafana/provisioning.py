@@ -43,7 +43,7 @@ def data_sources(found: Sources) -> list[Tree]:
     rows: list[Tree] = [{
         "name": "canhbao", "uid": UIDS["prometheus"], "type": "prometheus", "access": "proxy",
         "url": f"{found.service_url}/prometheus", "isDefault": not found.influx_url,
-        "jsonData": {"httpMethod": "POST", "timeInterval": "10s", "httpHeaderName1": "Authorization"},
+        "jsonData": {"httpMethod": "POST", "timeInterval": "30s", "httpHeaderName1": "Authorization"},
     }]  # fmt: skip
     if found.influx_url:
         rows.append({
