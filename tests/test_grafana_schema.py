@@ -19,8 +19,8 @@ from servers import SERVERS
 from grafana.asks import KINDS
 from grafana.queries import dashboards
 
-# Exactly these: a newer Grafana's types are asked for here. They lie outside the tree, and are brought once a run.
-PACKAGES = {"@grafana/schema": "12.4.11", "typescript": "5.9.3"}
+# Exactly these, of the Grafana of docker-compose.yml; they lie outside the tree, and are brought once a run.
+PACKAGES = {"@grafana/schema": "11.6.0", "typescript": "5.9.3"}
 NPM = ("install", "--ignore-scripts", "--no-audit", "--no-fund", "--no-update-notifier", "--prefer-offline")
 TSC = ("--noEmit", "--strict", "--skipLibCheck", "--module", "nodenext", "--target", "es2022")
 KINDS_OF_PANELS = {  # Grafana's name -> where its options' types lie, whether its fields have some of their own
@@ -51,7 +51,7 @@ def typed(trees: Iterable[Any]) -> str:
     for kind, (path, has_fields) in KINDS_OF_PANELS.items():
         name = kind.replace("-", "")
         lines.append(
-            f"import type * as {name}_ from '@grafana/schema/dist/esm/raw/composable/{path}PanelCfg_types.gen';"
+            f"import type * as {name}_ from '@grafana/schema/dist/esm/raw/composable/{path}PanelCfg_types.gen.js';"
         )
         lines.append(f"type {name} = Of<{name}_.Options, {f'{name}_.FieldConfig' if has_fields else '{}'}>;")
     for n, tree in enumerate(trees):
