@@ -18,6 +18,7 @@ from processing.rules import Judgement
 
 # Where no rule says which statistic matters.
 _PLAIN = {"rain": "sum"}
+_UNITS = ((3_600_000, "h"), (60_000, "m"), (1000, "s"), (1, "ms"))
 
 
 def quantity_words(quantity: Quantity) -> Words:
@@ -26,9 +27,7 @@ def quantity_words(quantity: Quantity) -> Words:
 
 def duration(ms: int) -> str:
     """As both query languages write it: "1h", "10m", "90s"."""
-    return next(
-        f"{ms // size}{unit}" for size, unit in ((3_600_000, "h"), (60_000, "m"), (1000, "s")) if ms % size == 0
-    )
+    return next(f"{ms // size}{unit}" for size, unit in _UNITS if ms % size == 0)
 
 
 def to_sensor() -> Tree:
@@ -70,7 +69,7 @@ def _chart(scene: Scene, quantity: Quantity, chart: Chart, where: Sequence[Match
     named = [scene.city.sensors[id_].place for id_ in chart.only]
     title = joined(quantity_words(quantity), statistic(chart.statistic, chart.window_ms))
     if len(named) == 1:
-        title = joined(same(named[0]), quantity_words(quantity), by=": ")
+        title = joined(same(named[0]), title if chart.window_ms else quantity_words(quantity), by=": ")
     elif named and not chart.judgements:
         title = joined(title, Words("các trạm khác", "other stations"))
     elif named:

@@ -111,7 +111,7 @@ def _escaped(text: str) -> str:
 
 # ---- the check: what the functions may be called with, and in which order
 _NAMES: Final = r'\["[a-z_]+"(?:, "[a-z_]+")*\]'
-_SPAN: Final = r"[1-9][0-9]*(?:s|m|h|d)"
+_SPAN: Final = r"[1-9][0-9]*(?:ms|s|m|h|d)"
 _END: Final = r"v\.timeRange(?:Start|Stop)"
 _TIME: Final = rf"(?:{_END}|date\.sub\(d: {_SPAN}, from: {_END}\))"
 _TEXT: Final = r'"(?:[^"\\\n]|\\["\\])*"'

@@ -10,6 +10,7 @@ from ingest.city import City, Sensor
 from processing.rules import Judgement, Rules, Statistic
 
 CHARTS_MAX: Final = 24  # stations with thresholds of their own, of one quantity; the others share a chart without any
+IDS_MAX: Final = 6000  # characters of ids in one query; beyond it all sensors share one chart without thresholds
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +69,8 @@ def _charts(sensors: Sequence[Sensor], rules: Rules, quantity: str, statistic: s
     if crowd:
         stations.append(Chart(quantity, statistic, window_ms, (), crowd))
     elsewhere = tuple(id_ for _, ids in rows for id_ in ids)
+    if len("|".join(elsewhere)) > IDS_MAX:
+        return [Chart(quantity, statistic, window_ms)]
     unjudged = len(elsewhere) < len(sensors) or not sensors
     shared = [Chart(quantity, statistic, window_ms, everywhere, (), elsewhere)] if everywhere or unjudged else []
     return [*shared, *stations]

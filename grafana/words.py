@@ -11,7 +11,12 @@ LANGS: Final[tuple[Lang, ...]] = ("vi", "en")
 # JSON in the making: dicts, lists, numbers and texts; what people read stands in it as Words until it is said.
 Tree: TypeAlias = dict[str, Any]
 
-_SPANS: Final = ((3_600_000, "giờ", "hour"), (60_000, "phút", "minute"), (1000, "giây", "second"))
+_SPANS: Final = (
+    (3_600_000, "giờ", "hour"),
+    (60_000, "phút", "minute"),
+    (1000, "giây", "second"),
+    (1, "mili giây", "millisecond"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +75,7 @@ STATISTICS: Final[Mapping[str, Words]] = {
 
 def span(ms: int) -> Words:
     """A duration as people say it: "10 phút", "1 hour", "24 hours"."""
-    unit_ms, vi, en = next((row for row in _SPANS if ms % row[0] == 0), _SPANS[-1])
+    unit_ms, vi, en = next(row for row in _SPANS if ms % row[0] == 0)
     count = ms // unit_ms
     return Words(f"{count} {vi}", f"{count} {en}{'' if count == 1 else 's'}")
 

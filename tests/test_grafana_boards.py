@@ -19,7 +19,7 @@ from grafana import board as board_module
 from grafana.asks import KINDS
 from grafana.board import dashboard
 from grafana.boards import BOARDS, boards
-from grafana.judged import CHARTS_MAX
+from grafana.judged import CHARTS_MAX, IDS_MAX
 from grafana.levels import COLOURS, steps
 from grafana.queries import dashboards, queries
 from grafana.units import KNOWN, unit_id
@@ -133,6 +133,26 @@ def test_stations_beyond_the_limit_share_a_chart_without_thresholds() -> None:
     assert len(rivers) == CHARTS_MAX + 1
     assert values(rivers[-1]) == [None]
     assert 'sensor=~"s24|s25|s26"' in rivers[-1]["targets"][0]["expr"]
+
+
+def test_more_ids_than_a_query_holds_are_not_named_in_it() -> None:
+    rules = '[[rule]]\nname = "r"\nhazard = "flood"\nquantity = "water_level"\nstatistic = "last"\n[rule.station.s]\n'
+    city = EMPTY + '[[area]]\ncode = "a"\nname = "A"\n' + "".join(
+        f'[[sensor]]\nid = "{n:060}"\nquantity = "water_level"\narea = "a"\nstation = "s"\n' for n in range(100)
+    )  # fmt: skip
+    (river,) = panels(made("flood", city=city, rules=rules + "levels = { warning = 1 }\n"), "timeseries")
+
+    assert values(river) == [None]
+    assert len(river["targets"][0]["expr"]) < IDS_MAX
+
+
+def test_a_window_of_any_length_is_drawn() -> None:
+    rules = RULE.format(name="odd", direction="above", levels="{ warning = 300 }").replace("15m", "90.5s")
+    chosen = {kind: scene(kind, rules=rules) for kind in KINDS}
+
+    assert all(problems(dashboards(each)) == [] for each in chosen.values())
+    odd = titled(made("power", rules=rules), "90500 milliseconds")
+    assert "[90500ms]" in odd["targets"][0]["expr"]
 
 
 RULE = """
