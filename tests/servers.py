@@ -32,6 +32,7 @@ class Server:
 SERVERS = {
     "mosquitto": Server("mosquitto", ("mosquitto",), service="mosquitto"),
     "chromium": Server("chromium", ("chromium", "chromium-browser", "google-chrome")),
+    "npm": Server("npm", ("npm",)),  # with node: Grafana's own types of dashboards
     "openssl": Server("openssl", ("openssl",)),  # throw-away certificates
     "prometheus": Server("prometheus", ("prometheus",), service="prometheus"),  # with promtool; answers as we should
     "promtool": Server("prometheus", ("promtool",), service="prometheus"),  # Prometheus's own view of our metrics

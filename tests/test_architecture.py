@@ -35,7 +35,9 @@ EDGES = (
     "alerts.decisions", "alerts.backup", "alerts.ledger", "alerts.delivery",
     "alerts.web", "alerts.watch", "alerts.settings", *AT_THE_TOP,
     "firmware_sim.spool", "firmware_sim.gateway", "firmware_sim.play", "firmware_sim.csv", "firmware_sim.tidy",
-    "firmware_sim.__main__", "grafana",
+    "firmware_sim.__main__",
+    "grafana.client", "grafana.push", "grafana.public_api", "grafana.annotate", "grafana.files", "grafana.commands",
+    "grafana.__main__",
 )  # fmt: skip
 RECORDS = {"ingest.inbox.Message", "ingest.tidy.TidyRow"}  # born at an edge, and no more than data
 COMPILER = "processing.kernels.compiled"  # reads the sources of the kernels, when it is imported
