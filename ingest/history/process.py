@@ -80,6 +80,9 @@ class HistoryProcess:
                     self._listen(process, control)
             except OSError as error:
                 self._last_line = f"cannot be started: {error}"
+            except Exception as error:  # whatever it is, the next process may do better
+                log.exception("history")
+                self._last_line = f"not understood: {error}"
             if self._stopping.is_set():
                 return
             failures = 0 if time.monotonic() - started > _STEADY_S else failures
