@@ -20,7 +20,14 @@ WORST_FIRST: Final = (Flag.FAIL, Flag.SUSPECT, Flag.GOOD, Flag.NOT_EVALUATED, Fl
 
 
 class StoreError(Exception):
-    """The store is away, full, or took too long: the same may be asked again later. Nothing was done by halves."""
+    """The store is away, full, or took too long: the same may be asked again later. Nothing was done by halves.
+
+    `again_s`: not before so many seconds, where the store itself says so; else 0.
+    """
+
+    def __init__(self, message: str, again_s: float = 0.0) -> None:
+        super().__init__(message)
+        self.again_s = again_s
 
 
 @dataclass(frozen=True, slots=True)
