@@ -31,6 +31,9 @@ class Server:
 
 SERVERS = {
     "mosquitto": Server("mosquitto", ("mosquitto",), service="mosquitto"),
+    "victoria-metrics": Server(  # a store that is not ours and takes what InfluxDB takes
+        "victoria-metrics", ("victoria-metrics", "victoria-metrics-prod"), service="victoria-metrics"
+    ),
     "chromium": Server("chromium", ("chromium", "chromium-browser", "google-chrome")),
     "npm": Server("npm", ("npm",)),  # with node: Grafana's own types of dashboards
     "openssl": Server("openssl", ("openssl",)),  # throw-away certificates
