@@ -3,26 +3,34 @@
 from __future__ import annotations
 
 import logging
+import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import pairwise
 from math import isnan, nan
+from pathlib import Path
 from random import Random
 from zoneinfo import ZoneInfo
 
+import numpy as np
 import pytest
+from brokers import until
 from conftest import Tally
 from flux import Script, Time
 from hypothesis import given
 from hypothesis import strategies as st
 from influx_server import Fault, InfluxServer
 
-from ingest.entries import ORIGIN, Position
-from ingest.history import flux, influx_client, lines
+from ingest.entries import ORIGIN, Batch, Configuration, Position
+from ingest.history import flux, follow, influx_client, lines
+from ingest.history.follow import Follower
 from ingest.history.influx import InfluxStore
 from ingest.history.influx_client import Address, InfluxClient
-from ingest.history.store import DAY_MS, HOUR_MS, MINUTE_MS, READINGS_MAX, WORST_FIRST, Named, Rows, StoreError
+from ingest.history.process import HistoryProcess
+from ingest.history.store import DAY_MS, HOUR_MS, MINUTE_MS, READINGS_MAX, WORST_FIRST, Keep, Named, Rows, StoreError
+from ingest.journal import Journal
 from ingest.readings import Flag, Readings
 
 TOKEN = "s3cret-t0ken-of-the-test"
@@ -32,7 +40,28 @@ NAMES = {
     0: Named("rain-1", "rain", "mm", "20242", "gw-1"),
     1: Named("river, of = 'x'", "water_level", "m", "20257", ""),
     2: Named("pm-1", "pm25", "µg/m3", "20242", "gw-2"),
+    3: Named("gone-1", "", "", "", ""),
 }
+CITY = """
+city.name = "Đà Nẵng"
+[[area]]
+code = "20242"
+name = "Hải Châu"
+[[gateway]]
+id = "gw-1"
+[[gateway]]
+id = "gw-2"
+[[sensor]]
+id = "rain-1"
+quantity = "rain"
+area = "20242"
+gateway = "gw-1"
+[[sensor]]
+id = "pm-1"
+quantity = "pm25"
+area = "20242"
+gateway = "gw-2"
+"""
 Known = dict[tuple[str, int], tuple[float | None, float | None, int]]
 
 
@@ -67,13 +96,13 @@ def batch(*rows: tuple[int, int, float] | tuple[int, int, float, int]) -> Readin
                        arrival=[max(t, default=0)] * len(t))  # fmt: skip
 
 
-def kept(store: InfluxStore) -> Known:
+def kept(store: InfluxStore, names: Mapping[int, Named] = NAMES) -> Known:
     """Everything that a scan finds, once."""
     found: Known = {}
     for rows in store.scan(0, NOON + 10 * DAY_MS):
         for series, t, value, raw, flag in zip(rows.series.tolist(), rows.t.tolist(), rows.value.tolist(),
                                                rows.raw.tolist(), rows.flag.tolist(), strict=True):  # fmt: skip
-            assert rows.names[series] in NAMES.values()
+            assert rows.names[series] in names.values()
             assert (rows.names[series].id, t) not in found
             found[rows.names[series].id, t] = _some(value), _some(raw), flag
     return found
@@ -168,7 +197,7 @@ def test_buckets_are_those_of_a_textbook(opened: Callable[..., InfluxStore], eve
     random = Random(every_ms)
     shift = 16 * DAY_MS if zone == "Europe/Paris" else -12 * DAY_MS  # clocks are set on 30 Oct and on 2 Oct 2022
     store, spread = opened(ZoneInfo(zone)), 12 * every_ms // MINUTE_MS
-    one = batch(*((random.randrange(3), random.randrange(spread), random.choice([-2.5, 0.25, nan, 1e-7, 3e12]),
+    one = batch(*((random.choice([0, 2]), random.randrange(spread), random.choice([-2.5, 0.25, nan, 1e-7, 3e12]),
                    random.choice(WORST_FIRST)) for _ in range(60)))  # fmt: skip
     one = Readings.of(sensor=one.sensor, t=one.t + shift, value=one.value, raw=one.raw, flag=one.flag)
     store.append(one, NAMES, Position(1))
@@ -354,36 +383,39 @@ def test_what_the_bucket_keeps_no_more_is_counted_and_holds_nothing_up(
 
 
 def test_down_for_minutes_under_load_and_equal_to_the_journal_afterwards(
-    opened: Callable[..., InfluxStore], server: InfluxServer
+    opened: Callable[..., InfluxStore], server: InfluxServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Five minutes of the test's clock: refused, slowed down, cut in the middle; the follower's waits pass the time."""
-    batches = disorder(11, 30)
-    random, now, waited = Random(5), 0.0, []
-    store = opened()
-
-    def weather(_path: str) -> Fault | None:
-        if now >= 300:
-            return None
-        return random.choice([Fault(503, "20"), Fault(429, "30"), Fault(500), Fault(written=random.random())])
-
-    server.weather = weather
+    """Five minutes of the test's clock: away, refusing, slowing down, cut in the middle, while the journal grows."""
+    monkeypatch.setattr(follow, "READINGS_MOST", 20)
+    batches, random, now = disorder(11, 60), Random(5), 0.0
+    journal = Journal.open(tmp_path)
+    journal.append(Configuration(0, CITY, "", tuple(name.id for name in NAMES.values())))
+    assert journal.configuration is not None
+    named = follow.names_of(journal.configuration)
+    assert [named[number] == NAMES[number] for number in NAMES] == [True, False, True, True]
+    followers = [Follower(tmp_path, opened(), Keep(1, 1), lambda: journal.last, Random(3))]
+    server.weather = lambda _: None if now >= 300 else random.choice(
+        [Fault(503, "20"), Fault(429, "30"), Fault(500), Fault(written=random.random())]
+    )  # fmt: skip
     server.down()
-    while now < 60:
-        with pytest.raises(StoreError):
-            store.append(batches[0], NAMES, Position(1))
-        now += 10
-    server.up()
-    done = 0
-    while done < len(batches):
-        try:
-            store.append(batches[done], NAMES, Position(done + 1))
-            done += 1
-        except StoreError as away:
-            waited.append(away.again_s)
-            now += max(away.again_s, 1.0)
-    assert {0.0, 20.0, 30.0} == set(waited)
-    assert kept(store) == firsts(batches)
-    assert (opened().position(), kept(opened())) == (len(batches), firsts(batches))
+    waits = []
+    for n, one in enumerate(batches):
+        arrival = np.full(len(one), NOON + n)
+        journal.append(Batch(replace(one, arrival=arrival), arrival=NOON + n))
+        if n == 10:
+            server.up()
+        if n == 40:
+            followers.append(Follower(tmp_path, opened(), Keep(1, 1), lambda: journal.last, Random(3)))
+        waits.append(followers[-1].turn())
+        now += waits[-1]
+    assert now > 300
+    while followers[-1].counts.position < journal.last:
+        followers[-1].turn()
+    assert {20.0, 30.0} < set(waits), "what the server asks for is waited"
+    assert max(waits) == 30.0
+    assert kept(opened(), named) == firsts(batches)
+    assert followers[-1].counts.fault == ""
+    journal.close()
 
 
 # -- no text leaves its literal --------------------------------------------------------------------------------------
@@ -416,3 +448,33 @@ def test_what_a_caller_asks_cannot_become_part_of_the_question(opened: Callable[
         assert len(store.readings(wicked, NOON, NOON + HOUR_MS).t) == 0
         assert len(store.buckets([wicked], NOON, NOON + HOUR_MS, HOUR_MS).start) == 0
     assert len(store.readings("river, of = 'x'", NOON, NOON + HOUR_MS).t) == 1
+
+
+# -- the whole process -----------------------------------------------------------------------------------------------
+
+
+def test_the_process_of_the_history_follows_into_influxdb_and_answers(
+    server: InfluxServer, opened: Callable[..., InfluxStore], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The token goes by the environment, since arguments are seen by everybody, and into no log."""
+    caplog.set_level(logging.DEBUG)
+    batches = disorder(3)
+    journal = Journal.open(tmp_path / "journal")
+    journal.append(Configuration(0, CITY, "", tuple(name.id for name in NAMES.values())))
+    for one in batches:
+        journal.append(Batch(replace(one, arrival=np.full(len(one), NOON)), arrival=NOON))
+    arguments = ["--data", str(tmp_path), "--url", f"influx+{server.url}?org=city&bucket=readings", "--zone", ZONE.key]
+    history = HistoryProcess(arguments, {**os.environ, "CANHBAO_HISTORY__TOKEN": TOKEN}, lambda: journal.last)
+    history.start()
+    try:
+        until(lambda: history.progress.position == journal.last, wait_s=30)
+        points = history.client.readings("rain-1", NOON - 9 * DAY_MS, NOON + DAY_MS)
+        assert points.t.tolist() == sorted(t for id_, t in firsts(batches) if id_ == "rain-1")
+        span = opened().span()
+        assert history.client.span() == span
+        assert sum(len(rows.t) for rows in history.client.scan(0, NOON + DAY_MS)) == len(firsts(batches))
+    finally:
+        history.stop()
+    assert TOKEN not in caplog.text
+    assert len(kept(opened(), follow.names_of(journal.configuration))) == len(firsts(batches))
+    journal.close()

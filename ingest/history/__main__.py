@@ -17,6 +17,7 @@ from ingest.history.serve import Control, start_answering
 from ingest.history.store import Keep, StoreError
 from ingest.history.stores import store_at
 
+TOKEN: Final = "CANHBAO_HISTORY__TOKEN"  # the variable of settings; arguments are seen by everybody
 NICE: Final = 5  # whatever else wants the processor comes first: warnings are made of it
 
 
@@ -26,7 +27,7 @@ def main() -> int:
     os.nice(NICE)
     line, *lines = (Connection(fd) for fd in given.lines)
     try:
-        store = store_at(given.url, given.data, given.zone)
+        store = store_at(given.url, given.data, given.zone, os.environ.get(TOKEN, ""))
     except StoreError as error:
         logging.error("%s", error)  # noqa: LOG015, TRY400  # no fault of the code, and its own log is the program's
         return 1

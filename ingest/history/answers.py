@@ -7,6 +7,7 @@ from typing import Final
 
 import numpy as np
 
+from ingest.history.lines import UNNAMED
 from ingest.history.store import READINGS_MAX, Buckets, Named, Points, Rows
 from ingest.readings import Flag, Float64, Int64, UInt8
 
@@ -29,7 +30,7 @@ class Answer:
         self._value: list[str] = []
 
     def add(self, row: Mapping[str, str]) -> None:
-        quantity, unit = row["_measurement"], row.get("unit", "")
+        quantity, unit = row["_measurement"].replace(UNNAMED, ""), row.get("unit", "")
         named = Named(row["sensor"], quantity, unit, row.get("area", ""), row.get("gateway", ""))
         self._series.append(self.names.setdefault(named, len(self.names)))
         self._time.append(row["_time"].removesuffix("Z"))

@@ -84,7 +84,8 @@ class Follower:
             self.counts.retries += 1
             wait_s = BACKOFF_S[min(self._failures, len(BACKOFF_S) - 1)]
             self._failures += 1
-            return wait_s * self._random.uniform(0.5, 1.0)
+            asked_s = error.again_s if isinstance(error, StoreError) else 0.0
+            return max(asked_s, wait_s * self._random.uniform(0.5, 1.0))
         if self.counts.fault:
             log.info("history: it goes on, after %d tries", self._failures)
         self.counts.fault, self._failures = "", 0

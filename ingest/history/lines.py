@@ -19,6 +19,7 @@ from ingest.readings import Flag, Readings
 FIELDS: Final = ("value", "raw", "flag", "failed")
 POSITION: Final = "canhbao/position"  # the measurement of where we are; no quantity can be called so
 POSITION_FIELD: Final = "position"
+UNNAMED: Final = "canhbao/unnamed"  # of sensors that are no longer in the registry: nobody knows what they measured
 NEWEST_MS: Final = 9_223_372_036_854  # the end of InfluxDB's time (int64 ns), 2262-04-11
 _COUNTS_NOT: Final = (Flag.FAIL, Flag.MISSING)
 
@@ -49,5 +50,5 @@ def _fields(value: float, raw: float, flag: int) -> Iterator[str]:
 def _head(named: Named) -> str:
     """Everything before the fields; the library knows what has to be escaped."""
     tags = {"sensor": named.id, "area": named.area, "gateway": named.gateway, "unit": named.unit}
-    point = Point.from_dict({"measurement": named.quantity, "tags": tags, "fields": {"flag": 0}})
+    point = Point.from_dict({"measurement": named.quantity or UNNAMED, "tags": tags, "fields": {"flag": 0}})
     return str(point.to_line_protocol()).removesuffix("flag=0i")

@@ -6,6 +6,8 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from ingest.history.duckdb import DuckStore
+from ingest.history.influx import InfluxStore
+from ingest.history.influx_client import Address, InfluxClient
 from ingest.history.store import Store, StoreError
 
 EMBEDDED = "duckdb"
@@ -16,8 +18,10 @@ def embedded_file(data: Path) -> Path:
     return data / "history" / "history.duckdb"
 
 
-def store_at(url: str, data: Path, zone: ZoneInfo) -> Store:
+def store_at(url: str, data: Path, zone: ZoneInfo, token: str = "") -> Store:
     """The store that `[history] url` names; nothing is opened yet. Raises StoreError where there is no such kind."""
+    if url.startswith("influx+"):
+        return InfluxStore(InfluxClient(Address.of(url, token)), zone)
     if url == EMBEDDED:
         return DuckStore(embedded_file(data), zone)
     raise StoreError(f"history.url {url!r}: no store of this kind")
