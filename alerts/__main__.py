@@ -9,16 +9,9 @@ from typing import Final
 
 from ingest.city import ConfigError
 
-COMMANDS: Final = (
-    "demo",
-    "run",
-    "check",
-    "replay",
-    "gateway",
-    "dead-letters",
-    "backup",
-    "restore",
-)  # one file each in alerts/commands
+# One file each in alerts/commands.
+COMMANDS: Final = ("demo", "run", "check", "replay", "export", "gateway", "dead-letters", "backup", "restore")
+_FILES: Final = {"dead-letters": "dead_letters"}  # where the name is no module's
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -30,7 +23,7 @@ def main(argv: list[str] | None = None) -> int:
     )  # fmt: skip
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for name in COMMANDS:
-        module = importlib.import_module(f"alerts.commands.{name.replace('-', '_')}")
+        module = importlib.import_module(f"alerts.commands.{_FILES.get(name, name)}")
         sub = commands.add_parser(name, help=module.HELP, description=module.HELP, epilog=module.EXAMPLE,
                                   formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
         module.add_arguments(sub)

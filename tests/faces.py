@@ -18,7 +18,7 @@ from alerts.incidents.incident import Incident, Member, Notice, Reason
 from alerts.ledger.ledger import Ledger
 from alerts.view import View
 from alerts.web.app import create_app
-from alerts.web.sources import Part, Sources
+from alerts.web.sources import Desks, Part, Sources
 from ingest.city import City, parse_city
 from ingest.entries import Position
 from ingest.history.store import Reader
@@ -104,10 +104,10 @@ class Town:
         self.loop: asyncio.AbstractEventLoop | None = None
         self.incidents: dict[str, Incident] = {}
 
-    def sources(self) -> Sources:
+    def sources(self, operators: Desks | None = None) -> Sources:
         return Sources(
             lambda: self.view, self.ledger, self.changed, lambda: self.parts, lambda: self.now_ms,
-            lambda: self.view.counters, history=self.history,
+            lambda: self.view.counters, operators, self.history,
         )  # fmt: skip
 
     def tell(self, *notices: Notice) -> None:

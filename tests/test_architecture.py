@@ -39,7 +39,7 @@ EDGES = (
     "grafana.client", "grafana.push", "grafana.public_api", "grafana.annotate", "grafana.files", "grafana.commands",
     "grafana.__main__",
 )  # fmt: skip
-RECORDS = {"ingest.inbox.Message", "ingest.tidy.TidyRow"}  # born at an edge, and no more than data
+RECORDS = {"ingest.inbox.Message", "ingest.tidy.TidyRow", "ingest.history.tidy_files.Wanted"}  # born at an edge, and no more than data
 COMPILER = "processing.kernels.compiled"  # reads the sources of the kernels, when it is imported
 WORLD = {
     "asyncio", "fastapi", "httpx", "logging", "multiprocessing", "os", "paho", "playwright", "queue", "requests",

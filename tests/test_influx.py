@@ -173,7 +173,11 @@ def test_a_sensor_that_moved_to_another_area_keeps_its_readings(opened: Callable
     assert store.append(batch((0, 2, 9.2), (0, 3, 0.3), (0, 0, 0.0)), moved, Position(2)) == 2
     assert store.readings("rain-1", NOON, NOON + HOUR_MS).value.tolist() == [0.0, 0.1, 0.2, 0.3]
     assert store.readings("rain-1", NOON, NOON + HOUR_MS, limit=2).value.tolist() == [0.0, 0.1]
-    hour = store.buckets(["rain-1"], NOON, NOON + HOUR_MS, HOUR_MS)
+    other = {0: Named("rain-1", "water_level", "m", "20257", "gw-9")}
+    store.append(batch((0, 4, 0.4)), other, Position(3))
+    assert store.readings("rain-1", NOON, NOON + HOUR_MS, quantity="water_level").value.tolist() == [0.4]
+    assert store.buckets(["rain-1"], NOON, NOON + HOUR_MS, HOUR_MS, "water_level").count.tolist() == [1]
+    hour = store.buckets(["rain-1"], NOON, NOON + HOUR_MS, HOUR_MS, "rain")
     assert (hour.count.tolist(), hour.last.tolist(), hour.min.tolist()) == ([4], [0.3], [0.0])
 
 

@@ -15,7 +15,8 @@ from typing import Any, Final
 from tqdm import tqdm
 
 from alerts import settings
-from alerts.commands.letter_client import Kept, OfficeError, Running, office
+from alerts.commands.caller import CallError
+from alerts.commands.letter_client import Kept, Running, office
 from alerts.commands.letter_text import outcome, page, row
 from alerts.commands.run import DEFAULT_FILE
 from alerts.ledger.store import LedgerError
@@ -76,7 +77,7 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         with office(folder) as letters:
             return verbs[arguments.verb](letters, arguments)
-    except (OfficeError, FolderError, JournalError, LedgerError) as error:
+    except (CallError, FolderError, JournalError, LedgerError) as error:
         _say(f"canhbao dead-letters {arguments.verb}: {error}")
         return 1
 

@@ -13,6 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from alerts.watch.ring import Ring, kept
 from alerts.web.asking import Asking
 from alerts.web.events import FanOut
+from alerts.web.export import export_routes
 from alerts.web.health import health_routes
 from alerts.web.letters import letter_routes
 from alerts.web.machine import machine_routes, service_samples
@@ -61,7 +62,10 @@ def create_app(sources: Sources) -> FastAPI:
     app.include_router(machine_routes(sources, fan_out))
     app.include_router(page_routes(sources, fan_out))
     if sources.history is not None:
-        app.include_router(past_routes(sources, Asking(sources.history)))
+        asking = Asking(sources.history)
+        app.include_router(past_routes(sources, asking))
+        if sources.operators is not None:
+            app.include_router(export_routes(sources, sources.operators, sources.history, asking))
     if sources.operators is not None:
         app.include_router(letter_routes(sources, sources.operators))
         app.include_router(health_routes(sources, sources.operators))

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from ingest.history.lines import FIELDS, NEWEST_MS, POSITION, POSITION_FIELD
+from ingest.history.lines import FIELDS, NEWEST_MS, POSITION, POSITION_FIELD, UNNAMED
 from ingest.history.windows import Grid
 
 SENSORS_MAX: Final = 100  # in one question: each is a comparison
@@ -52,18 +52,21 @@ def known(bucket: str, sensors: Iterable[str], start: int, end: int) -> str:
     return f"{_source(bucket, start, end)} |> {_filter(['flag'], sensors)} |> {_keep('_time', 'sensor')}"
 
 
-def readings(bucket: str, sensors: Iterable[str], start: int, end: int, limit: int | None = None) -> str:
+def readings(
+    bucket: str, sensors: Iterable[str], start: int, end: int, limit: int | None = None, quantity: str | None = None
+) -> str:
     """Every field of its own, with the tags; of each series and field the first `limit`."""
     cut = "" if limit is None else f" |> limit(n: {limit})"
-    return f'{_source(bucket, start, end)} |> {_filter(FIELDS, sensors)}{cut} |> drop(columns: ["_start", "_stop"])'
+    found = f"{_source(bucket, start, end)} |> {_filter(FIELDS, sensors, quantity)}{cut}"
+    return f'{found} |> drop(columns: ["_start", "_stop"])'
 
 
-def statistics(bucket: str, sensors: Sequence[str], grid: Grid) -> str:
+def statistics(bucket: str, sensors: Sequence[str], grid: Grid, quantity: str | None = None) -> str:
     """By series and window, each statistic a result of its own; of flags the greatest up to 4, and the least."""
     window = f"window(every: {grid.step_ms}ms, offset: {grid.offset_ms}ms)"
     source, kept = _source(bucket, grid.first, grid.last), _keep("_start", "_time", "_value", "sensor")
-    value = f"{source} |> {_filter(['value'], sensors)} |> {window}"
-    flag = f"{source} |> {_filter(['flag'], sensors)}"
+    value = f"{source} |> {_filter(['value'], sensors, quantity)} |> {window}"
+    flag = f"{source} |> {_filter(['flag'], sensors, quantity)}"
     return "\n".join(
         [f"{value} |> {name}() |> {kept} |> yield(name: {literal(name)})" for name in _STATISTICS]
         + [
@@ -77,10 +80,13 @@ def _source(bucket: str, start: int, end: int) -> str:
     return f"from(bucket: {literal(bucket)}) |> range(start: {time_literal(start)}, stop: {time_literal(end)})"
 
 
-def _filter(fields: Iterable[str], sensors: Iterable[str] = ()) -> str:
-    any_field = " or ".join(f"r._field == {literal(name)}" for name in fields)
-    any_sensor = " or ".join(f"r.sensor == {literal(id_)}" for id_ in sensors)
-    return f"filter(fn: (r) => ({any_field}){f' and ({any_sensor})' if any_sensor else ''})"
+def _filter(fields: Iterable[str], sensors: Iterable[str] = (), quantity: str | None = None) -> str:
+    conditions = [
+        " or ".join(f"r._field == {literal(name)}" for name in fields),
+        " or ".join(f"r.sensor == {literal(id_)}" for id_ in sensors),
+        "" if quantity is None else f"r._measurement == {literal(quantity or UNNAMED)}",
+    ]
+    return f"filter(fn: (r) => {' and '.join(f'({one})' for one in conditions if one)})"
 
 
 def _keep(*columns: str) -> str:

@@ -73,18 +73,22 @@ class InfluxStore:
             self._newest[id_] = max(self._newest[id_], t)
         return len(rows)
 
-    def readings(self, sensor: str, start: int, end: int, limit: int = READINGS_MAX) -> Points:
+    def readings(
+        self, sensor: str, start: int, end: int, limit: int = READINGS_MAX, quantity: str | None = None
+    ) -> Points:
         check_limit(limit)
         if start >= min(end, NEWEST_MS):
             return to_points([], limit)
-        return to_points(self._rows(flux.readings(self._client.bucket, [sensor], start, end, limit)), limit)
+        return to_points(self._rows(flux.readings(self._client.bucket, [sensor], start, end, limit, quantity)), limit)
 
-    def buckets(self, sensors: Sequence[str], start: int, end: int, every_ms: int) -> Buckets:
+    def buckets(
+        self, sensors: Sequence[str], start: int, end: int, every_ms: int, quantity: str | None = None
+    ) -> Buckets:
         check_buckets(len(sensors), start, end, every_ms)
         grid = Grid.of(start, end, every_ms, self._zone)
         statistics = Statistics(sensors)
         for few in _some(sensors) if grid.first < min(grid.last, NEWEST_MS) else ():
-            for row in self._rows(flux.statistics(self._client.bucket, few, grid)):
+            for row in self._rows(flux.statistics(self._client.bucket, few, grid, quantity)):
                 statistics.add(row, grid.bucket(ms(row["_start"])))
         return to_buckets(statistics)
 
