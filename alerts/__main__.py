@@ -10,8 +10,8 @@ from typing import Final
 from ingest.city import ConfigError
 
 # One file each in alerts/commands.
-COMMANDS: Final = ("demo", "run", "check", "replay", "export", "gateway", "dead-letters", "backup", "restore")
-_FILES: Final = {"dead-letters": "dead_letters"}  # where the name is no module's
+COMMANDS: Final = ("demo", "run", "check", "replay", "export", "import", "gateway", "dead-letters", "backup", "restore")
+_FILES: Final = {"dead-letters": "dead_letters", "import": "import_"}  # where the name is no module's
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -23,6 +23,7 @@ import uvicorn
 from alerts.delivery.channels import CHANNELS, Channel, Means
 from alerts.delivery.hold import FILE, Gate, read_hold
 from alerts.folds import RecoveryError
+from alerts.importing import Imports
 from alerts.ledger.ledger import Ledger
 from alerts.ledger.outbox import Outbox
 from alerts.ledger.store import LedgerError
@@ -154,7 +155,7 @@ class Service:
                 self._health,
                 self._service_ms,
                 lambda: self.counters,
-                Desks(self._token, self._works.letters),
+                Desks(self._token, self._works.letters, self._imports()),
                 self._history.client,
             )
         )
@@ -208,6 +209,7 @@ class Service:
             log.exception("spine")
         finally:
             self._works.desk.close()
+            self._works.imports.close()
 
     async def _deliver_the_rest(self) -> None:
         """What the last turns called for, as far as it goes out soon; the rest goes out after the next start."""
@@ -227,6 +229,12 @@ class Service:
     def _channels(self, publisher: MqttPublisher) -> list[Channel]:
         means = Means(sys.stdout, self._lang, publisher)
         return [make(means) for make in CHANNELS.values()]
+
+    def _imports(self) -> Imports:
+        works = self._works
+        return Imports(
+            works.imports, self._history.client, lambda: works.view.city, time.monotonic, self._stopping.wait
+        )
 
     def _service_ms(self) -> int:
         return _wall_ms() if self._settings.clock == "wall" else self._works.view.arrival

@@ -1,4 +1,4 @@
-"""Driving dead letters again: what operators ask of the spine, and what became of it.
+"""What operators ask of the spine, such as to drive dead letters again, and what became of it.
 
 The spine belongs to one thread. Whoever asks leaves a request at the desk and waits; the answer is given when the
 readings are in the journal and the mark is in the ledger.
@@ -11,9 +11,12 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Generic, TypeVar
 
 from ingest.entries import Position
+
+Question = TypeVar("Question")
+Answer = TypeVar("Answer")
 
 WAITING_MOST: Final = 256  # requests at the desk, each with a message of at most 64 KiB; more are refused
 TURN_MOST: Final = 16  # of them in one turn, each a commit of its own: readings must not wait long behind them
@@ -66,36 +69,36 @@ class Driven:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Asked:
-    """A request at the desk. `answer` is cancelled by whoever no longer waits for it."""
+class Asked(Generic[Question, Answer]):
+    """A request at a desk. `answer` is cancelled by whoever no longer waits for it."""
 
-    drive: Drive
-    answer: Future[Driven] = field(default_factory=Future)
+    what: Question
+    answer: Future[Answer] = field(default_factory=Future)
 
 
-class Desk:
-    """Between the threads that ask and the one that drives. `wake` makes the one look up."""
+class Desk(Generic[Question, Answer]):
+    """Between the threads that ask and the one that does it. `wake` makes the one look up."""
 
     def __init__(self, wake: Callable[[], object], most: int = WAITING_MOST) -> None:
         self._wake, self._most = wake, most
-        self._waiting: deque[Asked] = deque()
-        self._taken: list[Asked] = []
+        self._waiting: deque[Asked[Question, Answer]] = deque()
+        self._taken: list[Asked[Question, Answer]] = []
         self._lock = threading.Lock()
         self._closed = False
 
-    def ask(self, drives: Sequence[Drive]) -> list[Asked]:
+    def ask(self, questions: Sequence[Question]) -> list[Asked[Question, Answer]]:
         """All of them, or none: BusyError."""
-        asked = [Asked(drive) for drive in drives]
+        asked: list[Asked[Question, Answer]] = [Asked(question) for question in questions]
         with self._lock:
             for gone in [one for one in self._waiting if one.answer.cancelled()]:
                 self._waiting.remove(gone)
             if self._closed or len(self._waiting) + len(asked) > self._most:
-                raise BusyError("the service ends" if self._closed else "too many letters are being driven")
+                raise BusyError("the service ends" if self._closed else "too many are being driven")
             self._waiting.extend(asked)
         self._wake()
         return asked
 
-    def take(self) -> list[Asked]:
+    def take(self) -> list[Asked[Question, Answer]]:
         """The next few whose askers still wait; from now on they cannot be called off."""
         with self._lock:
             few = [self._waiting.popleft() for _ in range(min(TURN_MOST, len(self._waiting)))]

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
-from typing import NamedTuple
+from dataclasses import dataclass, field, replace
+from typing import Final, NamedTuple
 
 import numpy as np
 
 from ingest.entries import TICK_MS, Batch, ClockMode, DeadLetter, Header
-from ingest.formats import Refusal, RefusedError, decode, is_backfill, may_be_presence, presence, sender_of
+from ingest.formats import Decoded, Refusal, RefusedError, decode, is_backfill, may_be_presence, presence, sender_of
 from ingest.inbox import Message
 from ingest.lookup import Lookup, Resolved, dead_letters, header
 from ingest.networks import NO_NETWORKS, Networks
@@ -22,6 +22,8 @@ from ingest.overlay import Changes, Draft, Overlay
 from ingest.readings import Int64, Readings, Signs
 from processing.acceptance import Acceptance, Acceptances
 from processing.quality import told
+
+_NO_MESSAGE: Final = Message("", b"", retained=False, qos=0, mid=0, epoch=0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +65,7 @@ class Offer:
     heard: tuple[Heard, ...] = ()  # one a message
     online: tuple[tuple[str, bool], ...] = ()  # gateway or device, and what it says of itself, in order
     stood: Changes = field(default_factory=dict)  # for Overlay.keep
+    refusals: tuple[Refusal, ...] = ()  # of `offer_decoded`, by their place among all its readings
 
     @property
     def has_readings(self) -> bool:
@@ -148,6 +151,19 @@ def _heeded(said: tuple[str, bool], draft: Draft | None) -> tuple[str, bool]:
     if draft is not None and not online:
         draft.forget(who)
     return said
+
+
+def offer_decoded(parts: Sequence[Decoded], lookup: Lookup, clock: ClockMode, *, now: int, last_arrival: int) -> Offer:
+    """Readings that no message has brought, all of them sound in themselves; none becomes a dead letter."""
+    resolved: list[Read] = []
+    refusals: list[Refusal] = []
+    arrival, before = last_arrival if clock == "data" else max(now, last_arrival), 0
+    for decoded in parts:
+        found = lookup.resolve(decoded, arrival=arrival, clock_mode=clock, previous_arrival=arrival)
+        resolved.append(Read(_NO_MESSAGE, decoded.gateway, "", found))
+        refusals += [replace(one, index=before + (one.index or 0)) for one in found.refused]
+        arrival, before = found.last_arrival, before + len(decoded.t)
+    return Offer(tuple(resolved), (), (), arrival, Counter(), refusals=tuple(refusals))
 
 
 def take(offered: Offer, acceptance: Acceptance, heard: Int64) -> Taken:

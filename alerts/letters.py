@@ -74,7 +74,7 @@ class Tour:
 class Letters:
     """Reads from any thread; drives where there is a desk. Raises JournalError and LedgerError."""
 
-    def __init__(self, journal: Journal, marks: Marks, desk: Desk | None = None) -> None:
+    def __init__(self, journal: Journal, marks: Marks, desk: Desk[Drive, Driven] | None = None) -> None:
         self._journal, self._marks, self._desk = journal, marks, desk
         self._callers = threading.BoundedSemaphore(CALLERS_MOST)
 
@@ -121,7 +121,7 @@ class Letters:
         return Page(letters, kept[-1].id if len(found) > limit else None)
 
     @contextmanager
-    def _calling(self) -> Iterator[Desk]:
+    def _calling(self) -> Iterator[Desk[Drive, Driven]]:
         if self._desk is None or not self._callers.acquire(blocking=False):
             raise BusyError("others are driving letters")
         try:
@@ -143,7 +143,7 @@ def _drive(letter: Letter, by: str, topic: str | None = None, payload: bytes | N
     )
 
 
-def _answers(asked: Sequence[Asked]) -> list[Driven]:
+def _answers(asked: Sequence[Asked[Drive, Driven]]) -> list[Driven]:
     deadline = monotonic() + WAIT_S
     try:
         return [one.answer.result(max(0.0, deadline - monotonic())) for one in asked]

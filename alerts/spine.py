@@ -12,12 +12,13 @@ from typing import Final, Protocol, TypeVar
 import msgspec
 from structlog.contextvars import bound_contextvars
 
+from alerts.brought import Bring, Brought, Refused
 from alerts.decisions import log_decisions
-from alerts.driving import Asked, Driven
+from alerts.driving import Asked, Drive, Driven
 from alerts.folds import RecoveryError, recover
 from alerts.health import health_lines, late_lines
 from alerts.incidents.incident import Notice
-from alerts.intake import Offer, Taken, offer, take
+from alerts.intake import Offer, Taken, offer, offer_decoded, take
 from alerts.ledger.ledger import Ledger
 from alerts.ledger.marks import Marks
 from alerts.ledger.store import LedgerError
@@ -26,6 +27,7 @@ from alerts.view import View
 from alerts.watch.histogram import Histogram
 from ingest.city import parse_city
 from ingest.entries import ORIGIN, TICK_MS, ClockMode, Configuration, DeadLetter, Entry, Position, Start, Tick
+from ingest.formats import Decoded
 from ingest.gateways import GatewayBook
 from ingest.inbox import Message
 from ingest.journal import Journal, JournalError
@@ -101,16 +103,19 @@ class Spine:
     """Owns the journal, the ledger's writing side and the folds; every method belongs to one thread.
 
     `drain(wait_s)`: the messages that have come. `told`: called after every turn that swapped the view. `asked`: the
-    dead letters that operators want driven again, a few a turn. `prefixes`: of the topics of other networks.
+    dead letters that operators want driven again, a few a turn; `brought`: the readings that they import. `prefixes`:
+    of the topics of other networks.
     """
 
     def __init__(
         self, drain: Callable[[float], Sequence[Message]], link: Link, stores: Stores, texts: Texts, clock: Clock,
-        told: Callable[[View], None], *, asked: Callable[[], Sequence[Asked]] = tuple,
+        told: Callable[[View], None], *, asked: Callable[[], Sequence[Asked[Drive, Driven]]] = tuple,
+        brought: Callable[[], Sequence[Asked[Bring, Brought]]] = tuple,
         prefixes: Mapping[str, str] = NONE_READ,
     ) -> None:  # fmt: skip
         """Recovers the folds. Raises RecoveryError, JournalError, LedgerError, and ConfigError for wrong texts."""
         self._drain, self._link, self._texts, self._told, self._asked = drain, link, texts, told, asked
+        self._brought = brought
         self._journal, self._ledger, self._snapshots = stores.journal, stores.ledger, stores.snapshots
         self._marks = Marks(stores.ledger.store)
         self._clock, self._now_ms, self._seconds = clock, clock.now_ms, clock.seconds
@@ -170,6 +175,8 @@ class Spine:
             self._take(messages, now)
         for asked in self._asked():
             self._drive(asked, now)
+        for bring in self._brought():
+            self._bring(bring, now)
         if self._clock.arrival == "wall" and now // TICK_MS > self._arrival // TICK_MS:
             self._enter(Tick(now // TICK_MS * TICK_MS))  # also while only what is known already arrives
         if messages:
@@ -230,14 +237,14 @@ class Spine:
             for who in taken.duplicates | taken.conflicts:
                 book.repeated(who, duplicates=taken.duplicates[who], conflicts=taken.conflicts[who])
 
-    def _drive(self, asked: Asked, now: int) -> None:
+    def _drive(self, asked: Asked[Drive, Driven], now: int) -> None:
         """A dead letter once more: the way of any message, arriving now; then its mark, then the answer.
 
         Its number is not counted. It was when the letter was written, and a receipt is a gateway's leave to delete: no
         person's correction may give it. What is refused again makes no second letter, the first is still there. It is
         old: nothing that stands is laid under it, nor it over that, and it is no sign of its sensor's life.
         """
-        drive = asked.drive
+        drive = asked.what
         message = Message(drive.topic, drive.payload, retained=False, qos=0, mid=0, epoch=0)
         offered = self._offer([message], now, came_at=drive.came_at)
         for fault in offered.faults:
@@ -257,6 +264,22 @@ class Spine:
         self._until_done(lambda: self._marks.mark(drive, driven), "the ledger")
         asked.answer.set_result(driven)
 
+    def _bring(self, asked: Asked[Bring, Brought], now: int) -> None:
+        """Readings out of files: the way of any message, arriving now. What is refused stays in its file."""
+        rows = asked.what.rows
+        offered = offer_decoded(
+            asked.what.parts, self._lookup, self._clock.arrival, now=now, last_arrival=self._arrival
+        )
+        taken = take(offered, self._folds.acceptance, self._folds.engine.heard)
+        self._count(taken)
+        self.counters["canhbao_imported_total"] += len(taken.batch.readings)
+        if len(taken.batch.readings):
+            self._enter(replace(taken.batch, headers=(), refused=()))
+        refused = [Refused(rows[one.index or 0], one.reason, one.detail) for one in offered.refusals]
+        asked.answer.set_result(
+            Brought(len(taken.batch.readings), taken.duplicates.total(), taken.conflicts.total(), refused)
+        )
+
     def _count(self, taken: Taken) -> None:
         self.counters["canhbao_readings_total"] += len(taken.batch.readings)
         self.counters["canhbao_late_total"] += int(taken.batch.readings.late.sum())
@@ -272,6 +295,9 @@ class Spine:
             messages, self._lookup, self._clock.arrival, now=now, last_arrival=self._arrival, networks=self._networks,
             overlay=overlay, came_at=came_at,
         )  # fmt: skip
+
+    def _offer_decoded(self, parts: Sequence[Decoded], now: int) -> Offer:
+        return offer_decoded(parts, self._lookup, self._clock.arrival, now=now, last_arrival=self._arrival)
 
     def _within_quota(self, letters: Sequence[DeadLetter]) -> tuple[DeadLetter, ...]:
         kept = self._quota.keep(letters)

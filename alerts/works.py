@@ -10,10 +10,11 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+from alerts.brought import Bring, Brought
 from alerts.delivery.channels import Channel
 from alerts.delivery.delivery import Delivery
 from alerts.delivery.hold import Gate
-from alerts.driving import Desk
+from alerts.driving import Desk, Drive, Driven
 from alerts.incidents.incident import Notice
 from alerts.ledger.ledger import Ledger
 from alerts.ledger.marks import Marks
@@ -82,11 +83,20 @@ class Works:
             connections.url, out.username, out.password, out.client_id, ca_file=connections.ca_file,
             identity=out.identity,
         )  # fmt: skip
-        self.desk = Desk(self.wake)
+        self.desk = Desk[Drive, Driven](self.wake)
+        self.imports = Desk[Bring, Brought](self.wake)
         self.letters = Letters(stores.journal, Marks(stores.ledger.store), self.desk)
         lanes = Lanes(self.source, self.backfill, clock.seconds)
         self.spine = Spine(
-            lanes.drain, lanes, stores, texts, clock, self._turned, asked=self.desk.take, prefixes=connections.networks
+            lanes.drain,
+            lanes,
+            stores,
+            texts,
+            clock,
+            self._turned,
+            asked=self.desk.take,
+            brought=self.imports.take,
+            prefixes=connections.networks,
         )
         self.delivery = Delivery(
             Outbox(stores.ledger.store), channels(self.publisher), self._compose, now_ms=clock.now_ms, random=random,

@@ -29,17 +29,26 @@ class TidyRow(NamedTuple):
     unit: str
 
 
+class Numbered(NamedTuple):
+    """A row and where it stands in its file: the line, or in Parquet the row, from 1; `quality` "" where none is."""
+
+    line: int
+    row: TidyRow
+    quality: str
+
+
 def read_tidy(paths: Sequence[Path]) -> list[TidyRow]:
     """All rows of the files in time order; rows of one moment in the order of the files.
 
     Everything is held in memory, some 200 bytes a row. Raises ConfigError naming file and line.
     """
-    rows = [row for path in paths for row in _rows_of(path)]
+    rows = [numbered.row for path in paths for numbered in numbered_rows(path)]
     rows.sort(key=lambda row: row.t)
     return rows
 
 
-def _rows_of(path: Path) -> Iterator[TidyRow]:
+def numbered_rows(path: Path) -> Iterator[Numbered]:
+    """In the order of the file, one at a time. Raises ConfigError naming file and line."""
     try:
         with _open(path) as file:
             yield from _parsed(file, str(path))
@@ -54,7 +63,7 @@ def _open(path: Path) -> TextIO:
     return path.open(encoding="utf-8-sig", newline="")
 
 
-def _parsed(file: TextIO, name: str) -> Iterator[TidyRow]:
+def _parsed(file: TextIO, name: str) -> Iterator[Numbered]:
     lines = csv.reader(file)
     header = next(lines, [])
     if tuple(header[:5]) != COLUMNS or header[5:] not in ([], ["quality"]):
@@ -69,7 +78,8 @@ def _parsed(file: TextIO, name: str) -> Iterator[TidyRow]:
             expected = "a time with a zone such as 2017-09-08T07:05:00Z"
             raise ConfigError(f"line {lines.line_num} time_utc", time_utc, expected, name) from None
         missing = not value or line[5:] == ["missing"]
-        yield TidyRow(t, sensor_id, quantity, math.nan if missing else _number(value, lines.line_num, name), unit)
+        number = math.nan if missing else _number(value, lines.line_num, name)
+        yield Numbered(lines.line_num, TidyRow(t, sensor_id, quantity, number, unit), "".join(line[5:]))
 
 
 def _number(text: str, line: int, name: str) -> float:

@@ -29,17 +29,21 @@ AT_THE_TOP = ("alerts.app", "alerts.commands", "alerts.__main__")  # nobody belo
 # Modules that touch disk, network, clock or environment. Every other one is pure: a new edge is a decision made here.
 EDGES = (
     "ingest.mqtt", "ingest.tls", "ingest.inbox", "ingest.lanes", "ingest.journal", "ingest.day_file", "ingest.disk",
-    "ingest.data_folder", "ingest.tidy", "ingest.history", "ingest.broker",
+    "ingest.data_folder", "ingest.tidy", "ingest.tidy_parquet", "ingest.history", "ingest.broker",
     "processing.kernels.compiled",
-    "alerts.spine", "alerts.works", "alerts.driving", "alerts.letters", "alerts.folds", "alerts.snapshots",
-    "alerts.decisions", "alerts.backup", "alerts.ledger", "alerts.delivery",
+    "alerts.spine", "alerts.works", "alerts.driving", "alerts.importing", "alerts.letters", "alerts.folds",
+    "alerts.snapshots", "alerts.decisions", "alerts.backup", "alerts.ledger", "alerts.delivery",
     "alerts.web", "alerts.watch", "alerts.settings", *AT_THE_TOP,
     "firmware_sim.spool", "firmware_sim.gateway", "firmware_sim.play", "firmware_sim.csv", "firmware_sim.tidy",
     "firmware_sim.__main__",
     "grafana.client", "grafana.push", "grafana.public_api", "grafana.annotate", "grafana.files", "grafana.commands",
     "grafana.__main__",
 )  # fmt: skip
-RECORDS = {"ingest.inbox.Message", "ingest.tidy.TidyRow", "ingest.history.tidy_files.Wanted"}  # born at an edge, and no more than data
+RECORDS = {
+    "ingest.inbox.Message",
+    "ingest.tidy.TidyRow",
+    "ingest.history.tidy_files.Wanted",
+}  # born at an edge, and no more than data
 COMPILER = "processing.kernels.compiled"  # reads the sources of the kernels, when it is imported
 WORLD = {
     "asyncio", "fastapi", "httpx", "logging", "multiprocessing", "os", "paho", "playwright", "queue", "requests",

@@ -543,7 +543,7 @@ def story(office: Office, seed: int) -> None:
             assert len({t for _, t, _ in there}) == len(there), "a reading is there twice"
             for one in asked:
                 if one.answer.done():
-                    t = json.loads(one.drive.payload)["readings"][0]["t"]
+                    t = json.loads(one.what.payload)["readings"][0]["t"]
                     assert (2, t) in {(sensor, at) for sensor, at, _ in there}, "answered, and not there"
     there = {t for _, t, _ in office.readings()}
     for letter in office.all():

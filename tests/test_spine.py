@@ -14,7 +14,8 @@ from conftest import Tally
 from sqlalchemy import select
 
 from alerts import intake
-from alerts.driving import Asked
+from alerts.brought import Bring, Brought
+from alerts.driving import Asked, Drive, Driven
 from alerts.folds import RecoveryError
 from alerts.ledger import schema
 from alerts.ledger.ledger import Ledger
@@ -95,7 +96,8 @@ class World:
     clock: ClockMode = "wall"
     stores: Stores | None = None
     connected: bool = True
-    asked: Callable[[], Sequence[Asked]] = tuple
+    asked: Callable[[], Sequence[Asked[Drive, Driven]]] = tuple
+    brought: Callable[[], Sequence[Asked[Bring, Brought]]] = tuple
     prefixes: dict[str, str] = field(default_factory=dict)
 
     def start(self, journal: Callable[[Journal], Journal] = lambda j: j) -> Spine:
@@ -105,7 +107,7 @@ class World:
         clock = Clock(self.clock, lambda: self.now, lambda: self.now / 1000, lambda _: False)
         spine = Spine(
             self.drain, self, self.stores, Texts(self.city, self.rules), clock, lambda _: None, asked=self.asked,
-            prefixes=self.prefixes,
+            brought=self.brought, prefixes=self.prefixes,
         )  # fmt: skip
         spine.begin()
         return spine

@@ -79,6 +79,7 @@ FAMILIES: Final = {
             "canhbao_broker_restarts_total", "counter", "Times that the bundled broker ended and was started again."
         ),
         Family("canhbao_broker_errors_total", "counter", "Errors that the bundled broker logged; they are in our log."),
+        Family("canhbao_imported_total", "counter", "Readings that operators have imported from files."),
         Family("canhbao_history_position", "gauge", "Position of the journal up to which the history has followed."),
         Family("canhbao_history_readings_total", "counter", "Readings that have gone into the history."),
         Family("canhbao_history_retries_total", "counter", "Times that the history was away or full, and tried again."),

@@ -15,6 +15,7 @@ from alerts.web.asking import Asking
 from alerts.web.events import FanOut
 from alerts.web.export import export_routes
 from alerts.web.health import health_routes
+from alerts.web.imports import import_routes
 from alerts.web.letters import letter_routes
 from alerts.web.machine import machine_routes, service_samples
 from alerts.web.pages import page_routes
@@ -72,6 +73,8 @@ def create_app(sources: Sources) -> FastAPI:
         if sources.history is not None:
             queries = Queries(lambda: sources.view().city, sources.history, ring, re2_matches)
             app.include_router(prometheus_routes(queries, sources.now_ms, sources.operators.token))
+        if sources.operators.imports is not None:
+            app.include_router(import_routes(sources.operators, sources.operators.imports))
     return app
 
 

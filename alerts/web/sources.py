@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
+from alerts.importing import Imports
 from alerts.incidents.incident import Incident, Notice
 from alerts.letters import Letters
 from alerts.view import View
@@ -76,6 +77,7 @@ class Desks:
 
     token: str = field(repr=False)
     letters: Letters
+    imports: Imports | None = None
 
 
 @dataclass(frozen=True, slots=True)
