@@ -40,6 +40,8 @@ from ingest.broker.nats import BrokerError, NatsBroker
 from ingest.city import parse_city
 from ingest.data_folder import FolderError, announce, kept_random, lock_folder
 from ingest.history.process import HistoryProcess
+from ingest.history.store import DAY_MS
+from ingest.history.stores import EMBEDDED
 from ingest.journal import Journal, JournalError
 from ingest.mqtt.connection import MqttError
 from ingest.mqtt.publisher import MqttPublisher
@@ -231,10 +233,12 @@ class Service:
         return [make(means) for make in CHANNELS.values()]
 
     def _imports(self) -> Imports:
-        works = self._works
+        works, settings = self._works, self._settings
+        kept_ms = settings.history_keep.raw_days * DAY_MS if settings.history_url == EMBEDDED else None
         return Imports(
-            works.imports, self._history.client, lambda: works.view.city, time.monotonic, self._stopping.wait
-        )
+            works.imports, self._history.client, lambda: works.view.city, time.monotonic, self._stopping.wait,
+            lambda: 0 if kept_ms is None else self._service_ms() - kept_ms,
+        )  # fmt: skip
 
     def _service_ms(self) -> int:
         return _wall_ms() if self._settings.clock == "wall" else self._works.view.arrival

@@ -9,6 +9,7 @@ from typing import Final
 
 from ingest.city import FOREIGN, City, Sensor
 from ingest.formats import Decoded
+from ingest.lookup import OLDEST_MS
 from ingest.networks import owner
 from ingest.quantity import UnitError, convert
 from ingest.readings import Flag
@@ -70,8 +71,8 @@ def check_span(rows: Sequence[Row]) -> None:
         raise ValueError(f"sensors times hours are more than {SENSOR_HOURS_MOST}: bring less in one call")
 
 
-def fault_of(row: Row, city: City) -> tuple[str, str] | None:
-    """Why the registry lets nobody import it, reason and detail; None where it does."""
+def fault_of(row: Row, city: City, oldest: int) -> tuple[str, str] | None:
+    """Why nobody can import it, reason and detail; None where he can. `oldest` t (ms) that the history still takes."""
     sensor = city.sensors.get(row.sensor)
     if sensor is None:
         return "unknown_sensor", row.sensor
@@ -81,6 +82,8 @@ def fault_of(row: Row, city: City) -> tuple[str, str] | None:
         return "derived", f"{sensor.id} sends totals: what it rose by cannot be made a total again"
     if sensor.mount_height_m is not None:
         return "derived", f"{sensor.id} sends distances: a depth cannot be made a distance again"
+    if OLDEST_MS <= row.t < oldest:
+        return "not_kept", "measured longer ago than history.keep_raw_days: the history would not take it"
     return None
 
 

@@ -29,13 +29,17 @@ WAIT_S: Final = 20.0  # for the spine; while the disk refuses there is no answer
 
 
 class Imports:
-    """One call at a time, from any thread. `city`: the registry in force; `seconds` never goes back; `pause` waits."""
+    """One call at a time, from any thread. `city`: the registry in force; `seconds` never goes back; `pause` waits.
+
+    `oldest`: t (ms UTC) that the history still takes.
+    """
 
     def __init__(
         self, desk: Desk[Bring, Brought], reader: Reader, city: Callable[[], City], seconds: Callable[[], float],
-        pause: Callable[[float], object],
+        pause: Callable[[float], object], oldest: Callable[[], int] = lambda: 0,
     ) -> None:  # fmt: skip
         self._desk, self._reader, self._city, self._seconds, self._pause = desk, reader, city, seconds, pause
+        self._oldest = oldest
         self._one = threading.Lock()
         self._not_before = -math.inf
 
@@ -55,8 +59,10 @@ class Imports:
             self._one.release()
 
     def _take(self, rows: Sequence[Row]) -> Brought:
-        city = self._city()
-        refused = {n: Refused(n, *fault) for n, row in enumerate(rows) if (fault := fault_of(row, city)) is not None}
+        city, oldest = self._city(), self._oldest()
+        refused = {
+            n: Refused(n, *fault) for n, row in enumerate(rows) if (fault := fault_of(row, city, oldest)) is not None
+        }
         left = [n for n in range(len(rows)) if n not in refused]
         known = self._known([rows[n] for n in left])
         repeated = Counter[str]()

@@ -6,13 +6,14 @@ import math
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
-from typing import Final
-
-import duckdb
+from typing import TYPE_CHECKING, Final
 
 from ingest.city import ConfigError
 from ingest.formats.times import rfc3339_ms
 from ingest.tidy import COLUMNS, Numbered, TidyRow
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
 
 _ROWS: Final = 10_000  # held at a time
 _MOMENTS: Final = ("TIMESTAMP WITH TIME ZONE", "TIMESTAMPTZ", "VARCHAR")
@@ -20,6 +21,8 @@ _MOMENTS: Final = ("TIMESTAMP WITH TIME ZONE", "TIMESTAMPTZ", "VARCHAR")
 
 def numbered_rows(path: Path) -> Iterator[Numbered]:
     """In the order of the file. Raises ConfigError naming file, and row or column."""
+    import duckdb  # noqa: PLC0415  # 20 MB that only who reads Parquet needs
+
     try:
         with closing(duckdb.connect()) as db:
             db.execute("SET threads = 1; SET memory_limit = '256MB'; SET TimeZone = 'UTC'")
@@ -29,7 +32,7 @@ def numbered_rows(path: Path) -> Iterator[Numbered]:
         raise ConfigError("the file", said, "readable Parquet with the columns of tidy readings", str(path)) from None
 
 
-def _read(db: duckdb.DuckDBPyConnection, path: Path) -> Iterator[Numbered]:
+def _read(db: DuckDBPyConnection, path: Path) -> Iterator[Numbered]:
     plain = _plain(path)
     described = db.execute("SELECT column_name, column_type FROM (DESCRIBE FROM read_parquet([$1]))", [plain])
     kinds = dict(described.fetchall())

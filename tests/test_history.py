@@ -286,6 +286,7 @@ class Flaky:
 
     def __init__(self, store: DuckStore, random: Random) -> None:
         self._store, self._random = store, random
+        self.refused = 0
         self.sizes: list[int] = []
 
     def position(self) -> Position:

@@ -400,6 +400,15 @@ def test_old_readings_are_known_by_the_history_where_the_spine_no_longer_knows(w
         assert (again.accepted, again.duplicates, again.conflicts) == (0, 2, 1)
 
 
+def test_what_the_history_would_not_keep_is_refused_and_says_which_setting(worlds: Callable[..., Port]) -> None:
+    port = worlds("data")
+    imports = Imports(port.desk, port.store, port._city, lambda: 0.0, port.paused.append, lambda: NOON)
+    with port.turning():
+        brought = imports.bring([Row("river", NOON - 1, "water_level", 1.0), Row("river", NOON, "water_level", 1.0)])
+    assert (brought.accepted, [(one.row, one.reason) for one in brought.refused]) == (1, [(0, "not_kept")])
+    assert "history.keep_raw_days" in brought.refused[0].detail
+
+
 def test_only_operators_and_bounded_bodies(worlds: Callable[..., Port]) -> None:
     port = worlds("data")
     good = {"series": [{"sensor": "river", "quantity": "water_level"}], "i": [0], "t": [NOON], "value": [1.0]}
@@ -453,7 +462,8 @@ def test_the_whole_service_takes_files_and_gives_them_back(
         for id_, quantity, unit in (("far", "humidity", "%"), ("river", "water_level", "m"))
     ]
     file.write_text("sensor_id,time_utc,quantity,value,unit,quality\n" + "".join(lines))
-    with service(tmp_path) as (page, _):
+    days = {"CANHBAO_HISTORY__KEEP_RAW_DAYS": "36500", "CANHBAO_HISTORY__KEEP_MINUTES_DAYS": "36500"}
+    with service(tmp_path, **days) as (page, _):
         assert main(["import", str(file)]) == 0
         assert capsys.readouterr().out.startswith("1200 new")
         eventually(lambda: metrics_of(page).count("canhbao_history_readings_total 1200"))

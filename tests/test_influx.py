@@ -480,5 +480,6 @@ def test_the_process_of_the_history_follows_into_influxdb_and_answers(
     finally:
         history.stop()
     assert TOKEN not in caplog.text
+    assert history.counters["canhbao_history_refused_total"] == 0
     assert len(kept(opened(), follow.names_of(journal.configuration))) == len(firsts(batches))
     journal.close()

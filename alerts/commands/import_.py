@@ -34,7 +34,8 @@ examples:
 Readings go the way of any reading that comes late: into the journal, graded, each (sensor, time) once. What is older
 than 15 minutes fills windows and raises no warning. What is measured now comes first: files take their time. Called
 again with the same files it goes on where it was: what is known is passed over. Give files in the order of time.
-Sensors that send totals or distances take no readings from files: those cannot be made of what they mean.
+Sensors that send totals or distances take no readings from files: those cannot be made of what they mean. What is
+older than the history keeps (history.keep_raw_days) is refused: set it higher first.
 Exit code 1: some readings were refused (which and why stands on stderr), or the service could not be asked.
 """
 SERIES_MOST: Final = 300  # in one call; each stands in it once

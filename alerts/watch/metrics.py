@@ -84,6 +84,7 @@ FAMILIES: Final = {
         Family("canhbao_history_readings_total", "counter", "Readings that have gone into the history."),
         Family("canhbao_history_retries_total", "counter", "Times that the history was away or full, and tried again."),
         Family("canhbao_history_gaps_total", "counter", "Times that the journal no longer had what the history lacks."),
+        Family("canhbao_history_refused_total", "counter", "Readings that the history's server will never take."),
         Family("canhbao_history_restarts_total", "counter", "Times that the history's process ended by itself."),
         Family("canhbao_receipts_total", "counter", "Receipts sent to gateways."),
         Family("canhbao_transitions_total", "counter", "Changes of level of a sensor under a rule."),

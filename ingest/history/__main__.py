@@ -17,7 +17,7 @@ from ingest.history.serve import Control, start_answering
 from ingest.history.store import Keep, StoreError
 from ingest.history.stores import store_at
 
-TOKEN: Final = "CANHBAO_HISTORY__TOKEN"  # the variable of settings; arguments are seen by everybody
+TOKEN: Final = "CANHBAO_HISTORY__TOKEN"  # noqa: S105  # the variable of settings: arguments are seen by everybody
 NICE: Final = 5  # whatever else wants the processor comes first: warnings are made of it
 
 

@@ -87,6 +87,11 @@ class DuckStore:
             db.execute("DELETE FROM minute WHERE start < $1", [minutes_from])
             _write(db, known, replace(state, raw_from=raw_from, minutes_from=minutes_from))
 
+    @property
+    def refused(self) -> int:
+        """None: whatever the journal holds can be held here."""
+        return 0
+
     def close(self) -> None:
         with self._opening:
             self._forget()

@@ -33,6 +33,7 @@ class Counts:
     readings: int = 0
     retries: int = 0
     gaps: int = 0
+    refused: int = 0
 
 
 @dataclass(slots=True)
@@ -149,6 +150,7 @@ class Follower:
         new = self._store.append(Readings.join(chunk.parts), self._names, chunk.position)
         self.counts.position, self.counts.arrival = chunk.position, chunk.arrival
         self.counts.readings += new
+        self.counts.refused = self._store.refused
         day = chunk.arrival // DAY_MS
         if day > self._retained_on:
             self._store.retain(self._keep, chunk.arrival)

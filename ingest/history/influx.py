@@ -50,7 +50,7 @@ class InfluxStore:
 
     @property
     def refused(self) -> int:
-        """Lines that the server will never take, since the start."""
+        """Those whose lines the server does not take."""
         return self._client.refused
 
     def position(self) -> Position:

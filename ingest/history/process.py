@@ -39,7 +39,7 @@ class HistoryProcess:
         self.progress = wire.Progress()
         self.restarts = 0
         self._arguments, self._environ, self._until = arguments, environ, until
-        self._readings = self._retries = self._gaps = 0  # of the processes before this one
+        self._readings = self._retries = self._gaps = self._refused = 0  # of the processes before this one
         self._fault = "is being started"
         self._last_line = "it said nothing"
         self._process: subprocess.Popen[str] | None = None
@@ -68,6 +68,7 @@ class HistoryProcess:
             "canhbao_history_readings_total": self._readings + now.readings,
             "canhbao_history_retries_total": self._retries + now.retries,
             "canhbao_history_gaps_total": self._gaps + now.gaps,
+            "canhbao_history_refused_total": self._refused + now.refused,
             "canhbao_history_restarts_total": self.restarts,
         }
 
@@ -143,6 +144,7 @@ class HistoryProcess:
         self._readings += now.readings
         self._retries += now.retries
         self._gaps += now.gaps
+        self._refused += now.refused
         self.progress = wire.Progress(now.position, now.arrival)
 
     def _log(self, lines: IO[str]) -> None:

@@ -142,4 +142,9 @@ class Store(Reader, Protocol):
         """Forget what is older. What arrives later and is older than that is not taken any more."""
         ...
 
+    @property
+    def refused(self) -> int:
+        """Readings that it will never take, whoever asks again, since it was opened."""
+        ...
+
     def close(self) -> None: ...

@@ -5,9 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from ingest.history.duckdb import DuckStore
-from ingest.history.influx import InfluxStore
-from ingest.history.influx_client import Address, InfluxClient
 from ingest.history.store import Store, StoreError
 
 EMBEDDED = "duckdb"
@@ -20,8 +17,14 @@ def embedded_file(data: Path) -> Path:
 
 def store_at(url: str, data: Path, zone: ZoneInfo, token: str = "") -> Store:
     """The store that `[history] url` names; nothing is opened yet. Raises StoreError where there is no such kind."""
+    # Imported where they are needed: each takes longer to load than the rest of the process, and memory of its own.
     if url.startswith("influx+"):
+        from ingest.history.influx import InfluxStore  # noqa: PLC0415
+        from ingest.history.influx_client import Address, InfluxClient  # noqa: PLC0415
+
         return InfluxStore(InfluxClient(Address.of(url, token)), zone)
     if url == EMBEDDED:
+        from ingest.history.duckdb import DuckStore  # noqa: PLC0415
+
         return DuckStore(embedded_file(data), zone)
     raise StoreError(f"history.url {url!r}: no store of this kind")

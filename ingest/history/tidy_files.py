@@ -14,7 +14,6 @@ from tempfile import TemporaryDirectory
 from typing import IO, Final, Protocol, Self
 from zoneinfo import ZoneInfo
 
-import duckdb
 import numpy as np
 from numpy.typing import NDArray
 
@@ -87,6 +86,8 @@ class ParquetSink:
     """The columns of the CSV; `time_utc` in µs of UTC. `folder`: for what does not fit into memory."""
 
     def __init__(self, path: Path, folder: Path) -> None:
+        import duckdb  # noqa: PLC0415  # 20 MB that only who writes Parquet needs
+
         self._path = path
         self._db = duckdb.connect(str(folder / "tidy.duckdb"))
         self._db.execute(f"SET memory_limit = '{_MEMORY}'; SET threads = 1; SET TimeZone = 'UTC'")

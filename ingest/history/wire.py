@@ -42,6 +42,7 @@ class Progress(msgspec.Struct, frozen=True, tag=True):
     readings: int = 0  # that were new to the store
     retries: int = 0
     gaps: int = 0  # times that the journal no longer had what came next
+    refused: int = 0  # that the store will never take
 
 
 class AskReadings(msgspec.Struct, frozen=True, tag=True):
