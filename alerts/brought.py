@@ -14,7 +14,7 @@ from ingest.networks import owner
 from ingest.quantity import UnitError, convert
 from ingest.readings import Flag
 
-ROWS_MOST: Final = 1_000  # in one call: a turn of the spine that takes them grows by some ten milliseconds
+ROWS_MOST: Final = 500  # in one call: a turn of the spine that takes them grows by some ten milliseconds
 SENSOR_HOURS_MOST: Final = 2_000  # sensors times hours of one call: what is looked up in the history for it
 DUPLICATE: Final = "duplicate"
 CONFLICT: Final = "conflict"

@@ -93,10 +93,10 @@ class InfluxStore:
         return to_buckets(statistics)
 
     def scan(self, start: int, end: int, sensors: Collection[str] | None = None) -> Iterator[Rows]:
-        span = self.span()
-        at, end = (start, end) if span is None else (max(start, span[0]), min(end, span[1] + 1))
+        span = self.span() if end - start > SLICE_MAX_MS else (start, end - 1)
+        at, end = (end, end) if span is None else (max(start, span[0]), min(end, span[1] + 1))
         slice_ms = MINUTE_MS
-        while span is not None and at < end:
+        while at < end:
             answer = self._slice(at, min(at + slice_ms, end), sensors)
             at += slice_ms
             found = rows_of(answer)
