@@ -27,7 +27,6 @@ from alerts.view import View
 from alerts.watch.histogram import Histogram
 from ingest.city import parse_city
 from ingest.entries import ORIGIN, TICK_MS, ClockMode, Configuration, DeadLetter, Entry, Position, Start, Tick
-from ingest.formats import Decoded
 from ingest.gateways import GatewayBook
 from ingest.inbox import Message
 from ingest.journal import Journal, JournalError
@@ -267,14 +266,13 @@ class Spine:
     def _bring(self, asked: Asked[Bring, Brought], now: int) -> None:
         """Readings out of files: the way of any message, arriving now. What is refused stays in its file."""
         rows = asked.what.rows
-        offered = offer_decoded(
-            asked.what.parts, self._lookup, self._clock.arrival, now=now, last_arrival=self._arrival
-        )
+        parts, clock = asked.what.parts, self._clock.arrival
+        offered = offer_decoded(parts, self._lookup, clock, now=now, last_arrival=self._arrival)
         taken = take(offered, self._folds.acceptance, self._folds.engine.heard)
         self._count(taken)
         self.counters["canhbao_imported_total"] += len(taken.batch.readings)
         if len(taken.batch.readings):
-            self._enter(replace(taken.batch, headers=(), refused=()))
+            self._enter(replace(taken.batch, headers=(), refused=(), signs=NO_SIGNS))
         refused = [Refused(rows[one.index or 0], one.reason, one.detail) for one in offered.refusals]
         asked.answer.set_result(
             Brought(len(taken.batch.readings), taken.duplicates.total(), taken.conflicts.total(), refused)
@@ -295,9 +293,6 @@ class Spine:
             messages, self._lookup, self._clock.arrival, now=now, last_arrival=self._arrival, networks=self._networks,
             overlay=overlay, came_at=came_at,
         )  # fmt: skip
-
-    def _offer_decoded(self, parts: Sequence[Decoded], now: int) -> Offer:
-        return offer_decoded(parts, self._lookup, self._clock.arrival, now=now, last_arrival=self._arrival)
 
     def _within_quota(self, letters: Sequence[DeadLetter]) -> tuple[DeadLetter, ...]:
         kept = self._quota.keep(letters)
