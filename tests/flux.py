@@ -1,4 +1,5 @@
-"""The part of Flux that the history asks in, evaluated over tables as InfluxDB has them. Whatever else is refused.
+"""The part of Flux that the history and the dashboards ask in, evaluated over tables as InfluxDB has them. Whatever
+else is refused.
 
 Written from the language's specification and the documents of the functions, not from the questions of ours.
 """
@@ -16,8 +17,9 @@ from line_protocol import Value
 
 _TOKENS = re.compile(
     r"""(?P<space>[ \t\n]+) | (?P<time>\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?Z)
+      | (?P<regex>/(?:\\.|[^/\\\n])+/)
       | (?P<duration>-?(?:\d+(?:ms|s|m|h|d))+) | (?P<int>\d+) | (?P<string>"(?:\\.|[^"\\])*")
-      | (?P<name>[A-Za-z_]\w*) | (?P<sign>\|>|=>|==|!=|<=|>=|[()\[\]:,.<>])""",
+      | (?P<name>[A-Za-z_]\w*) | (?P<sign>\|>|=>|=~|!~|==|!=|<=|>=|[()\[\]:,.<>])""",
     re.VERBOSE,
 )  # fmt: skip
 _ESCAPES = {'"': '"', "\\": "\\", "n": "\n", "r": "\r", "t": "\t"}
@@ -42,6 +44,12 @@ class Duration(int):
     """ns."""
 
 
+class Function(str):
+    """The name of a function of the language."""
+
+    __slots__ = ()
+
+
 @dataclass(slots=True)
 class Table:
     """Rows with the same group key; the columns of the key are in every row as well."""
@@ -59,8 +67,12 @@ class Script:
     def __init__(self, text: str) -> None:
         self._tokens = list(_tokens(text))
         self._at = 0
+        self._imported: set[str] = set()
 
     def statements(self) -> Iterator[list[tuple[str, dict[str, Any]]]]:
+        while self._is("import"):
+            self._take("name")
+            self._imported.add(_literal("string", self._take("string")))
         while self._kind() != "end":
             calls = [self._call()]
             while self._is("|>"):
@@ -99,9 +111,27 @@ class Script:
             return _literal(kind, self._take(kind))
         if self._is("["):
             return self._list()
+        if kind == "name":
+            return self._named()
         for sign in ("(", "r", ")", "=>"):
             self._take("name" if sign == "r" else "sign", sign)
         return self._either()
+
+    def _named(self) -> Any:
+        """false, true, a function that is handed over, or a moment that date.add or date.sub makes."""
+        name = self._take("name")
+        if name in ("false", "true"):
+            return name == "true"
+        if name != "date":
+            return Function(name)
+        if "date" not in self._imported:
+            raise FluxError("compilation failed: undefined identifier date")
+        self._take("sign", ".")
+        call, given = self._call()
+        sign, moment = {"add": (1, "to"), "sub": (-1, "from")}.get(call, (0, ""))
+        if set(given) != {"d", moment} or not isinstance(given["d"], Duration) or not isinstance(given[moment], Time):
+            raise FluxError(f"compilation failed: date.{call} with {sorted(given)}")
+        return Time(given[moment] + sign * given["d"])
 
     def _list(self) -> list[Any]:
         self._take("sign", "[")
@@ -136,6 +166,9 @@ class Script:
         self._take("sign", ".")
         column, sign = self._take("name"), self._take("sign")
         compare = _COMPARE.get(sign)
+        if sign in ("=~", "!~"):
+            pattern = re.compile(self._take("regex")[1:-1].replace(r"\/", "/"))
+            return lambda row: isinstance(row.get(column), str) and bool(pattern.search(row[column])) is (sign == "=~")
         if compare is None:
             raise FluxError(f"compilation failed: {sign!r} compares nothing")
         wanted = self._value()
@@ -224,6 +257,7 @@ def _apply(call: str, tables: list[Table], given: dict[str, Any]) -> list[Table]
         change = {
             "range": _range, "filter": _filter, "window": _window, "keep": _keep, "limit": _limit, "count": _count,
             "sum": _sum, "min": _min, "max": _max, "first": _first, "last": _last, "drop": _drop,
+            "mean": _mean, "group": _group, "distinct": _distinct, "aggregateWindow": _aggregate_window,
         }[call]  # fmt: skip
     except KeyError:
         raise FluxError(f"compilation failed: undefined identifier {call}") from None
@@ -281,6 +315,45 @@ def _drop(tables: list[Table], *, columns: list[str]) -> list[Table]:
     return _keep(tables, columns=sorted(named.difference(columns)))
 
 
+def _group(tables: list[Table], *, columns: list[str] | None = None) -> list[Table]:
+    grouped: dict[tuple[Any, ...], Table] = {}
+    for row in (row for one in tables for row in one.rows):
+        key = {name: row[name] for name in columns or () if name in row}
+        grouped.setdefault(tuple(sorted(key.items())), Table(key)).rows.append(row)
+    return list(grouped.values())
+
+
+def _distinct(tables: list[Table], *, column: str) -> list[Table]:
+    return [Table(one.key, [{**one.key, "_value": value} for value in dict.fromkeys(row[column] for row in one.rows)])
+            for one in tables]  # fmt: skip
+
+
+def _aggregate_window(
+    tables: list[Table],
+    *,
+    every: Duration,
+    fn: Function,
+    createEmpty: bool,  # noqa: N803  # Flux's name
+    period: Duration | None = None,
+) -> list[Table]:
+    """Windows [k every, k every + period), cut at the bounds of the table; each value at the end of its window."""
+    statistic = {"sum": _sum, "min": _min, "max": _max, "count": _count, "last": _last, "mean": _mean}.get(fn)
+    if statistic is None or createEmpty:
+        raise FluxError(f"aggregateWindow: {fn}, createEmpty: {createEmpty} are none of ours")
+    width = every if period is None else period
+    found = []
+    for one in tables:
+        low, high = one.key["_start"], one.key["_stop"]
+        rows = []
+        for begin in range((low - width) // every * every, high, every):
+            inside = [row for row in one.rows if begin <= row["_time"] < begin + width]
+            if inside:
+                (counted,) = statistic([Table(one.key, inside)])
+                rows.append({**one.key, "_value": counted.rows[0]["_value"], "_time": Time(min(begin + width, high))})
+        found.append(Table(one.key, rows))
+    return found
+
+
 def _limit(tables: list[Table], *, n: int) -> list[Table]:
     return [Table(one.key, one.rows[:n]) for one in tables]
 
@@ -299,6 +372,11 @@ def _min(tables: list[Table]) -> list[Table]:
 
 def _max(tables: list[Table]) -> list[Table]:
     return [Table(one.key, [max(one.rows, key=lambda row: row["_value"])]) for one in tables if one.rows]
+
+
+def _mean(tables: list[Table]) -> list[Table]:
+    return [Table(one.key, [{**one.key, "_value": sum(row["_value"] for row in one.rows) / len(one.rows)}])
+            for one in tables if one.rows]  # fmt: skip
 
 
 def _first(tables: list[Table]) -> list[Table]:
