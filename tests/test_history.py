@@ -158,6 +158,21 @@ def test_on_a_full_disk_it_waits_and_leaves_the_last_room_to_the_journal(disk: S
         the_same(running, source)
 
 
+def test_a_disk_that_is_full_when_the_file_is_made_leaves_none_that_is_begun(disk: SmallDisk) -> None:
+    refused = 0
+    for pages in range(10):
+        disk.clear()
+        disk.fill(pages)
+        with closing(DuckStore(disk.folder / "a.duckdb", HERE, room_bytes=0)) as store:
+            try:
+                store.position()
+            except StoreError:
+                refused += 1
+            disk.free()
+            assert store.position() == ORIGIN
+    assert refused
+
+
 def test_where_the_disk_is_full_in_the_midst_of_a_step_nothing_of_it_is_kept(disk: SmallDisk, tally: Tally) -> None:
     """As full as it can be: somebody else has taken the room that was there when the step began."""
     names = {n: Named(f"s-{n}", "rain", "mm", "1", "") for n in range(SENSORS)}

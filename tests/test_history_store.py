@@ -18,7 +18,7 @@ import pytest
 from conftest import Tally
 
 from ingest.entries import ORIGIN, Position
-from ingest.history import asked
+from ingest.history import asked, duck_file
 from ingest.history import duckdb as duck
 from ingest.history.duckdb import DuckStore
 from ingest.history.local_days import midnights
@@ -269,7 +269,7 @@ def test_a_step_that_fails_leaves_nothing_and_is_taken_again(tmp_path: Path, mon
     with opened(tmp_path / "a.duckdb") as kept:
         kept.append(readings((0, START, 1.0)), NAMES, Position(1))
         with monkeypatch.context() as patch:
-            patch.setattr(duck, "_write", broken)
+            patch.setattr(duck_file, "write", broken)
             with pytest.raises(StoreError, match=r"a\.duckdb: IO Error: no luck\Z"):
                 kept.append(hours(24), NAMES, Position(2))
         assert kept.position() == 1

@@ -9,7 +9,7 @@ import shutil
 import threading
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import astuple, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 from zoneinfo import ZoneInfo
@@ -17,7 +17,7 @@ from zoneinfo import ZoneInfo
 import duckdb
 
 from ingest.entries import Position
-from ingest.history import asked, known, rollups
+from ingest.history import asked, duck_file, rollups
 from ingest.history.known import Known, State
 from ingest.history.local_days import midnights
 from ingest.history.store import DAY_MS, HOUR_MS, READINGS_MAX, Buckets, Keep, Named, Points, Rows, StoreError
@@ -26,22 +26,6 @@ from ingest.readings import Int64, Readings
 ASK_S: Final = 10.0  # for one answer; then it is given up
 ROOM_BYTES: Final = 64 * 1024 * 1024  # of the disk that are left to the journal, which may be on the same one
 OPEN_MS: Final = HOUR_MS  # buckets stay open for so long after their end: most of what is late comes before that
-_SCHEMA: Final = 1
-_TABLES: Final = (
-    (
-        "CREATE TABLE IF NOT EXISTS state (schema INTEGER, zone VARCHAR, position BIGINT, rolled BIGINT,"
-        " days_to BIGINT, raw_from BIGINT, minutes_from BIGINT)"
-    ),
-    *known.TABLES,
-    *(f"CREATE TABLE IF NOT EXISTS {table} ({rollups.COLUMNS})" for table in rollups.TABLES),
-)
-_LIMITS: Final[dict[str, str | int | float | list[str]]] = {
-    "threads": 2,
-    "memory_limit": "512MB",  # beyond it DuckDB writes to a folder beside its file, and beyond that it refuses
-    "max_temp_directory_size": "2GB",
-    "autoinstall_known_extensions": False,  # nothing is fetched from anywhere
-    "autoload_known_extensions": False,
-}
 
 
 class DuckStore:
@@ -74,7 +58,8 @@ class DuckStore:
                 self._add_late(db, state, new["t"])
                 db.unregister("new")
                 state = self._close_buckets(db, state, int(new["t"].max()))
-            _write(db, known, state)
+            duck_file.write(db, state)
+            known.state = state
             return len(new["t"])
 
     def retain(self, keep: Keep, now_ms: int) -> None:
@@ -85,7 +70,8 @@ class DuckStore:
             minutes_from = max(state.minutes_from, min(now_ms - keep.minutes_days * DAY_MS, state.days_to))
             db.execute("DELETE FROM reading WHERE t < $1", [raw_from])
             db.execute("DELETE FROM minute WHERE start < $1", [minutes_from])
-            _write(db, known, replace(state, raw_from=raw_from, minutes_from=minutes_from))
+            known.state = replace(state, raw_from=raw_from, minutes_from=minutes_from)
+            duck_file.write(db, known.state)
 
     @property
     def refused(self) -> int:
@@ -156,11 +142,9 @@ class DuckStore:
     def _open(self) -> tuple[duckdb.DuckDBPyConnection, Known]:
         with self._opening:
             if self._opened is None:
-                self._file.parent.mkdir(parents=True, exist_ok=True)
-                spill = str(self._file.with_suffix(".spill"))
-                db = duckdb.connect(str(self._file), config={**_LIMITS, "temp_directory": spill})
+                db = duck_file.opened(self._file)
                 try:
-                    self._opened = db, Known(db, _prepared(db, self._zone))
+                    self._opened = db, Known(db, duck_file.state_of(db, self._zone))
                 except BaseException:
                     db.close()
                     raise
@@ -211,43 +195,3 @@ class DuckStore:
             raise StoreError(f"no answer within {ASK_S:g} s; ask for less at a time") from None
         except (duckdb.Error, OSError) as error:
             raise StoreError(f"{self._file}: {str(error).splitlines()[0]}") from error
-
-
-def _prepared(db: duckdb.DuckDBPyConnection, zone: ZoneInfo) -> State:
-    """The tables are there, and the days are those of `zone`. Raises duckdb.Error."""
-    db.begin()
-    for table in _TABLES:
-        db.execute(table)
-    rows = db.execute("SELECT * FROM state").fetchall()
-    if not rows:
-        db.execute("INSERT INTO state VALUES ($1, $2, $3, $4, $5, $6, $7)", [_SCHEMA, zone.key, *astuple(State())])
-        db.commit()
-        return State()
-    schema, key, *numbers = rows[0]
-    if schema != _SCHEMA:
-        raise duckdb.DataError(f"written in schema {schema}; this program reads schema {_SCHEMA}")
-    state = State(Position(numbers[0]), *numbers[1:])
-    if key != zone.key:
-        state = _days_of(db, zone, state)
-        db.execute("UPDATE state SET zone = $1, days_to = $2", [zone.key, state.days_to])
-    db.commit()
-    return state
-
-
-def _days_of(db: duckdb.DuckDBPyConnection, zone: ZoneInfo, state: State) -> State:
-    """The closed days anew, in a zone that the city did not have before."""
-    first = db.execute("SELECT min(start) FROM hour").fetchall()[0][0]
-    if first is None:
-        return state
-    days = midnights(zone, first, state.rolled)
-    days = days[days <= state.rolled]
-    rollups.days_anew(db, days)
-    return replace(state, days_to=int(days[-1]))
-
-
-def _write(db: duckdb.DuckDBPyConnection, known: Known, state: State) -> None:
-    db.execute(
-        "UPDATE state SET position = $1, rolled = $2, days_to = $3, raw_from = $4, minutes_from = $5",
-        list(astuple(state)),
-    )
-    known.state = state

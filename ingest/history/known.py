@@ -17,10 +17,10 @@ from ingest.readings import Int32, Int64, Readings
 
 TABLES: Final = (
     (
-        "CREATE TABLE IF NOT EXISTS series (number INTEGER, sensor INTEGER, id VARCHAR, quantity VARCHAR,"
+        "CREATE TABLE series (number INTEGER, sensor INTEGER, id VARCHAR, quantity VARCHAR,"
         " unit VARCHAR, area VARCHAR, gateway VARCHAR)"
     ),
-    "CREATE TABLE IF NOT EXISTS reading (series INTEGER, t BIGINT, value DOUBLE, raw DOUBLE, flag UTINYINT)",
+    "CREATE TABLE reading (series INTEGER, t BIGINT, value DOUBLE, raw DOUBLE, flag UTINYINT)",
 )
 Columns: TypeAlias = dict[str, NDArray[Any]]
 
