@@ -16,7 +16,7 @@ from starlette.types import Receive, Scope, Send
 
 from alerts.exporting import Selection, selection
 from alerts.web.asking import Asking
-from alerts.web.operators import operator_route
+from alerts.web.operators import REFUSALS, operator_route
 from alerts.web.problems import shown_problems
 from alerts.web.sources import Desks, Sources
 from alerts.web.warnings import with_plus
@@ -29,9 +29,7 @@ MEDIA_TYPE: Final = "application/vnd.canhbao.readings+msgpack"
 ZONE_HEADER: Final = "Canhbao-Timezone"  # whose days the files are cut at
 SEND_S: Final = 60.0  # for one chunk: who takes longer holds up others, of whom the history serves few at a time
 NAMES_MOST: Final = 500
-_PROBLEMS: Final = shown_problems(
-    HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.UNPROCESSABLE_ENTITY, HTTPStatus.SERVICE_UNAVAILABLE
-)
+_PROBLEMS: Final = REFUSALS | shown_problems(HTTPStatus.UNPROCESSABLE_ENTITY, HTTPStatus.SERVICE_UNAVAILABLE)
 _Names = Annotated[list[str], Field(max_length=NAMES_MOST)]
 
 

@@ -11,19 +11,16 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field
 
 from alerts.view import View
-from alerts.web.operators import operator_route
+from alerts.web.operators import REFUSALS, operator_route
 from alerts.web.payloads import local_time
 from alerts.web.problems import shown_problems
+from alerts.web.schemas import Shape
 from alerts.web.sources import Desks, Sources
 from ingest.gateways import GatewayState
 from processing.transitions import LateBreach, Status
 
 LATE_MOST: Final = 500
-_PROBLEMS: Final = shown_problems(HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.UNPROCESSABLE_ENTITY)
-
-
-class _Shape(BaseModel):
-    model_config = ConfigDict(frozen=True)
+_PROBLEMS: Final = REFUSALS | shown_problems(HTTPStatus.UNPROCESSABLE_ENTITY)
 
 
 class HealthQuery(BaseModel):
@@ -35,7 +32,7 @@ class HealthQuery(BaseModel):
     late: int = Field(100, ge=0, le=LATE_MOST, description="how many of the newest late breaches")
 
 
-class SensorHealth(_Shape):
+class SensorHealth(Shape):
     id: str
     quantity: str
     area: str
@@ -45,7 +42,7 @@ class SensorHealth(_Shape):
     flag: int = Field(description="QARTOD, of the newest reading", examples=[1])
 
 
-class GatewayHealth(_Shape):
+class GatewayHealth(Shape):
     """Counts since the start of the service."""
 
     id: str = Field(description="empty: sensors that belong to none")
@@ -61,7 +58,7 @@ class GatewayHealth(_Shape):
     sensors: list[SensorHealth]
 
 
-class DeviceHealth(_Shape):
+class DeviceHealth(Shape):
     """Of another network. Counts since the start of the service."""
 
     id: str = Field(description="network/id, as the registry's decoders have it", examples=["tasmota/pump-1"])
@@ -76,7 +73,7 @@ class DeviceHealth(_Shape):
     sensors: list[str] = Field(description="that it speaks for, whatever was asked for")
 
 
-class LateOut(_Shape):
+class LateOut(Shape):
     """A reading that came too late to be judged and would have reached danger."""
 
     sensor: str
@@ -91,7 +88,7 @@ class LateOut(_Shape):
         return cls(sensor=late.sensor, rule=late.rule, at=at, value=late.value, arrival=arrival)
 
 
-class Health(_Shape):
+class Health(Shape):
     at: str
     gateways: list[GatewayHealth]
     devices: list[DeviceHealth] = Field(description="with a sensor that is shown above, or away")

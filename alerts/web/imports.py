@@ -14,16 +14,14 @@ from starlette.exceptions import HTTPException
 from alerts.brought import ROWS_MOST, Brought, Row
 from alerts.driving import BusyError, UnsureError
 from alerts.importing import Imports
-from alerts.web.operators import operator_route
+from alerts.web.operators import REFUSALS, operator_route
 from alerts.web.problems import shown_problems
 from alerts.web.sources import Desks
 from ingest.readings import Flag
 
 AGAIN_S: Final = {"Retry-After": "2"}
 _T_MOST: Final = 2**53  # what JSON can say exactly; what lies in the future is refused later, and told by its row
-_PROBLEMS: Final = shown_problems(
-    HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.UNPROCESSABLE_ENTITY, HTTPStatus.SERVICE_UNAVAILABLE
-)
+_PROBLEMS: Final = REFUSALS | shown_problems(HTTPStatus.UNPROCESSABLE_ENTITY, HTTPStatus.SERVICE_UNAVAILABLE)
 _Text = Annotated[str, Field(max_length=100)]
 
 

@@ -14,9 +14,10 @@ from starlette.exceptions import HTTPException
 
 from alerts.driving import BusyError, Driven, UnsureError
 from alerts.letters import SOME_MOST, CutLetterError, Letter
-from alerts.web.operators import BY, operator_route
+from alerts.web.operators import BY, REFUSALS, operator_route
 from alerts.web.payloads import local_time
 from alerts.web.problems import shown_problems
+from alerts.web.schemas import Shape
 from alerts.web.sources import Desks, Sources
 from alerts.web.warnings import with_plus
 from ingest.day_file import Wanted
@@ -26,7 +27,7 @@ PAGE_MOST: Final = 500
 _ID_MOST: Final = 2**63 - 2
 _Id = Annotated[int, Path(ge=1, le=_ID_MOST)]
 _Since = Annotated[AwareDatetime, BeforeValidator(with_plus)]
-_PROBLEMS: Final = shown_problems(HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.UNPROCESSABLE_ENTITY)
+_PROBLEMS: Final = REFUSALS | shown_problems(HTTPStatus.UNPROCESSABLE_ENTITY)
 _NOT_FOUND: Final = shown_problems(HTTPStatus.NOT_FOUND)
 _UNABLE: Final = shown_problems(HTTPStatus.CONFLICT, HTTPStatus.SERVICE_UNAVAILABLE)
 T = TypeVar("T")
@@ -38,10 +39,6 @@ def _decoded(value: Any) -> Any:
 
 
 _Bytes = Annotated[bytes, BeforeValidator(_decoded)]
-
-
-class _Shape(BaseModel):
-    model_config = ConfigDict(frozen=True)
 
 
 class _Filter(BaseModel):
@@ -92,7 +89,7 @@ class DriveOne(BaseModel):
         return self.payload_base64 if self.payload is None else self.payload.encode()
 
 
-class DrivenOut(_Shape):
+class DrivenOut(Shape):
     """What became of a letter that was driven again."""
 
     at: str
@@ -113,7 +110,7 @@ class DrivenOut(_Shape):
         )  # fmt: skip
 
 
-class LetterOut(_Shape):
+class LetterOut(Shape):
     """One dead letter. open: not driven yet, or refused again; settled: driven, and nothing of it refused."""
 
     id: int
@@ -144,12 +141,12 @@ class LetterDetail(LetterOut):
         )  # fmt: skip
 
 
-class LetterList(_Shape):
+class LetterList(Shape):
     letters: list[LetterOut]
     next: int | None = Field(description="cursor of the next page; null: this is the last")
 
 
-class TourOut(_Shape):
+class TourOut(Shape):
     driven: int = Field(description="letters")
     skipped: int = Field(description="letters settled before")
     cut: int = Field(description="letters that cannot be driven as they are, as they were not kept whole")

@@ -7,24 +7,23 @@ from typing import Final
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import PlainTextResponse
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from alerts.watch.metrics import CONTENT_TYPE, Sample, labelled, metrics_text, of_counters, of_view
 from alerts.web.events import FanOut
 from alerts.web.problems import problem, shown_problems
 from alerts.web.rendered import JSON
+from alerts.web.schemas import Shape
 from alerts.web.sources import Sources
 
 
-class PartOut(BaseModel):
-    model_config = ConfigDict(frozen=True)
+class PartOut(Shape):
     ready: bool
     lag_s: float | None = Field(description="how far behind, seconds; null where that says nothing")
     detail: str
 
 
-class ReadyOut(BaseModel):
-    model_config = ConfigDict(frozen=True)
+class ReadyOut(Shape):
     ready: bool
     parts: dict[str, PartOut] = Field(
         examples=[

@@ -17,9 +17,12 @@ from fastapi import Request, Response
 from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 
+from alerts.web.problems import shown_problems
 from ingest.data_folder import FolderError, kept_random
 
 BY: Final = "operator"  # nobody is known by name yet
+# How /openapi.json shows what `operator_route` answers besides.
+REFUSALS: Final = shown_problems(HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
 BODY_BYTES_MAX: Final = 131_072  # a payload of 65,536 bytes in base64 (87,384), or as text with its quotes escaped
 _FILE: Final = "operator_token"
 _TOKEN: Final = re.compile("[0-9a-f]{32}")

@@ -14,11 +14,11 @@ LEVEL_NAMES: tuple[LevelName, ...] = ("none", "advisory", "warning", "danger", "
 _TIME = "2022-10-14T19:03:00.000+07:00"
 
 
-class _Shape(BaseModel):
+class Shape(BaseModel):
     model_config = ConfigDict(frozen=True)
 
 
-class AreaOut(_Shape):
+class AreaOut(Shape):
     code: str = Field(examples=["20242"])
     name: str = Field(examples=["Hải Châu"])
     name_en: str = Field(examples=["Hai Chau"])
@@ -27,12 +27,12 @@ class AreaOut(_Shape):
     parent: str | None = Field(description="the area that this one is part of")
 
 
-class AreaList(_Shape):
+class AreaList(Shape):
     city: str = Field(examples=["Đà Nẵng"])
     areas: list[AreaOut]
 
 
-class SensorOut(_Shape):
+class SensorOut(Shape):
     id: str = Field(examples=["tower-hai-chau-1"])
     quantity: str = Field(examples=["street_depth"])
     unit: str = Field(examples=["m"])
@@ -44,11 +44,11 @@ class SensorOut(_Shape):
     period_s: float | None = Field(description="seconds between readings, null where unknown", examples=[60.0])
 
 
-class SensorList(_Shape):
+class SensorList(Shape):
     sensors: list[SensorOut]
 
 
-class LatestOut(_Shape):
+class LatestOut(Shape):
     """The newest reading of one sensor; value and times are null before the first."""
 
     sensor: str = Field(examples=["tower-hai-chau-1"])
@@ -64,13 +64,13 @@ class LatestOut(_Shape):
     stale: bool = Field(description="status is not ok: value and level are frozen")
 
 
-class ReadingOut(_Shape):
+class ReadingOut(Shape):
     at: str = Field(description="measured", examples=[_TIME])
     value: float | None = Field(description="null: missing", examples=[0.34])
     flag: int = Field(description="QARTOD: 1 good, 2 not evaluated, 3 suspect, 4 fail, 9 missing", examples=[1])
 
 
-class BucketOut(_Shape):
+class BucketOut(Shape):
     """Of the readings that count: flag neither 4 nor 9. What none of them could say is null."""
 
     start: str = Field(examples=["2022-10-14T19:00:00.000+07:00"])
@@ -83,7 +83,7 @@ class BucketOut(_Shape):
     flag: int = Field(description="the worst of all readings, in the order 4, 3, 1, 2, 9", examples=[1])
 
 
-class PastOut(_Shape):
+class PastOut(Shape):
     sensor: str = Field(examples=["tower-hai-chau-1"])
     quantity: str = Field(examples=["street_depth"])
     unit: str = Field(examples=["m"])
@@ -95,7 +95,7 @@ class PastOut(_Shape):
     next: str | None = Field(description="`cursor` of the next page; null: there is none", examples=[None])
 
 
-class LatestList(_Shape):
+class LatestList(Shape):
     as_of: str = Field(description="the newest that the service knows of", examples=[_TIME])
     simulated: bool = Field(description="time is that of played-back data: nothing here is in earnest")
     readings: list[LatestOut]
@@ -105,7 +105,7 @@ class SensorDetail(SensorOut):
     latest: LatestOut
 
 
-class MemberOut(_Shape):
+class MemberOut(Shape):
     """A sensor that holds a warning up. Only sensors of public quantities are named."""
 
     sensor: str
@@ -120,7 +120,7 @@ class MemberOut(_Shape):
     at: str
 
 
-class AlertOut(_Shape):
+class AlertOut(Shape):
     """One warning: one hazard in one area, from its opening to its end."""
 
     id: str = Field(examples=["flood.20242.20221014T0803Z"])
@@ -139,13 +139,13 @@ class AlertOut(_Shape):
     because: list[MemberOut]
 
 
-class AlertList(_Shape):
+class AlertList(Shape):
     as_of: str
     alerts: list[AlertOut]
     next: str | None = Field(description="`cursor` of the next page; null: there is none")
 
 
-class SituationOut(_Shape):
+class SituationOut(Shape):
     """One plain sentence and its facts."""
 
     area: str = Field(description='a code of /areas, or "city"', examples=["20242"])
@@ -161,7 +161,7 @@ class SituationOut(_Shape):
     sensors_stale: int = Field(description="of these: not heard in time")
 
 
-class NoticeEvent(_Shape):
+class NoticeEvent(Shape):
     """The data of an `alert` event; the event's id is `seq`."""
 
     seq: int
@@ -185,7 +185,7 @@ class AlertDetail(AlertOut):
     versions: list[NoticeEvent] = Field(description="everything published of it, in order")
 
 
-class SituationEvent(_Shape):
+class SituationEvent(Shape):
     """The data of a `situation` event: the sentence of an area (or of "city") has changed."""
 
     area: str

@@ -13,8 +13,7 @@ from fastapi import APIRouter, Request, Response
 
 from alerts.promql.series import Series
 from alerts.promql.tokens import QueryError
-from alerts.web.operators import operator_route
-from alerts.web.problems import shown_problems
+from alerts.web.operators import REFUSALS, operator_route
 from alerts.web.prometheus.gate import BusyError, Gate
 from alerts.web.prometheus.metadata import BUILD, metadata
 from alerts.web.prometheus.parameters import Parameters, limit, parameters, range_ms, selectors, text, time_ms
@@ -23,7 +22,6 @@ from alerts.web.rendered import JSON
 from ingest.history.store import StoreError
 
 RETRY_S: Final = 10
-_PROBLEMS: Final = shown_problems(HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
 _LABEL: Final = re.compile("[a-zA-Z_][a-zA-Z0-9_]*")
 
 T = TypeVar("T")
@@ -81,7 +79,7 @@ def prometheus_routes(queries: Queries, now_ms: Callable[[], int], token: str) -
         async def answer(request: Request) -> Response:
             return await _answered(request, find, gate)
 
-        router.add_api_route(path, answer, methods=["GET"], summary=summary, responses=_PROBLEMS)
+        router.add_api_route(path, answer, methods=["GET"], summary=summary, responses=REFUSALS)
         if post:  # the same as a form
             router.add_api_route(path, answer, methods=["POST"], include_in_schema=False)
 
@@ -92,7 +90,7 @@ def prometheus_routes(queries: Queries, now_ms: Callable[[], int], token: str) -
     question("/metadata", "What the metrics are", asked.metadata)
     question("/status/buildinfo", "What is imitated", lambda _: Found(BUILD))
 
-    @router.get("/label/{name}/values", summary="The values of a label", responses=_PROBLEMS)
+    @router.get("/label/{name}/values", summary="The values of a label", responses=REFUSALS)
     async def values(request: Request, name: str) -> Response:
         return await _answered(request, lambda given: asked.values(given, name), gate)
 
