@@ -350,15 +350,20 @@ def test_only_one_at_a_time_and_none_while_the_spine_or_the_history_is_away(
         port.imports.bring([row])
     port.spine.turn()
     assert port.readings() == [], "it was called off"
-    held = threading.Event()
-    monkeypatch.setattr(port.spine, "_count", lambda _: held.wait(5))
+    ask, entered, held = port.imports._desk.ask, threading.Event(), threading.Event()
+    monkeypatch.setattr(port.spine, "_count", lambda _: (entered.set(), held.wait(30)))
     thread = threading.Thread(target=port.spine.turn)
-    waiting = threading.Timer(0.02, thread.start)
-    waiting.start()
+
+    def ask_in_a_turn(what: Any) -> Any:
+        asked = ask(what)
+        thread.start()
+        assert entered.wait(30)
+        return asked
+
+    monkeypatch.setattr(port.imports._desk, "ask", ask_in_a_turn)
     with pytest.raises(UnsureError, match="again"):
         port.imports.bring([row])
     held.set()
-    waiting.join()
     thread.join()
     assert len(port.readings()) == 1
     monkeypatch.undo()
