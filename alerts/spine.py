@@ -27,6 +27,7 @@ from alerts.view import View
 from alerts.watch.histogram import Histogram
 from ingest.city import parse_city
 from ingest.entries import ORIGIN, TICK_MS, ClockMode, Configuration, DeadLetter, Entry, Position, Start, Tick
+from ingest.formats import Decoded, is_backfill
 from ingest.gateways import GatewayBook
 from ingest.inbox import Message
 from ingest.journal import Journal, JournalError
@@ -143,7 +144,7 @@ class Spine:
     def begin(self) -> None:
         """Decide what the journal has beyond the ledger, then write down that the collector starts.
 
-        With the data's clock an empty journal is begun by the first message: no time is known before it.
+        With the data's clock an empty journal is begun by the first reading: no time is known before it.
         """
         for position, entry in self._journal.read(self._folds.position):
             before = self._folds.engine.alive
@@ -189,9 +190,10 @@ class Spine:
             self._record(self._folds.position, self._arrival, StepResult(), [], snapshot=True)
 
     def _time(self, messages: Sequence[Message], began: float) -> None:
+        """What is old waits for its turn by design, and says nothing of how soon a warning is decided."""
         ended = self._seconds()
         self.turns.observe(ended - began)
-        came = [message.came_s for message in messages if message.came_s is not None]
+        came = [one.came_s for one in messages if one.came_s is not None and not is_backfill(one.topic)]
         if came:
             self.decisions.observe(ended - min(came))
 
@@ -265,18 +267,24 @@ class Spine:
 
     def _bring(self, asked: Asked[Bring, Brought], now: int) -> None:
         """Readings out of files: the way of any message, arriving now. What is refused stays in its file."""
-        rows = asked.what.rows
-        parts, clock = asked.what.parts, self._clock.arrival
-        offered = offer_decoded(parts, self._lookup, clock, now=now, last_arrival=self._arrival)
-        taken = take(offered, self._folds.acceptance, self._folds.engine.heard)
-        self._count(taken)
-        self.counters["canhbao_imported_total"] += len(taken.batch.readings)
-        if len(taken.batch.readings):
-            self._enter(replace(taken.batch, headers=(), refused=(), signs=NO_SIGNS))
-        refused = [Refused(rows[one.index or 0], one.reason, one.detail) for one in offered.refusals]
-        asked.answer.set_result(
-            Brought(len(taken.batch.readings), taken.duplicates.total(), taken.conflicts.total(), refused)
-        )
+        offered = self._offer_decoded(asked.what.parts, now)
+        if self._journal.last == ORIGIN and offered.has_readings:  # with the data's clock: the first to tell the time
+            self._start(offered.first_arrival)
+            offered = self._offer_decoded(asked.what.parts, now)
+        new = duplicates = conflicts = 0
+        if offered.has_readings:
+            taken = take(offered, self._folds.acceptance, self._folds.engine.heard)
+            self._count(taken)
+            new, duplicates = len(taken.batch.readings), taken.duplicates.total()
+            conflicts = taken.conflicts.total()
+            self.counters["canhbao_imported_total"] += new
+            if new:
+                self._enter(replace(taken.batch, headers=(), refused=(), signs=NO_SIGNS))
+        refused = [Refused(asked.what.rows[one.index or 0], one.reason, one.detail) for one in offered.refusals]
+        asked.answer.set_result(Brought(new, duplicates, conflicts, refused))
+
+    def _offer_decoded(self, parts: Sequence[Decoded], now: int) -> Offer:
+        return offer_decoded(parts, self._lookup, self._clock.arrival, now=now, last_arrival=self._arrival)
 
     def _count(self, taken: Taken) -> None:
         self.counters["canhbao_readings_total"] += len(taken.batch.readings)

@@ -34,7 +34,7 @@ from alerts.web.app import create_app
 from alerts.web.operators import operators_token
 from alerts.web.sources import Desks, Sources
 from ingest.data_folder import announce
-from ingest.entries import Batch, DeadLetter, Entry, Position
+from ingest.entries import Batch, Configuration, DeadLetter, Entry, Position, Start
 from ingest.history.follow import Follower
 from ingest.history.store import HOUR_MS, Keep, Store, StoreError
 from ingest.history.stores import store_at
@@ -451,6 +451,24 @@ def test_the_answer_comes_when_it_is_on_disk(worlds: Callable[..., Port], monkey
     port.spine.turn()
     assert seen == [False, False, False]
     assert asked.answer.result(0) == Brought(1, 0, 0, [])
+
+
+def test_with_the_datas_clock_an_import_may_be_the_first_to_tell_the_time(tmp_path: Path) -> None:
+    port = Port(tmp_path, clock="data")
+    port.open()
+    rows = [Row("river", NOON - MINUTE, "water_level", 9999.0), Row("river", NOON, "water_level", 1.0)]
+    (first, second) = port.desk.ask([bring_of(rows, [0], port._city()), bring_of(rows, [0, 1], port._city())])
+
+    port.spine.turn()
+
+    brought = first.answer.result(0)
+    assert (brought.accepted, [one.reason for one in brought.refused]) == (0, ["out_of_bounds"])
+    assert second.answer.result(0).accepted == 1
+    assert [(type(entry), entry.arrival) for entry in port.entries()] == [
+        (Configuration, NOON), (Start, NOON), (Batch, NOON),
+    ]  # fmt: skip
+    port.end()
+    port.close()
 
 
 @pytest.mark.slow

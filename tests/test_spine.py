@@ -463,6 +463,19 @@ def test_a_hole_is_given_up_only_after_requests_that_somebody_could_hear(world: 
     assert {"boot": "9f0c31d2a7b84e65", "seq": 3} not in [payload for _, payload in world.published]
 
 
+def test_how_long_old_spools_wait_is_no_time_of_decision(world: World) -> None:
+    spine = world.start()
+    world.send("river", NOON, 0.1)
+    (live,) = world.waiting
+    old = replace(live, topic="canhbao/v1/gw-1/backfill", came_s=NOON / 1000 - 40.0)
+    for waiting in ([old], [replace(live, came_s=NOON / 1000 - 0.2), replace(old, mid=2)]):
+        world.waiting = list(waiting)
+        spine.turn()
+    samples = spine.decisions.samples()
+    assert samples["canhbao_decision_seconds_count"] == 1
+    assert samples["canhbao_decision_seconds_sum"] == pytest.approx(0.2)
+
+
 def test_with_the_datas_clock_nothing_begins_before_a_reading_tells_the_time(world: World) -> None:
     world.clock = "data"
     spine = world.start()

@@ -98,7 +98,7 @@ FAMILIES: Final = {
         Family(
             "canhbao_decision_seconds",
             "histogram",
-            "From the coming of a turn's oldest message to the ledger having what its messages called for.",
+            "From the coming of a turn's oldest message to the ledger having what was called for; without old spools.",
         ),
         Family(
             "canhbao_delivery_seconds",
