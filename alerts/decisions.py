@@ -28,7 +28,7 @@ def log_decisions(entry: Entry, transitions: Sequence[Transition], notices: Sequ
         log.info(
             "decided",
             extra={"incident": notice.incident, "version": notice.version, "reason": notice.reason.value,
-                   "level": notice.level, "told": notice.told, "at": rfc3339(notice.at),
+                   "to_level": notice.level, "told": notice.told, "at": rfc3339(notice.at),
                    "sensor": cause and cause.sensor, "rule": cause and cause.rule},
         )  # fmt: skip
 

@@ -156,6 +156,9 @@ def test_one_id_leads_from_a_message_to_its_sending_and_no_secret_is_told(tmp_pa
     assert events.index("entered") < events.index("decided") < events.index("messages made") < events.index("sent")
     assert {line["channel"] for line in way if line["event"] == "sent"} == {"mqtt", "console"}
     assert len({(line["incident"], line["version"]) for line in way if "incident" in line}) == 1
+    (decided,) = (line for line in way if line["event"] == "decided")
+    (reached,) = (line["to_level"] for line in way if line["event"] == "transition")
+    assert (decided["to_level"], decided["level"]) == (reached, "info")
     assert all(TIME.fullmatch(line["time"]) for line in way)
     entries = dict(Journal.open(tmp_path / "data" / "journal", read_only=True).read(ORIGIN))
     entry = entries[Position(entered["entry"])]
