@@ -29,7 +29,7 @@ from typing import IO, Final, TypeAlias
 import msgspec
 
 from alerts.delivery.hold import FILE as HOLD_FILE
-from alerts.delivery.hold import Hold, write_hold
+from alerts.delivery.hold import Hold, read_hold, write_hold
 from alerts.ledger import schema
 from ingest import day_file
 from ingest.data_folder import lock_folder, write_private
@@ -82,6 +82,8 @@ def take(data: Path, target: Path, now_ms: int) -> Manifest:
         raise BackupError(f"{target}: is there already")
     if not (data / _LEDGER).exists():
         raise BackupError(f"{data}: no service has run here, there is nothing to keep")
+    if (hold := read_hold(data)) is not None and hold.restoring:
+        raise BackupError(f"{data}: a restore did not come to its end here, what it lacks nobody knows")
     new = target.with_name(f".{target.name}.new")
     try:
         new.mkdir(mode=0o700, parents=True)  # what a backup that was killed has left is looked at by a person

@@ -428,8 +428,11 @@ def texts(log: Path) -> int:
     return len(re.findall(r"Hải Châu", log.read_text()))
 
 
-def test_a_start_refuses_a_folder_whose_restore_did_not_end(restored: Path, tmp_path: Path) -> None:
+def test_a_start_and_a_backup_refuse_a_folder_whose_restore_did_not_end(restored: Path, tmp_path: Path) -> None:
     write_hold(restored, Hold(AT, restoring=True))
+    with pytest.raises(BackupError, match="did not come to its end"):
+        take(restored, tmp_path / "again", NOON)
+    assert not (tmp_path / "again").exists()
     (tmp_path / "city.toml").write_text(CITY)
     (tmp_path / "rules.toml").write_text(RULES)
     code, said = failed_run(tmp_path, CANHBAO_DATA__PATH=str(restored))
