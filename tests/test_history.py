@@ -408,6 +408,10 @@ def test_a_journal_that_is_shorter_than_the_history_is_not_followed(tmp_path: Pa
 
         assert "stands at position 4" in following.counts.fault
         assert "ends at 2" in following.counts.fault
+        other.write(9)
+        following.turn()
+
+        assert "stands at position 4" in following.counts.fault, "what the other had up to there would be missing"
         assert rows_of(store) == before
 
 

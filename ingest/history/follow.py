@@ -66,6 +66,7 @@ class Follower:
         self._journal: Journal | None = None
         self._retained_on = 0  # day of the last retention
         self._failures = 0
+        self._refused: tuple[Position, str] | None = None  # where the store stood that had followed another journal
 
     def run(self, wait: Callable[[float], bool], told: Callable[[], object]) -> None:
         """Until `wait` (seconds; it may end early) says that it is time to end. `told` after every step."""
@@ -121,10 +122,13 @@ class Follower:
         if self._journal is None:
             journal = Journal.open(self._folder, read_only=True)
             if after > journal.last:
-                raise StoreError(
+                why = (
                     f"the history stands at position {after}, the journal in {self._folder} ends at {journal.last}: it"
                     " is not the one that was followed. Move the history away, it is filled anew from the journal"
                 )
+                self._refused = after, why
+            if self._refused is not None and self._refused[0] == after:  # also when, in time, it has grown as long
+                raise StoreError(self._refused[1])
             configuration = journal.configuration_at(after)
             self._names = {} if configuration is None else names_of(configuration)
             self._journal = journal
