@@ -107,6 +107,22 @@ class Stuck(io.StringIO):
         return super().write(text)
 
 
+def test_a_line_that_waits_holds_no_frame() -> None:
+    stuck = Stuck()
+    logs = Logs(stuck, "json", "INFO")
+    for _ in range(2):  # the writer holds the first
+        try:
+            int("of ours")
+        except ValueError:
+            log.exception("it failed")
+    waiting = logs._waiting.get()
+    stuck.read.set()
+    logs.close()
+    assert waiting is not None
+    assert waiting.exc_info is None
+    assert "of ours" in waiting.__dict__["exception"]
+
+
 def test_a_pipe_that_nobody_reads_holds_up_no_speaker_and_what_is_left_out_is_told() -> None:
     stream = Stuck()
     logs = Logs(stream, "json", "INFO")

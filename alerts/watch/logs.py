@@ -16,11 +16,12 @@ import threading
 from datetime import UTC, datetime
 from logging.handlers import QueueHandler
 from queue import SimpleQueue
+from traceback import format_exception
 from typing import Final, Literal, TextIO, TypeAlias
 
 from structlog.contextvars import get_contextvars
-from structlog.dev import ConsoleRenderer, plain_traceback
-from structlog.processors import JSONRenderer, format_exc_info
+from structlog.dev import ConsoleRenderer
+from structlog.processors import JSONRenderer
 from structlog.stdlib import ExtraAdder, ProcessorFormatter
 from structlog.typing import EventDict, Processor, WrappedLogger
 
@@ -72,9 +73,12 @@ class _Speaker(QueueHandler):
         self._waiting, self._left_out = waiting, 0
 
     def prepare(self, record: logging.LogRecord) -> logging.LogRecord:
-        """Arguments may change after this, so the text is made now."""
+        """Arguments may change after this, so the text is made now; and frames that wait would hold all they know."""
         fixed = copy.copy(record)
         fixed.msg, fixed.args = record.getMessage(), None
+        if record.exc_info:
+            fixed.exc_info = fixed.exc_text = None
+            fixed.__dict__["exception"] = "".join(format_exception(*record.exc_info)).rstrip("\n")
         for name, value in get_contextvars().items():
             fixed.__dict__.setdefault(name, value)
         return fixed
@@ -98,12 +102,10 @@ class _Speaker(QueueHandler):
 def _formatter(*, for_eyes: bool, colors: bool) -> ProcessorFormatter:
     renderer: list[Processor]
     if for_eyes:
-        console = ConsoleRenderer(
-            colors=colors, timestamp_key="time", pad_event_to=0, exception_formatter=plain_traceback, sort_keys=False
-        )
+        console = ConsoleRenderer(colors=colors, timestamp_key="time", pad_event_to=0, sort_keys=False)
         renderer = [_printable, console]
     else:
-        renderer = [format_exc_info, _in_order, JSONRenderer(ensure_ascii=False)]
+        renderer = [_in_order, JSONRenderer(ensure_ascii=False)]
     return ProcessorFormatter(
         foreign_pre_chain=[ExtraAdder(), _stamp], processors=[ProcessorFormatter.remove_processors_meta, *renderer]
     )
@@ -125,7 +127,10 @@ def _in_order(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDi
 
 def _printable(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
     """What a stranger named himself must not move the cursor of who reads it, nor begin a line of its own."""
-    return {name: _shown(value) if isinstance(value, str) else value for name, value in event.items()}
+    return {
+        name: _shown(value) if isinstance(value, str) and name != "exception" else value
+        for name, value in event.items()
+    }
 
 
 def _shown(text: str) -> str:
