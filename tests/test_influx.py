@@ -236,6 +236,7 @@ def test_limits_are_said_and_empty_spans_are_empty(opened: Callable[..., InfluxS
     assert len(store.readings("rain-1", NOON + 1, NOON).t) == 0
     assert len(store.buckets(["rain-1"], NOON, NOON, HOUR_MS).start) == 0
     assert len(store.buckets([], NOON, NOON + HOUR_MS, HOUR_MS).start) == 0
+    assert len(store.buckets(["rain-1"], NOON, NOON - 3 * DAY_MS, DAY_MS).start) == 0
     for limit in (0, READINGS_MAX + 1):
         with pytest.raises(ValueError, match="at a time"):
             store.readings("rain-1", 0, NOON, limit)
@@ -316,6 +317,28 @@ def test_a_store_that_is_away_says_so_and_how_long(
     server.weather = lambda _: None
     assert store.position() == 1
     assert store.append(batch((0, 2, 1.0)), NAMES, Position(2)) == 1
+
+
+@pytest.mark.parametrize("has_begun", [False, True])
+def test_an_answer_that_fails_on_its_way_is_no_answer(
+    opened: Callable[..., InfluxStore], server: InfluxServer, monkeypatch: pytest.MonkeyPatch, has_begun: bool
+) -> None:
+    """InfluxDB has said 200 by then: a table of its own tells the fault (its documents, "annotated CSV", errors)."""
+    opened().append(batch((0, 1, 1.0), (0, 2, 2.0)), NAMES, Position(1))
+    whole = server._query
+    fault = ",error,reference\r\n,query ran out of memory,\r\n"
+    with monkeypatch.context() as later:
+        later.setattr(server, "_query", lambda asked: (whole(asked) if has_begun else "") + fault)
+        store = opened()
+        for ask in (
+            store.position, store.span, lambda: store.readings("rain-1", 0, NOON * 2),
+            lambda: list(store.scan(NOON, NOON + HOUR_MS)), lambda: store.buckets(["rain-1"], NOON, NOON + 1, HOUR_MS),
+            lambda: store.append(batch((0, 1, 7.0)), NAMES, Position(2)),
+        ):  # fmt: skip
+            with pytest.raises(StoreError, match="query ran out of memory"):
+                ask()
+    assert store.append(batch((0, 1, 7.0)), NAMES, Position(2)) == 0
+    assert store.readings("rain-1", 0, NOON * 2).value.tolist() == [1.0, 2.0]
 
 
 def test_nobody_listens_wrong_names_and_a_wrong_token_without_telling_it(

@@ -85,9 +85,11 @@ class InfluxClient:
             for row in self._asking.query_csv(flux, org=self._at.org, dialect=self._dialect):
                 if row[1:3] == ["result", "table"]:
                     columns = row
-                elif row and not columns:
-                    raise StoreError(f"{self._at.url}: {' '.join(row)[:200]}")  # it failed in the middle of an answer
-                elif len(row) == len(columns):
+                elif row[1:3] == ["error", "reference"]:
+                    columns = []  # it fails in the middle of an answer: the next row says why
+                elif row and len(row) != len(columns):
+                    raise StoreError(f"{self._at.url}: {' '.join(row).strip()[:200]}")
+                elif row:
                     yield dict(zip(columns, row, strict=True))
         except ApiException as error:
             self._away(error)
