@@ -34,6 +34,7 @@ from ingest.readings import Readings
 HERE = ZoneInfo("Asia/Ho_Chi_Minh")
 KEEP = Keep(400, 800)
 EVER = 2**42
+LAST_MS = 253_402_300_799_999  # of the year 9999: no day of Python's begins after it
 
 
 @pytest.fixture(autouse=True)
@@ -243,6 +244,42 @@ def test_a_wrong_question_is_an_error_of_who_asks(tmp_path: Path) -> None:
             with pytest.raises(ValueError, match="can be asked for"):
                 running.client.readings("s-1", 0, EVER, 10**9)
         assert running.client.span() is None
+
+
+def test_a_question_that_nobody_foresaw_costs_no_line(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    source = Source(tmp_path)
+    with followed(tmp_path, lambda: source.position) as running:
+        caught_up(running, source.position)
+        for _ in range(client.LINES):
+            with pytest.raises(StoreError, match="the question failed: OverflowError"):
+                running.client.buckets(["s-1"], LAST_MS, LAST_MS, DAY_MS)
+        assert running.client.span() is None
+    assert running.restarts == 0
+    eventually(lambda: "a question failed" in caplog.text)
+
+
+def test_one_that_hangs_does_not_hold_up_the_end_of_the_service(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(process, "_STOP_S", 0.2)
+    monkeypatch.setattr(process, "_TELL_S", 0.0)
+    source, told = Source(tmp_path), [0]
+
+    def until() -> int:
+        told[0] += 1
+        return told[0]
+
+    def waits() -> bool:
+        before = told[0]
+        threading.Event().wait(0.1)
+        return told[0] == before
+
+    with followed(tmp_path, until) as running:
+        caught_up(running, source.position)
+        child = Path(f"/proc/{pid_of(running)}")
+        os.kill(pid_of(running), signal.SIGSTOP)
+        eventually(waits)  # what it is told has filled its socket
+    assert not child.exists()
 
 
 PARENT = """

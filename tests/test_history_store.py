@@ -246,6 +246,7 @@ def test_long_answers_come_in_chunks_and_too_long_ones_are_refused(
         for wrong in (0, -1, 51):
             with pytest.raises(ValueError, match="1 to 50"):
                 kept.readings("s-0", 0, 1, wrong)
+        assert len(kept.buckets(["s-0"], START, START - 3 * DAY_MS, DAY_MS).start) == 0
         with pytest.raises(ValueError, match="can be asked for"):
             kept.buckets(["s-0"] * 400, 0, DAY_MS, MINUTE_MS)
         with pytest.raises(ValueError, match="1 ms or longer"):

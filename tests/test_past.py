@@ -122,6 +122,7 @@ def test_a_sensor_shows_only_what_it_measured_as_what_it_is(client: httpx.Client
         ("from=1665700000", "from"), ("to=1900-01-01T00:00:00Z", "to"), ("to=9999-01-01T00:00:00Z", "to"),
         ("from=2022-10-15T00:00:00Z&to=2022-10-14T00:00:00Z", "from"), ("from=2022-10-15T00:00:00", "from"),
         ("limit=0", "limit"), ("limit=10001", "limit"), ("cursor=abc", "cursor"), ("form=1665700000000", "form"),
+        ("every=1d&to=2022-10-14T00:00:00Z&cursor=2022-10-20T00:00:00Z", "cursor"),
     ],
 )  # fmt: skip
 def test_a_wrong_call_is_told_what_is_wrong(client: httpx.Client, query: str, name: str) -> None:

@@ -94,6 +94,8 @@ def past_routes(sources: Sources, asking: Asking) -> APIRouter:
         start = max(_EARLIEST_MS, end - DAY_MS) if query.start is None else query.start
         if start > end:
             raise HTTPException(HTTPStatus.UNPROCESSABLE_ENTITY, "from: it lies after `to`")
+        if query.cursor is not None and query.cursor > end:
+            raise HTTPException(HTTPStatus.UNPROCESSABLE_ENTITY, "cursor: it lies after `to`")
         answer = _readings if query.every is None else _buckets
         rendered = await asking.ask(lambda reader: as_json(answer(reader, view, sensor, start, end, query)))
         return rendered.response(request, FRESH)

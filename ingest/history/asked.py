@@ -56,6 +56,7 @@ def buckets(
     db: duckdb.DuckDBPyConnection, sensors: Sequence[str], start: int, end: int, every_ms: int, zone: ZoneInfo,
     quantity: str | None,
 ) -> Buckets:  # fmt: skip
+    end = max(start, end)
     days = midnights(zone, start, end) if every_ms == DAY_MS else None
     if days is None:
         first, last = (-(-edge // every_ms) * every_ms for edge in (start, end))

@@ -53,6 +53,9 @@ class HistoryProcess:
         """End it cleanly, by force after some seconds."""
         self._stopping.set()
         self._keeper.join(2 * _STOP_S)
+        if self._keeper.is_alive():  # one that hangs may have let its socket fill up, and our keeper wait for room
+            self._kill()
+            self._keeper.join(_STOP_S)
 
     @property
     def fault(self) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
 from collections.abc import Generator, Sequence
@@ -14,6 +15,8 @@ from ingest.entries import ORIGIN, Position
 from ingest.history import wire
 from ingest.history.follow import Follower
 from ingest.history.store import Reader, StoreError
+
+log = logging.getLogger(__name__)
 
 GONE: Final = 3  # exit code where the service went away without a word
 
@@ -71,8 +74,8 @@ def _answer(reader: Reader, question: wire.AskReadings | wire.AskBuckets | wire.
                 return wire.packed(reader.buckets(sensors, start, end, every_ms, quantity))
             case wire.AskSpan():
                 return wire.Found(span=reader.span())
-    except (StoreError, ValueError) as error:
-        return wire.Failed(str(error), wrong=isinstance(error, ValueError))
+    except Exception as error:
+        return _failed(error)
 
 
 def _answer_scan(line: Connection, reader: Reader, question: wire.AskScan) -> None:
@@ -88,5 +91,13 @@ def _chunks(reader: Reader, question: wire.AskScan) -> Generator[wire.Answer, No
     try:
         for rows in reader.scan(question.start, question.end, question.sensors):
             yield wire.packed(rows)
-    except (StoreError, ValueError) as error:
-        yield wire.Failed(str(error), wrong=isinstance(error, ValueError))
+    except Exception as error:
+        yield _failed(error)
+
+
+def _failed(error: Exception) -> wire.Failed:
+    """Whatever it was: its line answers the next question. Lines are few, and only a new process has new ones."""
+    if isinstance(error, StoreError | ValueError):
+        return wire.Failed(str(error), wrong=isinstance(error, ValueError))
+    log.error("a question failed", exc_info=error)
+    return wire.Failed(f"the question failed: {type(error).__name__}")

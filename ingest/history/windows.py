@@ -30,6 +30,7 @@ class Grid:
     @classmethod
     def of(cls, start: int, end: int, every_ms: int, zone: ZoneInfo) -> Grid:
         """Of the whole buckets that begin in [start, end). Days that are not all of 24 hours are filled by quarters."""
+        end = max(start, end)
         if every_ms != DAY_MS:
             first, last = (-(-edge // every_ms) * every_ms for edge in (start, end))
             return cls(first, last, every_ms, 0, every_ms, np.empty(0, np.int64))
