@@ -290,18 +290,31 @@ def test_half_an_export_is_no_file(
     assert list((tmp_path / "out").iterdir()) == []
 
 
+class Endless(Broken):
+    """A history that has always more."""
+
+    def scan(self, *_: object) -> Generator[Rows, None, None]:
+        rows = Rows((), np.zeros(10**6, "i4"), *(np.zeros(10**6, kind) for kind in ("i8", "f8", "f8", "u1")))
+        try:
+            while True:
+                yield rows
+        finally:
+            self.closed += 1
+
+
+def test_who_goes_away_is_not_read_for_any_longer(folder: Path, configuration: Configuration, tmp_path: Path) -> None:
+    endless = Endless()
+    with running(folder, tmp_path, configuration, endless) as url:
+        bearer = {"Authorization": f"Bearer {known_token(folder)}"}
+        with httpx.stream("GET", url + PATH, headers=bearer) as answer:
+            assert next(answer.iter_raw())
+            assert endless.closed == 0
+        eventually(lambda: endless.closed, 20)
+
+
 def test_only_operators_and_a_stream_that_nobody_reads_is_let_go(
     folder: Path, configuration: Configuration, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    class Endless(Broken):
-        def scan(self, *_: object) -> Generator[Rows, None, None]:
-            rows = Rows((), np.zeros(10**6, "i4"), *(np.zeros(10**6, kind) for kind in ("i8", "f8", "f8", "u1")))
-            try:
-                while True:
-                    yield rows
-            finally:
-                self.closed += 1
-
     monkeypatch.setattr(web_export, "SEND_S", 0.2)
     endless = Endless()
     with running(folder, tmp_path, configuration, endless) as url:

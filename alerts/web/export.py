@@ -85,11 +85,12 @@ class _Stream(Response):
         del self.headers["content-length"]
         self._asking, self._rows, self._first = asking, rows, first
 
-    async def __call__(self, _scope: Scope, _receive: Receive, send: Send) -> None:
+    async def __call__(self, _scope: Scope, receive: Receive, send: Send) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
+        gone = asyncio.create_task(_gone(receive))  # to whom is gone the server sends on without a word
         rows, more = self._first, True
         try:
-            while more:
+            while more and not gone.done():
                 body, more = stream.frame(rows), rows is not None
                 async with asyncio.timeout(SEND_S):
                     await send({"type": "http.response.body", "body": body, "more_body": True})
@@ -103,6 +104,13 @@ class _Stream(Response):
             log.warning("an export ends early: nobody has taken any of it for %g s", SEND_S)
             return
         finally:
+            gone.cancel()
             with suppress(StoreError):  # then it is closed when it is thrown away
                 await self._asking.ask(lambda _: self._rows.close())
         await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+async def _gone(receive: Receive) -> None:
+    """Returns when the caller has closed his connection."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
