@@ -219,6 +219,18 @@ def test_too_much_is_refused_before_it_is_done(client: httpx.Client, monkeypatch
             assert why in error
 
 
+def test_more_groups_than_an_answer_holds_are_refused_before_memory_is_taken_for_them(
+    client: httpx.Client, kept: KeptReadings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = {"query": 'avg by (sensor) ({sensor!=""})', "start": NOW / 1000 - 3600, "end": NOW / 1000, "step": 60}
+    assert len(data(client, "/query_range", **asked)["result"]) == 7
+    monkeypatch.setattr(queries, "POINTS_MAX", 7 * 61 - 1)
+    kept.scanned = 0
+    assert "7 series at 61 times are more than" in refused(client, "/query_range", **asked)[2]
+    assert kept.scanned == 0
+    assert len(data(client, "/query_range", **{**asked, "query": 'avg({sensor!=""})'})["result"]) == 1
+
+
 def test_no_more_rows_are_taken_from_the_history_than_fit(
     client: httpx.Client, kept: KeptReadings, monkeypatch: pytest.MonkeyPatch
 ) -> None:

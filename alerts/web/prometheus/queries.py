@@ -66,8 +66,7 @@ class Queries:
     def _lines(self, query: Query, times: Int64) -> list[Line]:
         known = [*of_city(self._city()), *map(_own, self._ring.names())]
         found = select(query.matchers, known, self._regex)
-        if query.aggregate is None:
-            _hold(len(found), len(times))
+        _hold(_lines_most(query, found), len(times))  # before memory is taken for them
         lines = evaluate(query, times, self._columns(query, times, found))
         _hold(len(lines), len(times))
         return lines
@@ -79,6 +78,12 @@ class Queries:
         of_sensors = [series for series in found if series.kind != "own"]
         if of_sensors:
             yield from measured(self._history, of_sensors, *needed(query, times, of_sensors))
+
+
+def _lines_most(query: Query, found: Sequence[Series]) -> int:
+    if query.aggregate is None:
+        return len(found)
+    return len({tuple(series.labels.get(label, "") for label in query.by) for series in found})
 
 
 def _hold(series: int, times: int) -> None:
