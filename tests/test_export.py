@@ -290,6 +290,27 @@ def test_half_an_export_is_no_file(
     assert list((tmp_path / "out").iterdir()) == []
 
 
+FULL = """
+import resource, sys
+from alerts.__main__ import main
+resource.setrlimit(resource.RLIMIT_FSIZE, (2_000, 2_000))  # bytes of a file, beyond which writing fails
+sys.exit(main(["export", "--out", sys.argv[1]]))
+"""
+
+
+@pytest.mark.parametrize("kind", ["csv", "csv.gz", "parquet"])
+def test_a_disk_without_room_is_said_and_nothing_is_left_on_it(
+    folder: Path, configuration: Configuration, tmp_path: Path, kind: str
+) -> None:
+    out = tmp_path / "out" / f"x.{kind}"
+    with running(folder, tmp_path, configuration):
+        ran = subprocess.run([sys.executable, "-c", FULL, str(out)], capture_output=True, text=True, check=False)
+    assert (ran.returncode, ran.stdout) == (1, "")
+    assert ran.stderr.count("\n") == 1
+    assert "File too large" in ran.stderr
+    assert list(out.parent.iterdir()) == []
+
+
 class Endless(Broken):
     """A history that has always more."""
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import csv
+import errno
 import gzip
 import io
 from collections.abc import Callable, Collection, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -83,25 +84,36 @@ class CsvSink:
 
 
 class ParquetSink:
-    """The columns of the CSV; `time_utc` in µs of UTC. `folder`: for what does not fit into memory."""
+    """The columns of the CSV; `time_utc` in µs of UTC. `folder`: for what does not fit into memory. Raises OSError."""
 
     def __init__(self, path: Path, folder: Path) -> None:
         import duckdb  # noqa: PLC0415  # 20 MB that only who writes Parquet needs
 
-        self._path = path
-        self._db = duckdb.connect(str(folder / "tidy.duckdb"))
-        self._db.execute(f"SET memory_limit = '{_MEMORY}'; SET threads = 1; SET TimeZone = 'UTC'")
-        self._db.execute(_TABLE)
+        self._path, self._fault = path, duckdb.Error
+        with self._as_os_error():
+            self._db = duckdb.connect(str(folder / "tidy.duckdb"))
+            self._db.execute(f"SET memory_limit = '{_MEMORY}'; SET threads = 1; SET TimeZone = 'UTC'")
+            self._db.execute(_TABLE)
 
     def write(self, rows: Rows) -> None:
-        self._db.register("given", {"series": rows.series, "t": rows.t, "value": rows.value, "flag": rows.flag})
         words = [[getattr(name, word) for name in rows.names] for word in ("id", "quantity", "unit")]
-        self._db.execute(_INSERT, [*words, [QUALITIES.get(flag) for flag in range(max(QUALITIES) + 1)]])
-        self._db.unregister("given")
+        with self._as_os_error():
+            self._db.register("given", {"series": rows.series, "t": rows.t, "value": rows.value, "flag": rows.flag})
+            self._db.execute(_INSERT, [*words, [QUALITIES.get(flag) for flag in range(max(QUALITIES) + 1)]])
+            self._db.unregister("given")
 
     def end(self) -> None:
-        self._db.table("tidy").write_parquet(str(self._path), compression="zstd")
-        self._db.close()
+        with self._as_os_error():
+            self._db.table("tidy").write_parquet(str(self._path), compression="zstd")
+            self._db.close()
+
+    @contextmanager
+    def _as_os_error(self) -> Iterator[None]:
+        """A full disk, above all: DuckDB has an error of its own for each step at which it notices."""
+        try:
+            yield
+        except self._fault as error:
+            raise OSError(errno.EIO, str(error).splitlines()[0]) from None
 
 
 class Files:
