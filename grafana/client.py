@@ -34,12 +34,16 @@ class Grafana:
     def __init__(self, url: str, token: str, timeout_s: float = TIMEOUT_S) -> None:
         if _TOKEN.match(token) is None:
             raise GrafanaError("the token of Grafana is empty or has characters that no token has")
-        parts = urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.hostname or parts.username:
+        try:
+            parts = urlsplit(url)
+            host, port = parts.hostname, parts.port
+        except ValueError:  # brackets that do not close, or a port that is none
+            parts, host, port = urlsplit(""), None, None
+        if parts.scheme not in ("http", "https") or not host or parts.username:
             raise GrafanaError("the address of Grafana is none such as http://127.0.0.1:3000")
         path = parts.path.strip("/")
         face = GrafanaFace(
-            auth=token, host=parts.hostname, port=parts.port, protocol=parts.scheme, timeout=timeout_s,
+            auth=token, host=host, port=port, protocol=parts.scheme, timeout=timeout_s,
             url_path_prefix=path and path + "/",
         )  # fmt: skip
         self._api = face.api

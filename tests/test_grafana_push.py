@@ -185,7 +185,9 @@ def test_a_token_that_is_no_header_is_refused_before_a_library_quotes_it(token: 
     assert not token or token not in str(caught.value)
 
 
-@pytest.mark.parametrize("url", ["ftp://x", "http://", "http://user:pass@host", "nonsense"])
+@pytest.mark.parametrize(
+    "url", ["ftp://x", "http://", "http://user:pass@host", "nonsense", "http://x:abc", "http://[::1"]
+)
 def test_an_address_that_is_none_is_refused(url: str) -> None:
     with pytest.raises(GrafanaError, match="the address"):
         Grafana(url, TOKEN)
@@ -197,6 +199,11 @@ def test_the_command_says_what_is_missing_or_away(
     monkeypatch.delenv("GRAFANA_TOKEN", raising=False)
     assert main(["push", "--url", server.url]) == 2
     assert "GRAFANA_TOKEN" in capsys.readouterr().err
+
+    for wrong in ("grafana:3000", "http://", "http://x:99999", "http://[::1"):
+        with pytest.raises(SystemExit, match="2"):
+            main(["push", "--url", wrong])
+        assert "expected http" in capsys.readouterr().err
 
     token = tmp_path / "token"
     token.write_text("wrong\n")

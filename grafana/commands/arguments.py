@@ -6,6 +6,7 @@ import argparse
 import os
 from pathlib import Path
 from typing import Final
+from urllib.parse import urlsplit
 
 from grafana.asks import KINDS, Kind
 from grafana.board import Scene
@@ -54,7 +55,12 @@ def add_grafana(parser: argparse.ArgumentParser) -> None:
 
 
 def url(text: str) -> str:
-    if not text.startswith(("http://", "https://")):
+    try:
+        parts = urlsplit(text)
+        is_one = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # brackets that do not close, or a port that is none
+        is_one = False
+    if not is_one:
         raise argparse.ArgumentTypeError(f"found {text!r}, expected http://… or https://…")
     return text.rstrip("/")
 
