@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import csv
 import gzip
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing, contextmanager, nullcontext
 from datetime import UTC, datetime
@@ -27,6 +29,7 @@ from alerts.exporting import moment
 from alerts.spine import _nothing_yet
 from alerts.web import export as web_export
 from alerts.web.app import create_app
+from alerts.web.asking import Asking
 from alerts.web.operators import known_token, operators_token
 from alerts.web.sources import Desks, Sources
 from ingest.data_folder import announce
@@ -331,6 +334,35 @@ def test_who_goes_away_is_not_read_for_any_longer(folder: Path, configuration: C
             assert next(answer.iter_raw())
             assert endless.closed == 0
         eventually(lambda: endless.closed, 20)
+
+
+def test_a_service_that_ends_while_the_history_is_asked_ends_the_export() -> None:
+    asked, answered, closed = threading.Event(), threading.Event(), threading.Event()
+
+    def rows() -> Generator[Rows, None, None]:
+        try:
+            yield from Broken().scan()
+        except StoreError:
+            asked.set()
+            answered.wait(20)
+        finally:
+            closed.set()
+
+    async def send(_message: object) -> None:
+        """Whatever is sent is taken."""
+
+    async def story() -> None:
+        chunks = rows()
+        answer = web_export._Stream(Asking(Broken()), chunks, next(chunks))  # type: ignore[arg-type]
+        exporting = asyncio.create_task(answer({}, asyncio.Event().wait, send))  # type: ignore[arg-type]
+        await asyncio.to_thread(asked.wait, 20)
+        exporting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await exporting
+        answered.set()
+
+    asyncio.run(story())
+    assert closed.wait(20)
 
 
 def test_only_operators_and_a_stream_that_nobody_reads_is_let_go(

@@ -105,7 +105,8 @@ class _Stream(Response):
             return
         finally:
             gone.cancel()
-            with suppress(StoreError):  # then it is closed when it is thrown away
+            # No room for one more question, or one still under way: then they are closed when they are thrown away.
+            with suppress(StoreError, ValueError):
                 await self._asking.ask(lambda _: self._rows.close())
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
