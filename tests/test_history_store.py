@@ -209,6 +209,27 @@ def test_readings_are_forgotten_before_minutes_and_hours_stay(tmp_path: Path) ->
         assert kept.append(readings((0, now - 5 * DAY_MS + 1, 9.0)), NAMES, Position(4)) == 0
 
 
+def test_kept_for_longer_from_now_on_what_was_never_there_is_taken_and_what_was_is_not_twice(tmp_path: Path) -> None:
+    with opened(tmp_path / "a.duckdb") as kept:
+        kept.append(hours(5), NAMES, Position(1))
+        kept.retain(Keep(0, 0), START + 5 * HOUR_MS)
+        was = counted(kept, HOUR_MS)
+        kept.retain(Keep(30, 60), START + 5 * HOUR_MS)
+        older = readings((0, START - 25 * DAY_MS, 1.0), (1, START - 25 * DAY_MS, 1.0), (0, START + MINUTE_MS, 7.0))
+        assert kept.append(older, NAMES, Position(2)) == 0, "its hours have been counted, whose readings are gone"
+        assert counted(kept, HOUR_MS) == was
+    with opened(tmp_path / "b.duckdb") as kept:
+        kept.append(hours(5), NAMES, Position(1))
+        kept.retain(Keep(10, 20), START + 5 * HOUR_MS)
+        assert kept.append(older, NAMES, Position(2)) == 0
+        kept.retain(Keep(30, 60), START + 5 * HOUR_MS)
+        assert kept.append(older, NAMES, Position(3)) == 2, "nothing was ever there"
+        assert kept.append(older, NAMES, Position(4)) == 0
+        for every_ms in (MINUTE_MS, HOUR_MS, DAY_MS):
+            found = kept.buckets(["s-0", "s-1"], START - 30 * DAY_MS, START + DAY_MS, every_ms)
+            assert (found.count.sum(), found.max.max()) == (302, 1.0)
+
+
 def test_retention_never_takes_what_is_in_no_bucket_yet(tmp_path: Path) -> None:
     with opened(tmp_path / "a.duckdb") as kept:
         kept.append(hours(5), NAMES, Position(1))

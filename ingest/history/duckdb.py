@@ -66,8 +66,10 @@ class DuckStore:
         with self._step() as (db, known):
             state = known.state
             # What no bucket holds yet is kept in any case.
-            raw_from = max(state.raw_from, min(now_ms - keep.raw_days * DAY_MS, state.rolled))
-            minutes_from = max(state.minutes_from, min(now_ms - keep.minutes_days * DAY_MS, state.days_to))
+            raw_from = min(now_ms - keep.raw_days * DAY_MS, state.rolled)
+            raw_from = rollups.kept_from(db, max(0, raw_from), state.raw_from)
+            minutes_from = min(now_ms - keep.minutes_days * DAY_MS, state.days_to)
+            minutes_from = rollups.kept_from(db, max(0, minutes_from), state.minutes_from)
             db.execute("DELETE FROM reading WHERE t < $1", [raw_from])
             db.execute("DELETE FROM minute WHERE start < $1", [minutes_from])
             known.state = replace(state, raw_from=raw_from, minutes_from=minutes_from)

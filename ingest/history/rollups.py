@@ -99,6 +99,16 @@ def add(db: duckdb.DuckDBPyConnection, table: str, source: str, midnights: Int64
         db.execute(f"INSERT INTO {table} {of_buckets(minutes, START[table].format('start'))}")
 
 
+def kept_from(db: duckdb.DuckDBPyConnection, wanted: int, forgotten: int) -> int:
+    """`wanted`, where what was before `forgotten` is gone; later, where buckets hold some of that: it must not come
+    again and be counted twice.
+    """
+    if wanted >= forgotten:
+        return wanted
+    last = db.execute("SELECT max(start) FROM hour WHERE start < $1", [forgotten]).fetchall()[0][0]
+    return wanted if last is None else max(wanted, min(last + HOUR_MS, forgotten))
+
+
 def clusters(t: Int64, gap_ms: int) -> list[tuple[int, int]]:
     """The stretches (first, last) of times that no gap longer than `gap_ms` parts."""
     if not len(t):
