@@ -56,7 +56,7 @@ class Broker:
         """From mqtt://host:1883 or mqtts://host:8883. Raises ValueError."""
         parts = urlsplit(url)
         if parts.scheme not in ("mqtt", "mqtts") or not parts.hostname or parts.path.strip("/") or "@" in parts.netloc:
-            raise ValueError("expected mqtt://host:port or mqtts://host:port")
+            raise ValueError("mqtt://host:port or mqtts://host:port")
         tls = parts.scheme == "mqtts"
         return cls(
             parts.hostname, parts.port or (8883 if tls else 1883), tls, username, password, ca_file, certificates

@@ -75,6 +75,14 @@ def test_without_a_broker_it_ends_with_1_and_a_sentence(free_port: Callable[[], 
     assert "Traceback" not in ended.stderr
 
 
+def test_a_wrong_address_is_a_sentence_too():
+    ended = _ran("--url", "broker.example")
+
+    assert (ended.returncode, ended.stdout) == (2, "")
+    said = "firmware_sim: --url: found 'broker.example', expected mqtt://host:port or mqtts://host:port"
+    assert ended.stderr.splitlines() == [said]
+
+
 def test_help_has_an_example_and_city_out_alone_writes_the_file_and_ends(tmp_path: Path):
     out = tmp_path / "city.toml"
 

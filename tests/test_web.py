@@ -246,6 +246,7 @@ def test_every_error_is_a_problem_that_says_what_is_wrong(
     assert (problem["type"], problem["status"]) == ("about:blank", status)
     assert {"title", "detail", "instance"} <= set(problem)
     assert says in problem["detail"]
+    assert "Value error" not in answer.text, "how a library of ours introduces our own words"
 
 
 def test_a_wrong_method_is_a_problem_too(client: httpx.Client) -> None:

@@ -67,7 +67,8 @@ async def _http(request: Request, error: Exception) -> Response:
 
 async def _wrong_call(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
-    errors = [{"in": row["loc"][0], "name": ".".join(map(str, row["loc"][1:])), "detail": row["msg"]}
+    errors = [{"in": row["loc"][0], "name": ".".join(map(str, row["loc"][1:])),
+               "detail": row["msg"].removeprefix("Value error, ")}  # a validator of ours, as pydantic introduces it
               for row in error.errors()]  # fmt: skip
     detail = "; ".join(f"{row['name']}: {row['detail']}" for row in errors)
     return problem(request, HTTPStatus.UNPROCESSABLE_ENTITY, detail, errors=errors)
