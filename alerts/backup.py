@@ -80,13 +80,15 @@ def take(data: Path, target: Path, now_ms: int) -> Manifest:
     """
     if target.exists():
         raise BackupError(f"{target}: is there already")
+    if not target.parent.is_dir():  # made by us, it would lie on this disk, and not on one that is to be mounted
+        raise BackupError(f"{target.parent}: is no folder; is the backup's disk mounted?")
     if not (data / _LEDGER).exists():
         raise BackupError(f"{data}: no service has run here, there is nothing to keep")
     if (hold := read_hold(data)) is not None and hold.restoring:
         raise BackupError(f"{data}: a restore did not come to its end here, what it lacks nobody knows")
     new = target.with_name(f".{target.name}.new")
     try:
-        new.mkdir(mode=0o700, parents=True)  # what a backup that was killed has left is looked at by a person
+        new.mkdir(mode=0o700)  # what a backup that was killed has left is looked at by a person
     except FileExistsError:
         raise BackupError(f"{new}: left by a backup that did not end, or one is under way; remove it") from None
     try:

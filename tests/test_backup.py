@@ -207,6 +207,9 @@ def test_a_folder_that_is_not_empty_and_a_target_that_is_there_are_refused(
         restore(kept, world.folder)
     with pytest.raises(BackupError, match="nothing to keep"):
         take(tmp_path / "nowhere", tmp_path / "none", NOON)
+    with pytest.raises(BackupError, match="mounted"):
+        take(world.folder, tmp_path / "away" / "kept.tar", NOON)
+    assert not (tmp_path / "away").exists()
     with pytest.raises(BackupError, match="no backup"):
         restore(tmp_path, tmp_path / "back")
     assert not (tmp_path / "back").exists()
