@@ -27,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--dashboards-path", metavar="PATH", help=(
         "where Grafana sees DIR/dashboards, if elsewhere: in a container (default: where it is here)"))  # fmt: skip
     parser.add_argument("--reader-token-file", default="", metavar="FILE", help=(
-        f"as Grafana sees it: a viewer's token of the service (default: Grafana's variable {READER})"))  # fmt: skip
+        f"as Grafana sees it: the service's operator_token (default: Grafana's variable {READER})"))  # fmt: skip
     parser.add_argument("--influx-token-file", default="", metavar="FILE", help=(
         f"as Grafana sees it: a token that reads the bucket (default: Grafana's variable {INFLUX})"))  # fmt: skip
 
