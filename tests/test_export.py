@@ -236,6 +236,8 @@ def test_what_is_asked_for_and_nothing_else(
             assert out == b""
             assert err.startswith(b"canhbao export: ")
             assert err.count(b"\n") == 1
+            if wrong[0] not in ("--format", "--by"):
+                assert err.endswith(b"; see canhbao export --help\n")
 
 
 def test_a_folder_without_a_history_and_one_that_nobody_may_write(

@@ -29,6 +29,16 @@ class CallError(Exception):
         self.again_s = again_s
 
 
+class WrongCallError(ConfigError):
+    """What was asked for is not there, or is no question: a sentence that says so, and where to look."""
+
+    def __init__(self, said: str, look: str) -> None:
+        super().__init__("the call", said, look)
+
+    def __str__(self) -> str:
+        return f"{self.found}; see {self.expected}"
+
+
 class Caller:
     """`command`: whose --help is named where a call is wrong. Raises CallError, and ConfigError for wrong questions."""
 
@@ -68,7 +78,7 @@ class Caller:
 
     def _refused(self, answer: HTTPResponse, detail: str) -> NoReturn:
         if answer.status in (HTTPStatus.NOT_FOUND, HTTPStatus.UNPROCESSABLE_ENTITY):
-            raise ConfigError("the call", detail, f"see canhbao {self._command} --help")
+            raise WrongCallError(detail, f"canhbao {self._command} --help")
         again = answer.headers.get("Retry-After", "")
         raise CallError(f"the service answers {answer.status}: {detail}", float(again) if again.isdecimal() else 0.0)
 

@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 from tqdm import tqdm
 
 from alerts import settings
-from alerts.commands.caller import Caller, CallError
+from alerts.commands.caller import Caller, CallError, WrongCallError
 from alerts.commands.run import DEFAULT_FILE
 from alerts.exporting import selection
 from alerts.settings import Settings
@@ -110,7 +110,7 @@ class _Kept:
                 sensors=arguments.sensor, areas=arguments.area, quantities=arguments.quantity,
             )  # fmt: skip
         except ValueError as error:
-            raise ConfigError("the call", str(error), "see canhbao export --help") from None
+            raise WrongCallError(str(error), "canhbao export --help") from None
         self.zone = city.timezone
         token = given.history_token.reveal() if given.history_token else ""
         self._store = store_at(given.history_url, folder, city.timezone, token)

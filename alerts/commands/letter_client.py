@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, ValidationError
 
-from alerts.commands.caller import Caller, CallError
+from alerts.commands.caller import Caller, CallError, WrongCallError
 from alerts.ledger.marks import Marks
 from alerts.ledger.store import Store
 from alerts.letters import Letters
@@ -53,14 +53,15 @@ class Kept:
         try:
             asked = LetterQuery.model_validate(query)
         except ValidationError as error:
-            raise ConfigError("the call", error.errors()[0]["msg"], "see canhbao dead-letters --help") from None
+            said = error.errors()[0]["msg"].removeprefix("Value error, ")
+            raise WrongCallError(said, "canhbao dead-letters --help") from None
         got = self._letters.page(asked.wanted, before_id=asked.cursor, limit=asked.limit)
         return _plain(LetterList(letters=[LetterOut.of(one, self._zone) for one in got.letters], next=got.after))
 
     def one(self, id_: int) -> dict[str, Any]:
         letter = self._letters.one(id_)
         if letter is None:
-            raise ConfigError("the call", f"no dead letter {id_}", "see canhbao dead-letters list")
+            raise WrongCallError(f"no dead letter {id_}", "canhbao dead-letters list")
         return _plain(LetterDetail.of(letter, self._zone))
 
     def drive(self, _id: int, _sent: Mapping[str, Any]) -> dict[str, Any]:
