@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import csv
 import gzip
+import shutil
 import subprocess
 import sys
 import threading
@@ -100,6 +101,18 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
     journal.close()
     operators_token(data)
     return data
+
+
+@pytest.fixture(scope="module")
+def untouched(filled: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of it from before anybody opened it again."""
+    return shutil.copytree(filled, tmp_path_factory.mktemp("untouched") / "data")
+
+
+@pytest.fixture(autouse=True)
+def _copied_first(untouched: Path) -> None:
+    """Whichever test comes first."""
+    assert untouched.is_dir()
 
 
 @pytest.fixture
@@ -254,9 +267,9 @@ def test_a_folder_without_a_history_and_one_that_nobody_may_write(
 
 
 def test_what_the_history_has_not_followed_yet_is_said(
-    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    untouched: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    subprocess.run(["cp", "-r", str(folder), str(tmp_path / "data")], check=True)
+    shutil.copytree(untouched, tmp_path / "data")
     journal = Journal.open(tmp_path / "data" / "journal")
     journal.append(Batch(Readings.of(sensor=[0], t=[NOON], value=[1.0], arrival=[NOON + 10**6])))
     journal.close()

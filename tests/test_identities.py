@@ -113,3 +113,10 @@ def test_what_is_sent_newest_first_is_known_again() -> None:
     again = [sensor.said(t) for t in r.choice(times, 300).tolist()]
     assert set(again) == {"duplicate"}
     assert sensor.held == len(times)
+
+
+def test_a_sensor_that_nobody_configured_is_an_error_and_no_foreign_memory() -> None:
+    for acceptance_, number in ((Acceptance(), 0), (Sensor().graded.acceptance, 1), (Sensor().graded.acceptance, -1)):
+        one = np.array([T0])
+        with pytest.raises(IndexError, match=f"sensors {number}"):
+            acceptance_.accept(np.array([number], np.int32), one, np.ones(1), np.full(1, 2, np.uint8), one)
