@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import errno
 import logging
 import os
 import signal
-import socket
 import sys
 import threading
 import time
@@ -18,8 +16,6 @@ from functools import partial
 from random import Random
 from typing import Final
 
-import uvicorn
-
 from alerts.delivery.channels import CHANNELS, Channel, Means
 from alerts.delivery.hold import FILE, Gate, read_hold
 from alerts.folds import RecoveryError
@@ -29,10 +25,12 @@ from alerts.ledger.outbox import Outbox
 from alerts.ledger.store import LedgerError
 from alerts.settings import Secret, Settings, read_text
 from alerts.snapshots import Snapshots
-from alerts.spine import AHEAD_MS_MAX, Clock, StoppedError, Stores, Texts
+from alerts.spine import Clock, StoppedError, Stores, Texts
 from alerts.view import View
+from alerts.watch.parts import parts
 from alerts.web.app import create_app
 from alerts.web.operators import operators_token
+from alerts.web.server import ListenError, Server, listen, urls
 from alerts.web.sources import Desks, Part, Sources
 from alerts.words.names import Lang
 from alerts.works import Connections, Login, Works
@@ -52,7 +50,6 @@ from processing.warm import warm_up
 log = logging.getLogger(__name__)
 
 THREADS: Final = 32  # for reads of the ledger and of pages: those of pages alone must not fill them
-LAG_MS_MAX: Final = 60_000  # without a turn for so long the service does not count as ready
 END_S: Final = 10.0  # for the last turn and the last messages; what is not sent then is sent after the next start
 
 
@@ -77,8 +74,8 @@ class Service:
         settings = self._settings
         with _as_service_error(), ExitStack() as closing:
             texts = _texts(settings)
-            self._socket = closing.enter_context(_listen(settings.http_host, settings.http_port))
-            self.page_url, self._link_url = _urls(*self._socket.getsockname()[:2])
+            self._socket = closing.enter_context(listen(settings.http_host, settings.http_port))
+            self.page_url, self._link_url = urls(*self._socket.getsockname()[:2])
             closing.enter_context(lock_folder(settings.data_path))
             warm_up()  # before MQTT connects: no reading waits for a compiler
             stores = self._open_stores(closing)
@@ -154,22 +151,14 @@ class Service:
                 lambda: self._works.view,
                 self.ledger,
                 self._changed,
-                self._health,
+                self._parts,
                 self._service_ms,
                 lambda: self.counters,
                 Desks(self._token, self._works.letters, self._imports()),
                 self._history.client,
             )
         )
-        server = _Server(
-            uvicorn.Config(
-                app,
-                log_config=None,
-                access_log=False,
-                lifespan="on",
-                timeout_graceful_shutdown=int(END_S),
-            )
-        )
+        server = Server(app, END_S)
         loop.set_default_executor(ThreadPoolExecutor(THREADS, "io"))
         spine = _on_a_thread(loop, self._turn_for_ever, "spine")
         serving = asyncio.create_task(server.serve(sockets=[self._socket]))
@@ -243,40 +232,9 @@ class Service:
     def _service_ms(self) -> int:
         return _wall_ms() if self._settings.clock == "wall" else self._works.view.arrival
 
-    def _health(self) -> dict[str, Part]:
-        spine, out, backfill = self._works.spine, self._works.publisher, self._works.backfill
+    def _parts(self) -> dict[str, Part]:
         wall = self._settings.clock == "wall"
-        lag_ms = max(0, -spine.ahead_ms) if wall else None  # ticks keep it near 10 s while nothing arrives
-        ahead_s = spine.ahead_ms // 1000
-        broker, held = self._broker_faults(), self.held
-        return {
-            "broker": Part(not broker, None, "; ".join(broker)),
-            "spine": Part(not spine.fault and (lag_ms or 0) < LAG_MS_MAX, lag_ms, spine.fault),
-            "clock": Part(ahead_s * 1000 < AHEAD_MS_MAX, None, f"set back by {ahead_s} s" if ahead_s > 0 else ""),
-            "backfill": Part(backfill.connected, None, "" if backfill.connected else "not connected"),
-            "delivery": Part(not held, None, held),
-            "out": Part(out.connected, None, "" if out.connected else "not connected"),
-            "history": self._history_part(wall=wall),
-        }
-
-    def _history_part(self, *, wall: bool) -> Part:
-        """Warnings do not wait for it, so the service is ready without it."""
-        view, followed, fault = self._works.view, self._history.progress, self._history.fault
-        lag_ms = 0 if followed.position >= view.position else max(0, view.arrival - followed.arrival)
-        known = wall and bool(followed.arrival or not lag_ms)  # after a start nobody has looked yet
-        behind = view.position - followed.position
-        detail = fault or (f"{behind} entries behind" if behind > 0 else "")
-        return Part(not fault and (lag_ms < LAG_MS_MAX or not known), lag_ms if known else None, detail, needed=False)
-
-    def _broker_faults(self) -> list[str]:
-        source, refused = self._works.source, " ".join(self._works.source.refused_topics)
-        faults = {
-            "not connected": not source.connected,
-            f"it refuses us {refused}": bool(refused),
-            "the connection is lost again and again; does another client use our id?": source.unsteady,
-            f"it stores nothing: {self._bundled and self._bundled.fault}": bool(self._bundled and self._bundled.fault),
-        }
-        return [fault for fault, stands in faults.items() if stands]
+        return parts(self._works, self._history, self._bundled, wall=wall, held=self.held)
 
     # -- parts -----------------------------------------------------------------------------------------------------
 
@@ -330,14 +288,6 @@ def _history(settings: Settings, view: Callable[[], View]) -> HistoryProcess:
     return HistoryProcess(arguments, {**os.environ, **token}, lambda: view().position)
 
 
-class _Server(uvicorn.Server):
-    """Leaves the signals to us: what is in flight is finished in our order."""
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
-
-
 def _text(secret: Secret | None) -> str:
     return secret.reveal() if secret else ""
 
@@ -346,37 +296,12 @@ def _wall_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
-def _listen(host: str, port: int) -> socket.socket:
-    """A listening socket, bound before anything else is started. Raises ServiceError."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    sock = socket.socket(
-        family, socket.SOCK_STREAM, socket.IPPROTO_TCP
-    )  # named, so that asyncio turns Nagle's wait off
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        sock.bind((host, port))
-        sock.listen(2048)
-    except OSError as error:
-        sock.close()
-        taken = "; is another program using the port?" if error.errno == errno.EADDRINUSE else ""
-        raise ServiceError(f"http.listen {host}:{port}: {error.strerror}{taken}") from None
-    return sock
-
-
 def _texts(settings: Settings) -> Texts:
     """Registry and rules, checked. Raises ConfigError naming the file."""
     city, rules = read_text(settings.city_file), read_text(settings.rules_file)
     parse_city(city, str(settings.city_file))
     parse_rules(rules, str(settings.rules_file))
     return Texts(city, rules)
-
-
-def _urls(host: str, port: int) -> tuple[str, str]:
-    """Where the page is for whoever sits here; and for links in warnings, "" where that means every interface."""
-    everywhere = host in ("0.0.0.0", "::")
-    name = "localhost" if everywhere else f"[{host}]" if ":" in host else host
-    url = f"http://{name}:{port}/"
-    return url, "" if everywhere else url
 
 
 def _on_a_thread(loop: asyncio.AbstractEventLoop, work: Callable[[], None], name: str) -> asyncio.Future[None]:
@@ -395,7 +320,7 @@ def _on_a_thread(loop: asyncio.AbstractEventLoop, work: Callable[[], None], name
 def _as_service_error() -> Iterator[None]:
     try:
         yield
-    except (FolderError, BrokerError, MqttError, JournalError, LedgerError, RecoveryError) as error:
+    except (ListenError, FolderError, BrokerError, MqttError, JournalError, LedgerError, RecoveryError) as error:
         raise ServiceError(str(error)) from error
     except OSError as error:
         raise ServiceError(f"{error.filename}: {error.strerror}" if error.filename else str(error)) from error

@@ -78,8 +78,8 @@ class Acceptance:
         """Readings as they were sent, columns of shape (n,) in order of arrival; raw in the quantity's unit or NaN.
 
         `graded`: the flag that a reading brings along (a tilted sensor's 3), NOT_EVALUATED where it brings none. It
-        makes ours worse, never better. Raises IndexError for a sensor that the configuration in force does not know: the
-        kernels look at no bounds, they would read and write elsewhere.
+        makes ours worse, never better. Raises IndexError for a sensor that the configuration in force does not know:
+        the kernels look at no bounds, they would read and write elsewhere.
         """
         n = len(sensor)
         if n and not 0 <= sensor.min() <= sensor.max() < len(self._newest):
