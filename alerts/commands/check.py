@@ -1,34 +1,40 @@
-"""canhbao check: are the city and the rules right, and which rules do not judge a sensor?"""
+"""canhbao check: are the settings, the city and the rules right, and which rules do not judge a sensor?"""
 
 from __future__ import annotations
 
 import argparse
+import os
 from pathlib import Path
 
+from alerts import settings
+from alerts.commands.run import DEFAULT_FILE
 from alerts.settings import read_text
-from ingest.city import DEFAULT_CITY_FILE, City, parse_city
-from processing.rules import DEFAULT_RULES_FILE, Rules, parse_rules
+from ingest.city import City, parse_city
+from processing.rules import Rules, parse_rules
 
-HELP = "check city.toml and rules.toml; exit 2 says what is wrong and where"
+HELP = "check the settings, city.toml and rules.toml; exit 2 says what is wrong and where"
 EXAMPLE = """\
-example:
+examples:
+  canhbao check                                       what canhbao run would start with
   canhbao check --city city.toml --rules rules.toml
 """
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--city", type=Path, default=DEFAULT_CITY_FILE, help="city.toml (default: Da Nang's)")
-    parser.add_argument("--rules", type=Path, default=DEFAULT_RULES_FILE, help="rules.toml (default: Da Nang's)")
+    parser.add_argument("--city", type=Path, metavar="FILE", help="default: that of the settings, else Da Nang's")
+    parser.add_argument("--rules", type=Path, metavar="FILE", help="default: those of the settings, else Da Nang's")
+    parser.add_argument("--config", type=Path, metavar="FILE", help="settings (default: canhbao.toml, if it is there)")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    city = parse_city(read_text(arguments.city), str(arguments.city))
-    rules = parse_rules(read_text(arguments.rules), str(arguments.rules))
+    file = arguments.config or (DEFAULT_FILE if DEFAULT_FILE.exists() else None)
+    given = settings.load(file, os.environ, with_secrets=False)
+    city_file, rules_file = arguments.city or given.city_file, arguments.rules or given.rules_file
+    city, rules = parse_city(read_text(city_file), str(city_file)), parse_rules(read_text(rules_file), str(rules_file))
     print(
-        f"{arguments.city}: {city.name}, {len(city.areas)} areas, {len(city.gateways)} gateways, "
-        f"{len(city.sensors)} sensors"
+        f"{city_file}: {city.name}, {len(city.areas)} areas, {len(city.gateways)} gateways, {len(city.sensors)} sensors"
     )
-    print(f"{arguments.rules}: {len(rules.rules)} rules for {', '.join(rules.hazards) or 'no hazard'}")
+    print(f"{rules_file}: {len(rules.rules)} rules for {', '.join(rules.hazards) or 'no hazard'}")
     for line in _skipped(city, rules) + _idle(city, rules) + _nowhere(city, rules) + _unused(rules):
         print(line)
     return 0

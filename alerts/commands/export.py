@@ -155,5 +155,11 @@ def _progress(first: Rows | None, rest: Iterator[Rows]) -> Iterator[Rows]:
 def _kind(arguments: argparse.Namespace) -> Any:
     if arguments.format:
         return arguments.format
-    ends = [kind for kind in KINDS if arguments.out.endswith(f".{kind}") and not arguments.by]
-    return ends[0] if ends else "csv"
+    if arguments.by or arguments.out == _STDOUT:
+        return "csv"
+    for kind in KINDS:
+        if arguments.out.endswith(f".{kind}"):
+            return kind
+    raise ConfigError(
+        "--out", arguments.out, f"a name that ends in {' '.join(f'.{kind}' for kind in KINDS)}; or --format"
+    )
