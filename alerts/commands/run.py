@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import os
 import sys
 from pathlib import Path
@@ -11,6 +12,8 @@ from typing import Final
 from alerts import settings
 from alerts.app import Service, ServiceError
 from alerts.watch.logs import set_up
+
+log = logging.getLogger(__name__)
 
 HELP = "run the service: broker, collector, warnings, pages"
 EXAMPLE = """\
@@ -36,7 +39,7 @@ def run(arguments: argparse.Namespace) -> int:
         service.start()
         print(f"residents' page: {service.page_url}   gateways: {service.mqtt_url}   Ctrl-C ends", file=sys.stderr)
         if service.held:
-            print(f"WARNINGS ARE NOT SENT / CẢNH BÁO CHƯA ĐƯỢC GỬI: {service.held}", file=sys.stderr)
+            log.error("WARNINGS ARE NOT SENT / CẢNH BÁO CHƯA ĐƯỢC GỬI: %s", service.held)
         service.run()
     except ServiceError as error:
         print(f"canhbao run: {error}", file=sys.stderr)
