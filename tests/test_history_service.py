@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from contextlib import closing
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+import pytest
 from brokers import until
 from conftest import Tally
 from histories import Source, held, same
@@ -17,6 +19,8 @@ from test_spine import CITY, RULES
 
 from ingest.history.duckdb import DuckStore
 from ingest.history.stores import embedded_file
+
+AWAY_S = 300
 
 
 def history_of(data: Path) -> int | None:
@@ -75,10 +79,49 @@ def test_warnings_do_not_notice_what_becomes_of_the_history(tmp_path: Path, tall
         shown = get(f"{page}api/v1/sensors/river/readings?limit=10000")
         assert [row["value"] for row in shown["readings"]][-4:] == [0.3, 3.0, 3.1, 3.2]
         assert len(shown["readings"]) == len(times)
+    undisturbed(data, times)
+
+
+@pytest.mark.proof
+@pytest.mark.timeout(0)
+def test_five_minutes_without_a_store_under_load_are_made_up_for(tmp_path: Path, tally: Tally) -> None:
+    """The wall's five minutes, 50 messages a second; a change of level every second, each told at once."""
+    (tmp_path / "city.toml").write_text(CITY)
+    (tmp_path / "rules.toml").write_text(RULES)
+    data, times = tmp_path / "data", list[int]()
+    with (
+        tally.trial(),
+        service(tmp_path) as (page, url),
+        field(tmp_path / "spool", int(url.rpartition(":")[2])) as gateways,
+    ):
+        times += gateways.offer(0.1)
+        until(lambda: followed(page), "the history does not follow")
+        pid = a_history_of(data)
+        os.kill(pid, signal.SIGSTOP)  # it holds its file; killed, it would let somebody else have it in between
+        os.kill(pid, signal.SIGKILL)
+        with held(embedded_file(data)):
+            began, changes = time.monotonic(), 0
+            while time.monotonic() - began < AWAY_S:
+                for value in (3.0, 0.1):
+                    times += gateways.offer(*[value] * 25)
+                    changes += 1
+                    gateways.until(
+                        lambda n=changes: metrics(page)["canhbao_transitions_total"] >= n, "a level is not told"
+                    )
+                    gateways.until_receipted()
+                    time.sleep(max(0.0, began + len(times) / 50 - time.monotonic()))
+            assert get(f"{page}readyz")["ready"] is True
+            assert not part(page, "history")[0]
+        until(lambda: followed(page), "the history does not catch up", 60.0)
+    undisturbed(data, times)
+    assert len(times) > AWAY_S * 25
+
+
+def undisturbed(data: Path, times: list[int]) -> None:
+    """The history is the journal's; what was told is what the journal alone says, with nobody's history beside it."""
     assert set(stored(data)) == set(times)
     with closing(DuckStore(embedded_file(data), ZoneInfo("Asia/Ho_Chi_Minh"))) as store:
         same(store, Source(data))
-    # what was told is what the journal alone says, with nobody's history beside it
     transitions, health = told(data / "ledger.sqlite")
     twin = twin_over(data / "journal")
     assert transitions
