@@ -177,12 +177,13 @@ def test_a_disk_that_is_full_when_the_file_is_made_leaves_none_that_is_begun(dis
 def test_where_the_disk_is_full_in_the_midst_of_a_step_nothing_of_it_is_kept(disk: SmallDisk, tally: Tally) -> None:
     """As full as it can be: somebody else has taken the room that was there when the step began."""
     names = {n: Named(f"s-{n}", "rain", "mm", "1", "") for n in range(SENSORS)}
+    refused = 0
     for seed in tally.seeds(few=3, many=60):
         with tally.trial():
             disk.clear()
             random = Random(seed)
             with closing(DuckStore(disk.folder / "a.duckdb", HERE, room_bytes=0)) as store:
-                kept = refused = 0
+                kept = 0
                 for step in range(1, 40):
                     t = [START + step * HOUR_MS // 3 + n for n in range(3000)]
                     readings = Readings.of(
@@ -198,7 +199,7 @@ def test_where_the_disk_is_full_in_the_midst_of_a_step_nothing_of_it_is_kept(dis
                         kept += store.append(readings, names, Position(step))
                     assert store.position() == step
                 assert sum(len(rows.t) for rows in store.scan(0, EVER)) == kept == 39 * 3000
-                assert refused
+    assert refused
 
 
 def test_one_that_hangs_is_ended_and_started_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
