@@ -130,6 +130,12 @@ def newest_configuration(db: sqlite3.Connection, until: Position) -> Configurati
     return configuration
 
 
+def checksum(db: sqlite3.Connection, position: Position) -> int | None:
+    """Of where the row stands, its kind, its arrival and its body; None where there is none."""
+    row = db.execute("SELECT crc FROM entry WHERE position = ?", (position,)).fetchone()
+    return None if row is None else int(row[0])
+
+
 def end(db: sqlite3.Connection, which: Literal["min", "max"]) -> Position:
     """The first or the last position of the file; ORIGIN where it holds no entry."""
     position = db.execute(f"SELECT {which}(position) FROM entry").fetchone()[0]  # noqa: S608  # one of two literals

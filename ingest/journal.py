@@ -9,13 +9,13 @@ import logging
 import re
 import sqlite3
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from itertools import groupby
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 from ingest import day_file
 from ingest.day_file import KeptLetter, Wanted
@@ -27,6 +27,7 @@ log = logging.getLogger(__name__)
 
 _DAY_FILE: Final = re.compile(r"\d{4}-\d\d-\d\d\.sqlite\Z")
 _ALL_LETTERS: Final = Wanted()
+_Found = TypeVar("_Found")
 
 
 class JournalError(Exception):
@@ -112,12 +113,14 @@ class Journal:
 
     def configuration_at(self, position: Position) -> Configuration | None:
         """The one in force at `position`; None where retention has taken it. Raises JournalError."""
-        for path in reversed(self._files()):
-            with self._reading(path) as db:
-                first = day_file.end(db, "min")
-                if ORIGIN < first <= position:
-                    return day_file.newest_configuration(db, position)
-        return None
+        return self._at(position, day_file.newest_configuration)
+
+    def checksum_at(self, position: Position) -> int | None:
+        """Of the entry there, its arrival included: another journal has another one (but for one in 2^32).
+
+        None where retention has taken it, or nothing stands there yet. Raises JournalError.
+        """
+        return self._at(position, day_file.checksum)
 
     def dead_letters(
         self, *, limit: int, before_id: int | None = None, after_id: int | None = None, wanted: Wanted = _ALL_LETTERS
@@ -260,6 +263,14 @@ class Journal:
 
     def _path(self, day: str) -> Path:
         return self.folder / f"{day}.sqlite"
+
+    def _at(self, position: Position, ask: Callable[[sqlite3.Connection, Position], _Found]) -> _Found | None:
+        """Asked of the file that `position` lies in; None where retention has taken it."""
+        for path in reversed(self._files()):
+            with self._reading(path) as db:
+                if ORIGIN < day_file.end(db, "min") <= position:
+                    return ask(db, position)
+        return None
 
     def _files(self) -> list[Path]:
         """In the order of their days."""

@@ -20,6 +20,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from conftest import CI, Tally
 from histories import CITY, SENSORS, START, Source, caught_up, eventually, followed, held, rows_of, same
+from influx_server import InfluxServer
 from small_disk import SmallDisk, mounted
 
 from ingest.entries import ORIGIN, Position
@@ -27,8 +28,8 @@ from ingest.history import client, follow, process
 from ingest.history.duckdb import ROOM_BYTES, DuckStore
 from ingest.history.follow import BACKOFF_S, Follower
 from ingest.history.process import HistoryProcess
-from ingest.history.store import DAY_MS, HOUR_MS, Keep, Named, StoreError
-from ingest.history.stores import embedded_file
+from ingest.history.store import DAY_MS, HOUR_MS, Keep, Named, Store, StoreError
+from ingest.history.stores import embedded_file, store_at
 from ingest.readings import Readings
 
 HERE = ZoneInfo("Asia/Ho_Chi_Minh")
@@ -345,12 +346,15 @@ class Flaky:
     def position(self) -> Position:
         return self._store.position()
 
-    def append(self, readings: Readings, sensors: Mapping[int, Named], position: Position) -> int:
+    def mark(self) -> int | None:
+        return self._store.mark()
+
+    def append(self, readings: Readings, sensors: Mapping[int, Named], position: Position, mark: int | None) -> int:
         luck = self._random.random()
         if luck < 0.3:
             raise StoreError("away")
         self.sizes.append(len(readings))
-        new = self._store.append(readings, sensors, position)
+        new = self._store.append(readings, sensors, position, mark)
         if luck < 0.6:
             raise StoreError("did it?")
         return new
@@ -433,24 +437,51 @@ def test_a_gap_in_the_journal_is_told_counted_and_passed(tmp_path: Path, caplog:
         assert rows_of(store) == before + source.rows()
 
 
-def test_a_journal_that_is_shorter_than_the_history_is_not_followed(tmp_path: Path) -> None:
+@pytest.fixture(params=["duckdb", "influx"])
+def opened(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[[], Store]]:
+    """The same store, each time as another process would find it."""
+    with InfluxServer("a") as server:
+        influx = f"influx+{server.url}?org=city&bucket=readings"
+        yield lambda: store_at("duckdb" if request.param == "duckdb" else influx, tmp_path, HERE, "a")
+
+
+def test_only_the_journal_that_was_followed_is_followed_on(opened: Callable[[], Store], tmp_path: Path) -> None:
+    """A copy of it that was made earlier and then went on by itself is another one, however long it has become."""
     source = Source(tmp_path / "one")
     source.write(3)
-    with closing(DuckStore(tmp_path / "a.duckdb", HERE)) as store:
+    source.journal.close()
+    shutil.copytree(source.journal.folder, tmp_path / "copy" / "journal")
+    other = Source(tmp_path / "copy", seed=1)
+    other.arrival = source.arrival
+    source.write(2)
+    with closing(opened()) as store:
         follower(source, store).turn()
-        before = rows_of(store)
-        other = Source(tmp_path / "other", seed=1)
-        other.write(1)
         following = follower(other, store)
         following.turn()
-
-        assert "stands at position 4" in following.counts.fault
-        assert "ends at 2" in following.counts.fault
-        other.write(9)
+        assert "stands at position 6" in following.counts.fault
+        assert "ends at 4" in following.counts.fault
+        other.write(2)
         following.turn()
-
-        assert "stands at position 4" in following.counts.fault, "what the other had up to there would be missing"
-        assert rows_of(store) == before
+        assert "position 6, the journal in" in following.counts.fault
+        assert "has another entry there: it is not the one that was followed" in following.counts.fault
+        assert rows_of(store) == source.rows()
+    other.write(9)
+    with closing(opened()) as store:
+        following = follower(other, store)
+        following.turn()
+        assert "has another entry there" in following.counts.fault, "what the other had up to there would be missing"
+        assert rows_of(store) == source.rows()
+    source.write(4)
+    source.journal.close()
+    shutil.copytree(source.journal.folder, tmp_path / "moved" / "journal")
+    moved = Source(tmp_path / "moved", seed=2)
+    moved.arrival = source.arrival
+    moved.write(5)
+    with closing(opened()) as store:
+        following = follower(moved, store)
+        following.turn()
+        assert following.counts.fault == ""
+        same(store, moved)
 
 
 def test_a_damaged_journal_is_passed_over_nowhere(tmp_path: Path) -> None:

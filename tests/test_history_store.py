@@ -308,6 +308,17 @@ def test_a_file_that_is_none_of_ours_is_named_and_left_alone(tmp_path: Path) -> 
     assert file.read_bytes().startswith(b"no database")
 
 
+def test_a_file_of_another_schema_is_refused_with_what_to_do(tmp_path: Path) -> None:
+    with opened(tmp_path / "a.duckdb") as kept:
+        kept.append(hours(1), NAMES, Position(1))
+    with duckdb.connect(str(tmp_path / "a.duckdb")) as db:
+        db.execute("UPDATE state SET schema = 1")
+        db.execute("ALTER TABLE state DROP mark")
+    for _ in range(2):
+        with opened(tmp_path / "a.duckdb") as kept, pytest.raises(StoreError, match=r"schema 1.*schema 2\. Move the"):
+            kept.position()
+
+
 def test_a_question_that_takes_too_long_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(duck, "ASK_S", 0.05)
     endless = "SELECT sum(a.range * b.range) FROM range(10000000) a, range(10000000) b"

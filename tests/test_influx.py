@@ -300,7 +300,17 @@ def test_rows_and_position_go_in_bounded_requests_the_position_last(
     opened().append(batch(*((n % 3, n, 1.0) for n in range(30))), NAMES, Position(41))
     written = [body.splitlines() for path, body in server.requests if path == "/api/v2/write"]
     assert [len(one) for one in written] == [7, 7, 7, 7, 2, 1]
-    assert written[-1] == [f"canhbao/position position=41i {NOON + 29 * MINUTE_MS}"]
+    assert written[-1] == [f"canhbao/position position=41i,mark=-1i {NOON + 29 * MINUTE_MS}"]
+
+
+def test_the_mark_is_that_of_the_position_beside_it(opened: Callable[..., InfluxStore]) -> None:
+    store = opened()
+    assert store.mark() is None
+    store._client.write([f"canhbao/position position=3i {NOON}"])  # somebody else's: nothing is known of it
+    assert (opened().position(), opened().mark()) == (3, None)
+    for position, mark in ((4, 0), (5, 2**32 - 1), (6, None)):  # none brings readings: all stand at the same time
+        opened().append(batch(), NAMES, Position(position), mark)
+        assert (opened().position(), opened().mark()) == (position, mark)
 
 
 @pytest.mark.parametrize("status", [401, 403, 404, 429, 500, 502, 503, 504])

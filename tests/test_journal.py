@@ -542,6 +542,19 @@ def test_reading_from_before_what_is_kept_is_an_error(week: Journal) -> None:
         list(week.read(Position(3)))
 
 
+def test_an_entry_is_known_again_by_its_checksum(week: Journal, tmp_path: Path) -> None:
+    found = [week.checksum_at(position) for position, _ in week.read(ORIGIN)]
+    assert None not in found
+    assert len(set(found)) == len(found) == week.last
+    assert (week.checksum_at(ORIGIN), week.checksum_at(Position(week.last + 1))) == (None, None)
+    week.close()
+    shutil.copytree(week.folder, tmp_path / "copy")
+    copy = Journal.open(tmp_path / "copy", read_only=True)
+    assert [copy.checksum_at(Position(n)) for n in range(1, week.last + 1)] == found
+    week.retain(3, NOON + 6 * DAY_MS, week.last)
+    assert [week.checksum_at(Position(n)) for n in range(1, week.last + 1)] == [None] * 6 + found[6:]
+
+
 # --- the lock of the data folder -------------------------------------------------------------------------------------
 
 HOLDER = """

@@ -14,11 +14,11 @@ from ingest.history import known, rollups
 from ingest.history.known import State
 from ingest.history.local_days import midnights
 
-_SCHEMA: Final = 1
+_SCHEMA: Final = 2
 _TABLES: Final = (
     (
         "CREATE TABLE state (schema INTEGER, zone VARCHAR, position BIGINT, rolled BIGINT, days_to BIGINT,"
-        " raw_from BIGINT, minutes_from BIGINT)"
+        " raw_from BIGINT, minutes_from BIGINT, mark BIGINT)"
     ),
     *known.TABLES,
     *(f"CREATE TABLE {table} ({rollups.COLUMNS})" for table in rollups.TABLES),
@@ -44,7 +44,10 @@ def state_of(db: duckdb.DuckDBPyConnection, zone: ZoneInfo) -> State:
     """What the file says of itself; its days are those of `zone` from here on."""
     [(schema, key, *numbers)] = db.execute("SELECT * FROM state").fetchall()
     if schema != _SCHEMA:
-        raise duckdb.DataError(f"written in schema {schema}; this program reads schema {_SCHEMA}")
+        raise duckdb.DataError(
+            f"written in schema {schema}, and this program reads schema {_SCHEMA}. Move the history away, it is filled"
+            " anew from the journal"
+        )
     state = State(Position(numbers[0]), *numbers[1:])
     if key != zone.key:
         db.begin()
@@ -56,7 +59,7 @@ def state_of(db: duckdb.DuckDBPyConnection, zone: ZoneInfo) -> State:
 
 def write(db: duckdb.DuckDBPyConnection, state: State) -> None:
     db.execute(
-        "UPDATE state SET position = $1, rolled = $2, days_to = $3, raw_from = $4, minutes_from = $5",
+        "UPDATE state SET position = $1, rolled = $2, days_to = $3, raw_from = $4, minutes_from = $5, mark = $6",
         list(astuple(state)),
     )
 
@@ -74,7 +77,7 @@ def _make(file: Path) -> None:
     try:
         for table in _TABLES:
             db.execute(table)
-        db.execute("INSERT INTO state VALUES ($1, '', $2, $3, $4, $5, $6)", [_SCHEMA, *astuple(State())])
+        db.execute("INSERT INTO state VALUES ($1, '', $2, $3, $4, $5, $6, $7)", [_SCHEMA, *astuple(State())])
         db.execute("CHECKPOINT")
     finally:
         db.close()

@@ -45,13 +45,19 @@ class DuckStore:
         with self._as_store_error():
             return self._open()[1].state.position
 
-    def append(self, readings: Readings, sensors: Mapping[int, Named], position: Position) -> int:
+    def mark(self) -> int | None:
+        with self._as_store_error():
+            return self._open()[1].state.mark
+
+    def append(
+        self, readings: Readings, sensors: Mapping[int, Named], position: Position, mark: int | None = None
+    ) -> int:
         with self._step() as (db, known):
             if position <= known.state.position:
                 return 0
             self._check_room()
             new = known.take(db, readings, sensors)
-            state = replace(known.state, position=position)
+            state = replace(known.state, position=position, mark=mark)
             if len(new["t"]):
                 db.register("new", new)
                 db.execute("INSERT INTO reading SELECT series, t, value, raw, flag FROM new")

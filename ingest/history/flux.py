@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from ingest.history.lines import FIELDS, NEWEST_MS, POSITION, POSITION_FIELD, UNNAMED
+from ingest.history.lines import FIELDS, NEWEST_MS, POSITION, UNNAMED
 from ingest.history.windows import Grid
 
 SENSORS_MAX: Final = 100  # in one question: each is a comparison
@@ -30,8 +30,8 @@ def time_literal(ms: int) -> str:
 
 
 def position(bucket: str) -> str:
-    where = f"r._measurement == {literal(POSITION)} and r._field == {literal(POSITION_FIELD)}"
-    return f"{_source(bucket, *EVER)} |> filter(fn: (r) => {where}) |> last()"
+    """The last of each of its fields."""
+    return f"{_source(bucket, *EVER)} |> filter(fn: (r) => r._measurement == {literal(POSITION)}) |> last()"
 
 
 def newest(bucket: str, sensors: Iterable[str]) -> str:

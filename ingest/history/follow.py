@@ -66,7 +66,6 @@ class Follower:
         self._journal: Journal | None = None
         self._retained_on = 0  # day of the last retention
         self._failures = 0
-        self._refused: tuple[Position, str] | None = None  # where the store stood that had followed another journal
 
     def run(self, wait: Callable[[float], bool], told: Callable[[], object]) -> None:
         """Until `wait` (seconds; it may end early) says that it is time to end. `told` after every step."""
@@ -113,7 +112,7 @@ class Follower:
             log.error(
                 "history: the journal no longer has what followed position %d; it is missing here for good", after
             )
-        self._put(chunk)
+        self._put(chunk, journal.checksum_at(chunk.position))
         self.counts.gaps += is_gap
         return chunk.is_full
 
@@ -121,18 +120,28 @@ class Follower:
         """The journal, checked against the store when it is opened; and the names that were in force at `after`."""
         if self._journal is None:
             journal = Journal.open(self._folder, read_only=True)
-            if after > journal.last:
-                why = (
-                    f"the history stands at position {after}, the journal in {self._folder} ends at {journal.last}: it"
-                    " is not the one that was followed. Move the history away, it is filled anew from the journal"
-                )
-                self._refused = after, why
-            if self._refused is not None and self._refused[0] == after:  # also when, in time, it has grown as long
-                raise StoreError(self._refused[1])
+            self._check(journal, after)
             configuration = journal.configuration_at(after)
             self._names = {} if configuration is None else names_of(configuration)
             self._journal = journal
         return self._journal
+
+    def _check(self, journal: Journal, after: Position) -> None:
+        """That it is the one that was followed: of another one, what it has up to `after` would be missing for good.
+
+        Where retention has taken the entry at `after` there is nothing to compare. Raises StoreError, JournalError.
+        """
+        kept, found = self._store.mark(), journal.checksum_at(after)
+        if after > journal.last:
+            other = f"ends at {journal.last}"
+        elif None not in (kept, found) and kept != found:  # also when, in time, a shorter one has grown as long
+            other = "has another entry there"
+        else:
+            return
+        raise StoreError(
+            f"the history stands at position {after}, the journal in {self._folder} {other}: it is not the one that was"
+            " followed. Move the history away, it is filled anew from the journal"
+        )
 
     def _fill(self, chunk: _Chunk, entries: Iterator[tuple[Position, Entry]]) -> None:
         until = self._until()
@@ -150,8 +159,8 @@ class Follower:
             if chunk.is_full:
                 return
 
-    def _put(self, chunk: _Chunk) -> None:
-        new = self._store.append(Readings.join(chunk.parts), self._names, chunk.position)
+    def _put(self, chunk: _Chunk, mark: int | None) -> None:
+        new = self._store.append(Readings.join(chunk.parts), self._names, chunk.position, mark)
         self.counts.position, self.counts.arrival = chunk.position, chunk.arrival
         self.counts.readings += new
         self.counts.refused = self._store.refused

@@ -20,7 +20,7 @@ from ingest.history import flux
 from ingest.history.answers import Answer, Statistics, ms, rows_of, to_buckets, to_points
 from ingest.history.asked import check_buckets, check_limit
 from ingest.history.influx_client import InfluxClient
-from ingest.history.lines import NEWEST_MS, lines, position_line
+from ingest.history.lines import MARK_FIELD, NEWEST_MS, POSITION_FIELD, UNMARKED, lines, position_line
 from ingest.history.store import (
     DAY_MS,
     MINUTE_MS,
@@ -45,6 +45,7 @@ class InfluxStore:
     def __init__(self, client: InfluxClient, zone: ZoneInfo) -> None:
         self._client, self._zone = client, zone
         self._position: Position | None = None
+        self._mark: int | None = None
         self._position_t = 0
         self._newest: dict[str, int] = {}  # sensor id -> the newest t that is in the store, UNKNOWN where none is
 
@@ -55,19 +56,27 @@ class InfluxStore:
 
     def position(self) -> Position:
         if self._position is None:
-            found = [(ms(row["_time"]), int(row["_value"])) for row in self._rows(flux.position(self._client.bucket))]
-            self._position_t, last = max(found, default=(0, int(ORIGIN)))
-            self._position = Position(last)
+            found = {row["_field"]: row for row in self._rows(flux.position(self._client.bucket))}
+            at, mark = found.get(POSITION_FIELD), found.get(MARK_FIELD)
+            self._mark = None if mark is None or mark["_value"] == str(UNMARKED) else int(mark["_value"])
+            self._position_t = 0 if at is None else ms(at["_time"])
+            self._position = ORIGIN if at is None else Position(int(at["_value"]))
         return self._position
 
-    def append(self, readings: Readings, sensors: Mapping[int, Named], position: Position) -> int:
+    def mark(self) -> int | None:
+        self.position()
+        return self._mark
+
+    def append(
+        self, readings: Readings, sensors: Mapping[int, Named], position: Position, mark: int | None = None
+    ) -> int:
         if position <= self.position():
             return 0
         rows = self._new(readings, sensors)
         self._client.write(lines(readings, sensors, rows.tolist()))
         self._position_t = max([self._position_t, *readings.arrival[-1:].tolist()])
-        self._client.write([position_line(position, self._position_t)])
-        self._position = position
+        self._client.write([position_line(position, mark, self._position_t)])
+        self._position, self._mark = position, mark
         for number, t in zip(readings.sensor[rows].tolist(), readings.t[rows].tolist(), strict=True):
             id_ = sensors[number].id
             self._newest[id_] = max(self._newest[id_], t)

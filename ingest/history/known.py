@@ -29,7 +29,7 @@ Columns: TypeAlias = dict[str, NDArray[Any]]
 class State:
     """The row of `state`. `rolled`: the minutes and hours before it are closed; `days_to`: the days.
 
-    `raw_from`, `minutes_from`: readings and minutes before it are forgotten.
+    `raw_from`, `minutes_from`: readings and minutes before it are forgotten. `mark`: of the entry at `position`.
     """
 
     position: Position = ORIGIN
@@ -37,6 +37,7 @@ class State:
     days_to: int = 0
     raw_from: int = 0
     minutes_from: int = 0
+    mark: int | None = None
 
 
 class Known:

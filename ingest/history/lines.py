@@ -19,6 +19,8 @@ from ingest.readings import Flag, Readings
 FIELDS: Final = ("value", "raw", "flag", "failed")
 POSITION: Final = "canhbao/position"  # the measurement of where we are; no quantity can be called so
 POSITION_FIELD: Final = "position"
+MARK_FIELD: Final = "mark"
+UNMARKED: Final = -1  # there is no "nothing" in a field: left out, that of a line before would stay beside it
 UNNAMED: Final = "canhbao/unnamed"  # of sensors that are no longer in the registry: nobody knows what they measured
 NEWEST_MS: Final = 9_223_372_036_854  # the end of InfluxDB's time (int64 ns), 2262-04-11
 _COUNTS_NOT: Final = (Flag.FAIL, Flag.MISSING)
@@ -34,9 +36,13 @@ def lines(readings: Readings, sensors: Mapping[int, Named], rows: Sequence[int])
     ]
 
 
-def position_line(position: Position, t: int) -> str:
-    """Where we are in the journal. `t` ms: an arrival, which never decreases, so that the last one counts."""
-    return f"{POSITION} {POSITION_FIELD}={int(position)}i {min(t, NEWEST_MS)}"
+def position_line(position: Position, mark: int | None, t: int) -> str:
+    """Where we are in the journal, and the mark of what stands there.
+
+    `t` ms: an arrival, which never decreases, so that the last one counts.
+    """
+    marked = UNMARKED if mark is None else mark
+    return f"{POSITION} {POSITION_FIELD}={int(position)}i,{MARK_FIELD}={marked}i {min(t, NEWEST_MS)}"
 
 
 def _fields(value: float, raw: float, flag: int) -> Iterator[str]:

@@ -130,11 +130,19 @@ class Store(Reader, Protocol):
         """Of the journal, up to which everything is in here; ORIGIN of a new store."""
         ...
 
-    def append(self, readings: Readings, sensors: Mapping[int, Named], position: Position) -> int:
+    def mark(self) -> int | None:
+        """What `append` was given with that position; None where that was nothing."""
+        ...
+
+    def append(
+        self, readings: Readings, sensors: Mapping[int, Named], position: Position, mark: int | None = None
+    ) -> int:
         """Rows and position in one step: both are kept when this returns, or neither. How many rows were new.
 
-        `sensors`: number -> name, for every number of `readings`. Of a (sensor id, t) the first is kept, also of two in
-        one call. Asked again, or for a position that is not beyond the store's: the same rows, nothing twice.
+        `mark`: of what stands at `position` (0 or greater), by which its journal is known again: all journals have the
+        same positions. `sensors`: number -> name, for every number of `readings`. Of a (sensor id, t) the first is
+        kept, also of two in one call. Asked again, or for a position that is not beyond the store's: the same rows,
+        nothing twice.
         """
         ...
 
