@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 import time
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
-from brokers import until
+from brokers import Client, until
 from conftest import Tally
 from histories import Source, held, same
-from stories import field, get, levels, metrics, part, pid_of, stored
+from influx_server import Fault, InfluxServer
+from stories import ALERT, field, get, levels, metrics, part, pid_of, stored
 from test_service import service, told, twin_over
 from test_spine import CITY, RULES
 
-from ingest.history.duckdb import DuckStore
-from ingest.history.stores import embedded_file
+from ingest.history.stores import embedded_file, store_at
 
 AWAY_S = 300
 
@@ -117,12 +119,79 @@ def test_five_minutes_without_a_store_under_load_are_made_up_for(tmp_path: Path,
     assert len(times) > AWAY_S * 25
 
 
-def undisturbed(data: Path, times: list[int]) -> None:
+def undisturbed(data: Path, times: list[int], url: str = "duckdb", token: str = "") -> None:
     """The history is the journal's; what was told is what the journal alone says, with nobody's history beside it."""
     assert set(stored(data)) == set(times)
-    with closing(DuckStore(embedded_file(data), ZoneInfo("Asia/Ho_Chi_Minh"))) as store:
+    with closing(store_at(url, data, ZoneInfo("Asia/Ho_Chi_Minh"), token)) as store:
         same(store, Source(data))
     transitions, health = told(data / "ledger.sqlite")
     twin = twin_over(data / "journal")
     assert transitions
     assert (transitions, health) == (twin.lines(), twin.health)
+
+
+@contextmanager
+def refusing(influx: InfluxServer, _: threading.Event) -> Iterator[None]:
+    """Nobody listens."""
+    influx.down()
+    yield
+    influx.up()
+
+
+@contextmanager
+def busy(influx: InfluxServer, _: threading.Event) -> Iterator[None]:
+    influx.weather = lambda _: Fault(503, "1")
+    yield
+    influx.weather = lambda _: None
+
+
+@contextmanager
+def hanging(influx: InfluxServer, hangs: threading.Event) -> Iterator[None]:
+    """It takes a request, and says nothing."""
+    again = threading.Event()
+
+    def wait(_: str) -> None:
+        hangs.set()
+        again.wait(60)
+
+    influx.weather = wait
+    try:
+        yield
+    finally:
+        again.set()
+        influx.weather = lambda _: None
+
+
+def test_warnings_do_not_notice_what_becomes_of_an_influxdb(tmp_path: Path) -> None:
+    (tmp_path / "city.toml").write_text(CITY)
+    (tmp_path / "rules.toml").write_text(RULES)
+    data, token = tmp_path / "data", "s3cret-t0ken-of-the-test"
+    outages = [(refusing, "river", 1.5, 1), (busy, "street", 0.3, 2), (hanging, "river", 3.0, 3)]
+    hangs, tries = threading.Event(), "canhbao_history_retries_total"
+    with InfluxServer(token) as influx:
+        url = f"influx+{influx.url}?org=city&bucket=readings"
+        settings = {"CANHBAO_HISTORY__URL": url, "CANHBAO_HISTORY__TOKEN": token}
+        with (
+            service(tmp_path, **settings) as (page, broker),
+            field(tmp_path / "spool", port := int(broker.rpartition(":")[2])) as gateways,
+            Client(port, ALERT) as listener,
+        ):
+            times = gateways.offer(0.1, 0.2) + gateways.offer(0.0, sensor="street")  # known: what comes next is written
+            gateways.until_receipted()
+            until(lambda: followed(page), "the history does not follow")
+            for outage, sensor, value, level in outages:
+                tried, heard = metrics(page)[tries], len(listener.heard)
+                with outage(influx, hangs):
+                    times += gateways.offer(0.05, sensor="street")
+                    gateways.until_receipted()
+                    until(lambda tried=tried: hangs.is_set() or metrics(page)[tries] > tried, "it has met no outage")
+                    times += gateways.offer(value, sensor=sensor)
+                    gateways.until_receipted()
+                    gateways.until(lambda level=level: max(levels(page), default=0) == level, "no warning is shown")
+                    gateways.until(lambda heard=heard: len(listener.heard) > heard, "no warning goes out")
+                    assert not followed(page)
+                    assert get(f"{page}readyz")["ready"] is True
+                until(lambda: followed(page), "the history does not catch up")
+            shown = get(f"{page}api/v1/sensors/river/readings")
+            assert [row["value"] for row in shown["readings"]] == [0.1, 0.2, 1.5, 3.0]
+        undisturbed(data, times, url, token)
