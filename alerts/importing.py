@@ -100,7 +100,7 @@ class Imports:
         known: dict[tuple[str, int], float] = {}
         times = [row.t for row in rows]
         chunks = self._reader.scan(min(times), max(times) + 1, {row.sensor for row in rows})
-        with closing(chunks):  # type: ignore[type-var]  # a generator
+        with closing(chunks):
             for chunk in chunks:
                 ids = [name.id for name in chunk.names]
                 for series, t, value in zip(chunk.series.tolist(), chunk.t.tolist(), chunk.value.tolist(), strict=True):

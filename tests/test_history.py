@@ -232,7 +232,7 @@ def test_long_answers_leave_a_line_to_short_ones(tmp_path: Path, monkeypatch: py
         for scan in long[:-1]:
             scan.close()  # type: ignore[attr-defined]
         for _ in range(3 * client.LINES):  # whoever stops early leaves his line in order
-            with closing(running.client.scan(0, EVER)) as scan:  # type: ignore[type-var]
+            with closing(running.client.scan(0, EVER)) as scan:
                 next(scan)
         same(running.client, source)
         assert running.restarts == 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Generator, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection
 from queue import Empty, LifoQueue
@@ -54,7 +54,7 @@ class Client:
     def span(self) -> tuple[int, int] | None:
         return self._ask(wire.AskSpan()).span
 
-    def scan(self, start: int, end: int, sensors: Collection[str] | None = None) -> Iterator[Rows]:
+    def scan(self, start: int, end: int, sensors: Collection[str] | None = None) -> Generator[Rows, None, None]:
         if not self._scans.acquire(timeout=LINE_S):
             raise StoreError(f"the history is busy: {SCANS} long answers are under way")
         try:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import shutil
 import threading
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -132,7 +132,7 @@ class DuckStore:
         with self._asking() as db:
             return asked.buckets(db, sensors, start, end, every_ms, self._zone, quantity)
 
-    def scan(self, start: int, end: int, sensors: Collection[str] | None = None) -> Iterator[Rows]:
+    def scan(self, start: int, end: int, sensors: Collection[str] | None = None) -> Generator[Rows, None, None]:
         with self._asking() as db:
             stretches = asked.stretches(db, start, end, sensors)
         for first, last in stretches:

@@ -9,7 +9,7 @@ How long readings are kept is the bucket's own retention rule, set where the buc
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -101,7 +101,7 @@ class InfluxStore:
                 statistics.add(row, grid.bucket(ms(row["_start"])))
         return to_buckets(statistics)
 
-    def scan(self, start: int, end: int, sensors: Collection[str] | None = None) -> Iterator[Rows]:
+    def scan(self, start: int, end: int, sensors: Collection[str] | None = None) -> Generator[Rows, None, None]:
         span = self.span() if end - start > SLICE_MAX_MS else (start, end - 1)
         at, end = (end, end) if span is None else (max(start, span[0]), min(end, span[1] + 1))
         slice_ms = MINUTE_MS

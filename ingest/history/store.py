@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -111,7 +111,7 @@ class Reader(Protocol):
         """Whole buckets that begin in [start, end). Of DAY_MS: days of the city's zone; else multiples since 1970."""
         ...
 
-    def scan(self, start: int, end: int, sensors: Collection[str] | None = None) -> Iterator[Rows]:
+    def scan(self, start: int, end: int, sensors: Collection[str] | None = None) -> Generator[Rows, None, None]:
         """Everything (of `sensors`; None: of all) with start <= t < end, in chunks of at most READINGS_MAX rows.
 
         Close the iterator (`contextlib.closing`) where it is not read to its end.

@@ -30,7 +30,7 @@ def measured(history: Reader, series: Iterable[Series], start: int, end: int) ->
     for some in _parts(history, by_sensor, start, end):
         ids = [its[0].source for its in some]
         quantities = {its[0].source: its[0].quantity for its in some}
-        with closing(history.scan(start, end, ids)) as chunks:  # type: ignore[type-var]  # says it can be closed
+        with closing(history.scan(start, end, ids)) as chunks:
             columns, left = _gathered(chunks, quantities, left)
         yield from _by_series(some, columns)
 
