@@ -23,11 +23,11 @@ TURN_MOST: Final = 16  # of them in one turn, each a commit of its own: readings
 
 
 class BusyError(Exception):
-    """The desk takes no more now, or the service ends: nothing was driven."""
+    """The desk takes no more now, or the service ends: nothing was done."""
 
 
 class UnsureError(Exception):
-    """Time was over, or the service ended, in the middle of it: the letter's mark will tell."""
+    """Time was over, or the service ended, in the middle of it: the letter's mark will tell, or asking again."""
 
 
 @dataclass(frozen=True, slots=True)

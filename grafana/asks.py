@@ -7,6 +7,7 @@ from typing import Final, Literal, TypeAlias
 
 from grafana import flux, promql
 from grafana.words import Tree, Words
+from ingest.quantity import metric_name
 
 Kind: TypeAlias = Literal["prometheus", "influxdb"]
 KINDS: Final[tuple[Kind, ...]] = ("prometheus", "influxdb")
@@ -85,7 +86,7 @@ def promql_of(asked: Ask | Service) -> str:
     where = [(m.label, m.operator, m.value) for m in asked.where]
     if isinstance(asked, Service):
         return promql.selector(asked.metric, where)
-    name = promql.metric(asked.quantity) + ("_flag" if asked.flag else "")
+    name = metric_name(asked.quantity) + ("_flag" if asked.flag else "")
     over = promql.over_time(asked.statistic, promql.selector(name, where), asked.window or "$__interval")
     return promql.across(asked.across, asked.by, over) if asked.across else over
 
@@ -104,4 +105,4 @@ def sensors_query(quantity: str, where: tuple[Match, ...], kind: Kind) -> str:
     rows = [(m.label, m.operator, m.value) for m in where]
     if kind == "influxdb":
         return flux.tag_values(quantity, rows, "sensor")
-    return promql.label_values(promql.selector(promql.metric(quantity), rows), "sensor")
+    return promql.label_values(promql.selector(metric_name(quantity), rows), "sensor")

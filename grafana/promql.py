@@ -32,12 +32,6 @@ class QueryError(ValueError):
     """The query is none that our sources answer."""
 
 
-def metric(quantity: str) -> str:
-    """A quantity's name as the endpoint spells it: with _ for what no metric's name may hold."""
-    name = re.sub(r"[^a-zA-Z0-9_]", "_", quantity)
-    return f"_{name}" if name[0].isdigit() else name
-
-
 def selector(name: str, where: Sequence[tuple[str, str, str]] = ()) -> str:
     inside = ",".join(f'{label}{operator}"{_escaped(value)}"' for label, operator, value in where)
     return f"{name}{{{inside}}}" if inside else name

@@ -5,6 +5,7 @@ A new quantity is one row here (or one `[[quantity]]` of city.toml) and rules in
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_left
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -76,6 +77,13 @@ _METRE_PARTS: Final = {"mm": (1, 1000), "cm": (1, 100), "m": (1, 1), "in": (254,
 _VOLTS: Final = {"V": 1, "kV": 1000}
 _CELSIUS: Final = ("°C", "degC", "Cel")
 _FAHRENHEIT: Final = ("°F", "degF")
+_NOT_IN_METRICS: Final = re.compile("[^a-zA-Z0-9_]")
+
+
+def metric_name(quantity: str) -> str:
+    """A quantity's name as a metric's, in Prometheus's data model: with _ for what no such name may hold."""
+    name = _NOT_IN_METRICS.sub("_", quantity)
+    return f"_{name}" if name[0].isdigit() else name
 
 
 def convert(value: float, unit: str, to: str) -> float:

@@ -26,6 +26,7 @@ from grafana.queries import Query, dashboards, queries
 from ingest.entries import Position
 from ingest.history.influx import InfluxStore
 from ingest.history.influx_client import Address, InfluxClient
+from ingest.quantity import metric_name
 from ingest.readings import Flag
 
 TOKEN = "0" * 32
@@ -124,7 +125,7 @@ def values(rows: list[dict[str, str]], *, now: bool) -> Values:
 
 
 def test_every_query_is_answered_by_our_endpoint(endpoint: httpx.Client) -> None:
-    metrics = {promql.metric(name) for name in scene().city.quantities}
+    metrics = {metric_name(name) for name in scene().city.quantities}
     for query in listed("prometheus"):
         if query.variable:
             selector = expanded(query.text, variables=VARIABLES, interval="").removeprefix("label_values(")

@@ -9,6 +9,7 @@ from grafana import flux, promql
 from grafana.asks import KINDS, Ask, Match, Service, flux_of, promql_of
 from grafana.promql import QueryError
 from grafana.queries import dashboards, queries
+from ingest.quantity import metric_name
 
 AREA = (Match("area", "=~", "$area"),)
 
@@ -116,7 +117,7 @@ def test_every_query_of_every_dashboard_is_listed_with_its_source(kind: str) -> 
     assert readings == {kind}
     assert {query.source for query in listed if query.text.startswith("canhbao_")} == {"prometheus"}
     metrics = {promql.check(q.text) for q in listed if q.source == "prometheus" and not q.variable}
-    names = {promql.metric(name): name for name in chosen.city.quantities}
+    names = {metric_name(name): name for name in chosen.city.quantities}
     measured = {names.get(name) for name in metrics} | {flux.check(q.text) for q in listed if q.source == "influxdb"}
     assert set(chosen.city.quantities) <= measured
 

@@ -28,6 +28,7 @@ from ingest.history.duckdb import DuckStore
 from ingest.history.follow import Follower
 from ingest.history.store import Keep
 from ingest.inbox import Message
+from ingest.quantity import metric_name
 from processing.rules import DEFAULT_RULES_FILE
 
 TOKEN = "0" * 32
@@ -91,7 +92,7 @@ def asked(endpoint: httpx.Client, query: Query) -> list[float]:
 
 @pytest.mark.slow
 def test_the_storm_is_on_every_panel(endpoint: httpx.Client) -> None:
-    measured = {promql.metric(sensor.quantity.name) for sensor in parse_city(CITY).sensors.values()}
+    measured = {metric_name(sensor.quantity.name) for sensor in parse_city(CITY).sensors.values()}
     seen: dict[str, list[float]] = {}
     for query in queries(dashboards(scene("prometheus", CITY, RULES), ["en"])):
         if query.variable or query.text in seen:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest.quantity import CATALOGUE, RAIN_RECORDS, Quantity, UnitError, convert
+from ingest.quantity import CATALOGUE, RAIN_RECORDS, Quantity, UnitError, convert, metric_name
 
 MINUTE, HOUR, DAY = 60_000, 3_600_000, 86_400_000
 
@@ -92,3 +92,8 @@ def test_a_longer_span_never_holds_less(span_ms: int, more_ms: int) -> None:
     rain = CATALOGUE["rain"]
 
     assert span_ms == 0 or rain.most(span_ms + more_ms) >= rain.most(span_ms)
+
+
+@pytest.mark.parametrize(("name", "metric"), [("rain", "rain"), ("h2s.1-min", "h2s_1_min"), ("10min", "_10min")])
+def test_a_quantity_has_a_metrics_name(name: str, metric: str) -> None:
+    assert metric_name(name) == metric

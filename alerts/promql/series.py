@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
@@ -10,12 +9,11 @@ from typing import Final, Literal
 from alerts.promql.grammar import NAME, Matcher
 from alerts.promql.tokens import QueryError
 from ingest.city import City, Sensor
-from ingest.quantity import Quantity
+from ingest.quantity import metric_name
 
 LOOKBACK_MS: Final = 300_000  # Prometheus's --query.lookback-delta
 PERIOD_MS: Final = 10_000  # where nobody says
 FLAG: Final = "_flag"  # at the end of a metric's name: the QARTOD flags of the quantity
-_NOT_IN_NAMES: Final = re.compile("[^a-zA-Z0-9_]")
 
 # (pattern, values) -> which of the values the whole pattern matches. Raises QueryError for what is no pattern.
 Regex = Callable[[str, Sequence[str]], Sequence[bool]]
@@ -36,19 +34,13 @@ class Series:
     period_ms: int = PERIOD_MS
 
 
-def metric_name(quantity: Quantity) -> str:
-    """The quantity's name, with _ for what no metric's name may hold."""
-    name = _NOT_IN_NAMES.sub("_", quantity.name)
-    return f"_{name}" if name[0].isdigit() else name
-
-
 def of_city(city: City) -> list[Series]:
     """The values and the flags of every sensor of the registry, also those that nobody else may see."""
     return [series for sensor in city.sensors.values() for series in _of_sensor(sensor)]
 
 
 def _of_sensor(sensor: Sensor) -> tuple[Series, Series]:
-    name, quantity = metric_name(sensor.quantity), sensor.quantity
+    name, quantity = metric_name(sensor.quantity.name), sensor.quantity
     labels = {"sensor": sensor.id, "area": sensor.area, "gateway": sensor.gateway or "", "unit": quantity.unit}
     labels = {label: value for label, value in labels.items() if value}
     lookback_ms, period_ms = max(LOOKBACK_MS, 2 * (sensor.period_ms or 0)), sensor.period_ms or PERIOD_MS
