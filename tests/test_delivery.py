@@ -19,7 +19,7 @@ from alerts.delivery.channels import CHANNELS, ChannelError, Console, Means, Mqt
 from alerts.delivery.delivery import Delivery
 from alerts.delivery.fan_out import FanOut
 from alerts.delivery.send import LAST_RETRY_MS, LIFE_MS, Sender, retry_delay_ms
-from alerts.incidents.incident import Notice, Reason
+from alerts.incidents.incident import Notice, Reason, Withheld
 from alerts.ledger.ledger import Ledger
 from alerts.ledger.outbox import Message, Outbox, Status
 from alerts.ledger.store import LedgerError
@@ -155,7 +155,7 @@ def test_a_version_that_is_not_told_is_sent_to_no_person_but_moves_the_topic(
     ledger: Ledger, outbox: Outbox, broker: Broker, mqtt: Mqtt
 ) -> None:
     people = People()
-    decide(ledger, FIRST, replace(FIRST, version=2, reason=Reason.EASED, level=1, told=False))
+    decide(ledger, FIRST, replace(FIRST, version=2, reason=Reason.EASED, level=1, withheld=Withheld.ONE_LEVEL))
     deliver(outbox, people, mqtt)
 
     assert people.got == [("flood-A-1", 1, "an")]
@@ -369,7 +369,12 @@ def test_kill_minus_nine_around_a_send_repeats_the_key_and_loses_nothing(
 def test_the_console_prints_one_line_a_warning(ledger: Ledger, outbox: Outbox) -> None:
     stream = io.StringIO()
     console = Console(stream, "en")
-    decide(ledger, FIRST, replace(FIRST, version=2, told=False), replace(FIRST, version=3, reason=Reason.OVER))
+    decide(
+        ledger,
+        FIRST,
+        replace(FIRST, version=2, withheld=Withheld.ONE_LEVEL),
+        replace(FIRST, version=3, reason=Reason.OVER),
+    )
     deliver(outbox, console)
     console.close()
 

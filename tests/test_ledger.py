@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from alerts.incidents.incident import Incident, Member, Notice, Reason
+from alerts.incidents.incident import Incident, Member, Notice, Reason, Withheld
 from alerts.incidents.life_cycle import CONTINUES_MS
 from alerts.ledger.ledger import Ledger
 from alerts.ledger.store import LedgerError
@@ -45,7 +45,7 @@ def fill(ledger: Ledger, *rows: Incident) -> None:
 
 
 def test_what_a_turn_decided_is_read_back_as_it_was(ledger: Ledger) -> None:
-    over = replace(NOTICE, version=2, reason=Reason.OVER, cause=None, told=False)
+    over = replace(NOTICE, version=2, reason=Reason.OVER, cause=None, withheld=Withheld.UNMEASURED)
     ended = replace(TRANSITION, to=0, value=None)
     ledger.record(
         Position(7), AT, transitions=[TRANSITION, ended], incidents=[INCIDENT], notices=[NOTICE, over],
@@ -77,19 +77,16 @@ def test_a_late_breach_is_one_row_however_often_its_reading_comes_again(ledger: 
     assert ledger.late_breaches() == [*reversed(others), late]
 
 
-def test_a_ledger_of_before_late_breaches_had_an_index_gets_it(path: Path) -> None:
+def test_a_ledger_of_another_version_is_refused_and_left_as_it_is(path: Path) -> None:
     Ledger.open(path).close()
     with sqlite3.connect(path) as db:
-        db.execute("DROP INDEX late_breach_key")
-        row = "INSERT INTO late_breach (position, sensor, rule, at, value, arrival) VALUES (1, 's', 'r', 5, 3.5, 6)"
-        db.execute(row)
-        db.execute(row)
+        db.execute("UPDATE progress SET schema_version = 1")
+        db.execute("DROP TABLE message")
 
-    ledger = Ledger.open(path)
-    assert ledger.record(Position(2), AT, late_breaches=[LateBreach("s", "r", 5, 3.5, 7)]) == []
-    ledger.close()
+    with pytest.raises(LedgerError, match="schema version 1, this program knows 2"):
+        Ledger.open(path)
     with sqlite3.connect(path) as db:
-        assert db.execute("SELECT 1 FROM sqlite_master WHERE name = 'late_breach_key'").fetchone()
+        assert not db.execute("SELECT 1 FROM sqlite_master WHERE name = 'message'").fetchone()
 
 
 def test_a_new_ledger_is_empty_and_stands_before_the_first_entry(ledger: Ledger) -> None:
@@ -259,7 +256,7 @@ def test_a_ledger_of_another_version_is_refused(path: Path) -> None:
 KILLED = """
 import sys
 from pathlib import Path
-from alerts.incidents.incident import Notice, Reason
+from alerts.incidents.incident import Notice, Reason, Withheld
 from alerts.ledger.ledger import Ledger
 from processing.transitions import Transition
 

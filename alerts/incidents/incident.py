@@ -4,34 +4,123 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final, TypeAlias
+
+WARNING: Final = 2
+DANGER: Final = 3  # from here on: operators are called, all-clears are strict, quiet hours do not hold
+EMERGENCY: Final = 4
+
+Key: TypeAlias = tuple[str, str, bool]  # hazard, area, drill
 
 
 class Reason(StrEnum):
-    """Why somebody is told (CONTRACTS section 6)."""
+    """Why there is a version (CONTRACTS section 6)."""
 
     FIRST = "first"
     WORSE = "worse"
     EASED = "eased"
     OVER = "over"
+    WITHDRAWN = "withdrawn"  # it should never have been said: a person takes it back (CAP: Cancel)
+    STOPPED = "stopped"  # a drill that gives way to a real incident
+
+
+ENDS: Final = (Reason.OVER, Reason.WITHDRAWN, Reason.STOPPED)
+
+
+class Confirmation(StrEnum):
+    """By what a level is confirmed (CONTRACTS section 6, a to e); NONE: by nothing yet."""
+
+    NONE = ""
+    NEIGHBOUR = "neighbour"  # (a) another live sensor of the area, or near, at most one level lower
+    HAZARD = "hazard"  # (b) another hazard at warning or above in the area
+    REFERENCE = "reference"  # (c) a station of the hydromet office, its reading good
+    SOLE = "sole"  # (d) nobody else could confirm: three good readings over five minutes; certainty Likely
+    PERSON = "person"  # (e) a person, or a report that a person accepted
+    NOT_ASKED = "not_asked"  # the hazard's rules ask for none (confirm_by = "none")
+    UNATTENDED = "unattended"  # (d), above warning, after nobody answered for twice `approve_within`
+
+
+class Withheld(StrEnum):
+    """Why residents are not sent a version; NO: they are."""
+
+    NO = ""
+    ONE_LEVEL = "eased_by_one_level"  # told are easings by two levels or more
+    UNMEASURED = "unmeasured"  # a schedule closed or a rule went: "the danger is over" would be a guess
+    UNHEARD = "unheard"  # nobody was told of it, so nobody is told of its end
 
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """A sensor under a rule that holds the incident up. `at` ms UTC; `value` the statistic in its unit."""
+    """A sensor under a rule that stands above level 0. `at` measured, `arrival` known, ms UTC; `value` the statistic.
+
+    `counted`: the level that it counts for, at most `level`; a person who eases or closes, or rain that has long been
+    little (`ends_when`), takes it down until the sensor rises again. `confirmed`, at most `level`: kept until it falls.
+    """
 
     sensor: str
     rule: str
     level: int
     at: int
     value: float | None
+    arrival: int = 0
+    counted: int = 0
+    confirmed: int = 0
+    by: Confirmation = Confirmation.NONE
+    witness: str = ""  # the sensor, hazard or person that confirmed; or, in words, why nobody did
+    stood: int = 0  # the highest level that it has held over three good readings and five minutes
+    good: tuple[int, ...] = ()  # by level from stood + 1: good readings in a row at it or above
+    since: tuple[int, ...] = ()  # and when the first of them was measured
+    calm_since: int | None = None  # the short statistic of `ends_when` is below its limit; when that became known
+
+
+@dataclass(frozen=True, slots=True)
+class Fallen:
+    """A sensor that stood at `level` until `until` (arrival, ms UTC): it can bear witness for a while."""
+
+    sensor: str
+    level: int
+    until: int
+
+
+@dataclass(frozen=True, slots=True)
+class Approval:
+    """A person who said yes to a level. `at` ms UTC."""
+
+    by: str
+    level: int
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """Who is called while nobody answers, frozen when it begins: names of users by step; the last step is repeated.
+
+    Call number n (from 0) is due `every_ms` x n after `since`.
+    """
+
+    steps: tuple[tuple[str, ...], ...]
+    since: int
+    every_ms: int
+    called: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Hand:
+    """A warning that a person gives from a template. `fields`: what the template asks for, name and text."""
+
+    template: str
+    level: int
+    until: int  # ms UTC; then it is over by itself
+    by: str
+    fields: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Incident:
     """One event of one hazard in one area. Times ms UTC; `level` is the published level, 0-4, `peak` the highest.
 
-    `version` counts the changes of what is published, from 1. `closed_at` None: open. The row is the whole state: what
-    is published and what the sensors say now (`members`), so that a restart goes on from the ledger alone.
+    `version` counts the changes of what is published, from 1; 0: nothing of it is public. `closed_at` None: open. The
+    row is the whole state, so that a restart goes on from the ledger alone.
     """
 
     id: str
@@ -41,13 +130,43 @@ class Incident:
     peak: int
     version: int
     opened_at: int
-    updated_at: int
+    updated_at: int  # of the newest version
     closed_at: int | None
     members: tuple[Member, ...]
-    told_level: int = 0  # what residents heard last: easing is measured against it, not against the version before
+    told_level: int = 0  # what residents heard last; 0: they heard nothing, or the end
     changed_at: int = 0  # the newest change of a member: when it was measured
     changed_arrival: int = 0  # and when it arrived; without members, the quiet time runs from here
     measured: bool = True  # False: a schedule closed or a rule went, nothing was measured; such an end is no all-clear
+    drill: bool = False
+    hand: Hand | None = None
+    event: str = ""  # the city event that it is part of
+    fallen: tuple[Fallen, ...] = ()
+    danger_by: tuple[
+        str, ...
+    ] = ()  # the sensors that held it at danger or above: each has to be heard for an all-clear
+    held_open: str = ""  # why it is not over though nothing is measured any more
+    asked_at: tuple[int, int] = (0, 0)  # when operators were asked for danger and for emergency; 0: they are not
+    approvals: tuple[Approval, ...] = ()
+    approved: int = 0  # the level up to which persons have said yes
+    chain: Chain | None = None
+    acknowledged_by: str = ""
+    acknowledged_at: int | None = None
+    assigned_to: str = ""
+
+    @property
+    def key(self) -> Key:
+        return self.hazard, self.area, self.drill
+
+    @property
+    def wanted(self) -> int:
+        """The level that its members, or the person, would have published if all of it were confirmed."""
+        hand = self.hand.level if self.hand is not None else 0
+        return max((member.counted for member in self.members), default=hand)
+
+    @property
+    def awaiting(self) -> bool:
+        """Whether operators are asked to approve more than is published."""
+        return self.closed_at is None and any(self.asked_at)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +174,8 @@ class Notice:
     """One version of one incident. (incident, version) is unique.
 
     `at` is the moment of measuring of the change behind it, `arrival` when the version was made; `cause` the member
-    that drove it (eased: the one that still holds it up), None for an end. Every version is a row and moves the pages;
-    `told` False: residents are not sent it (eased by one level, or ended without a measurement).
+    that drove it (eased: the one that still holds it up), None for an end and for what a person gave by hand. Every
+    version is a row and moves the pages; `withheld`: why residents are not sent it.
     """
 
     incident: str
@@ -69,4 +188,18 @@ class Notice:
     at: int
     arrival: int
     cause: Member | None
-    told: bool = True
+    withheld: Withheld = Withheld.NO
+    peak: int = 0  # the highest level published since it opened: an end after danger says what may remain
+    by: str = ""  # the person whose act made it; "": nobody's, it followed from what was measured
+    hand: Hand | None = None
+    drill: bool = False
+    event: str = ""  # the city event: one message per resident, CAP `incidents`
+
+    @property
+    def told(self) -> bool:
+        return not self.withheld
+
+    @property
+    def sole(self) -> bool:
+        """Whether one station alone says so (certainty Likely)."""
+        return self.cause is not None and self.cause.by in (Confirmation.SOLE, Confirmation.UNATTENDED)

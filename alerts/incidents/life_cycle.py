@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from itertools import groupby
 from typing import Final, TypeAlias
 
-from alerts.incidents.incident import Incident, Member, Notice, Reason
+from alerts.incidents.incident import Incident, Member, Notice, Reason, Withheld
 from ingest.city import City
 from processing.rules import Hazard, Rules
 from processing.transitions import Transition
@@ -149,17 +149,19 @@ class Incidents:
 
     def _publish(self, incident: Incident, reason: Reason, at: int, arrival: int) -> Notice:
         level = _level(incident)
-        told = incident.measured if reason is Reason.OVER else True
-        if reason is Reason.EASED:
-            told = incident.told_level - level >= TOLD_EASING
+        withheld = Withheld.NO
+        if reason is Reason.OVER and not incident.measured:
+            withheld = Withheld.UNMEASURED
+        if reason is Reason.EASED and incident.told_level - level < TOLD_EASING:
+            withheld = Withheld.ONE_LEVEL
         after = replace(
             incident, level=level, peak=max(incident.peak, level), version=incident.version + 1, updated_at=arrival,
-            closed_at=arrival if reason is Reason.OVER else None, told_level=level if told else incident.told_level,
+            closed_at=arrival if reason is Reason.OVER else None, told_level=incident.told_level if withheld else level,
         )  # fmt: skip
         self._keep(after)
         return Notice(
             after.id, after.version, reason, after.hazard, after.area, level, incident.level, at, arrival,
-            _cause(after), told,
+            _cause(after), withheld, after.peak,
         )  # fmt: skip
 
     def _regroup(self, now: int, city: City) -> list[Notice]:

@@ -33,7 +33,9 @@ _NEW_OR_AGAIN: Final = _INSERTED.on_conflict_do_update(
 _MOVED: Final = update(schema.fan_out).values({name: bindparam(name) for name in ("seq", "channel", "recipient")})
 _NEWEST_NOTICES: Final = (
     select(_NOTICE)
-    .where(_NOTICE.c.seq.in_(select(func.max(_NOTICE.c.seq)).group_by(_NOTICE.c.area, _NOTICE.c.hazard)))
+    .where(
+        _NOTICE.c.seq.in_(select(func.max(_NOTICE.c.seq)).group_by(_NOTICE.c.area, _NOTICE.c.hazard, _NOTICE.c.drill))
+    )
     .order_by(_NOTICE.c.seq)
 )
 _DUE: Final = (

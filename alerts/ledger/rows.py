@@ -7,31 +7,36 @@ from typing import Any
 import msgspec
 from sqlalchemy import Row
 
-from alerts.incidents.incident import Incident, Member, Notice, Reason
+from alerts.incidents.incident import Incident, Notice
 from processing.transitions import HealthEvent, LateBreach, Transition
 
 
 def incident_row(incident: Incident) -> dict[str, Any]:
-    return {**_fields(incident), "members": msgspec.json.encode(incident.members).decode()}
+    """The columns that are asked by, and the whole of it."""
+    return {
+        "id": incident.id, "hazard": incident.hazard, "area": incident.area, "drill": incident.drill,
+        "level": incident.level, "version": incident.version, "opened_at": incident.opened_at,
+        "updated_at": incident.updated_at, "closed_at": incident.closed_at, "awaiting": incident.awaiting,
+        "body": msgspec.json.encode(incident).decode(),
+    }  # fmt: skip
 
 
 def incident_of(row: Row[Any]) -> Incident:
-    columns = row._asdict()
-    return Incident(**columns | {"members": msgspec.json.decode(columns["members"], type=tuple[Member, ...])})
+    return msgspec.json.decode(row.body, type=Incident)
 
 
 def notice_row(notice: Notice, entry: int | None = None) -> dict[str, Any]:
-    """`entry`: the position of the entry that called for it."""
-    cause = msgspec.json.encode(notice.cause).decode()
-    return {**_fields(notice), "reason": notice.reason.value, "cause": cause, "entry": entry}
+    """`entry`: the position of the entry that called for it; None: a person's act did."""
+    return {
+        "incident": notice.incident, "version": notice.version, "hazard": notice.hazard, "area": notice.area,
+        "drill": notice.drill, "arrival": notice.arrival, "entry": entry,
+        "notice": msgspec.json.encode(notice).decode(),
+    }  # fmt: skip
 
 
 def notice_of(row: Row[Any]) -> tuple[int, Notice]:
     """The notice and its number, from which listeners resume."""
-    columns = row._asdict()
-    seq, _ = columns.pop("seq"), columns.pop("entry")
-    cause = msgspec.json.decode(columns["cause"], type=Member | None)
-    return seq, Notice(**columns | {"reason": Reason(columns["reason"]), "cause": cause})
+    return row.seq, msgspec.json.decode(row.notice, type=Notice)
 
 
 def transition_row(transition: Transition, position: int) -> dict[str, Any]:
@@ -59,6 +64,6 @@ def late_breach_of(row: Row[Any]) -> LateBreach:
     return LateBreach(row.sensor, row.rule, row.at, row.value, row.arrival)
 
 
-def _fields(record: Incident | Notice | Transition | LateBreach) -> dict[str, Any]:
-    """Shallow: msgspec writes the members, and SQLAlchemy takes the rest as it is."""
+def _fields(record: Transition | LateBreach) -> dict[str, Any]:
+    """As SQLAlchemy takes them."""
     return {name: getattr(record, name) for name in record.__dataclass_fields__}

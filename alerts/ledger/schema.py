@@ -21,7 +21,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
 
 metadata = MetaData()
 # SQLite numbers rows by itself only where the column is called INTEGER.
@@ -80,46 +80,39 @@ late_breach = Table(
     Column("arrival", BigInteger, nullable=False),
 )
 late_breach_key = Index("late_breach_key", late_breach.c.sensor, late_breach.c.rule, late_breach.c.at)
-# The newest state of every incident, whole: a restart begins here.
+# The newest state of every incident, whole (`body`, JSON): a restart begins here. The columns are what is asked by.
 incident = Table(
     "incident",
     metadata,
     Column("id", Text, primary_key=True),
     Column("hazard", Text, nullable=False),
     Column("area", Text, nullable=False),
+    Column("drill", Boolean, nullable=False),
     Column("level", Integer, nullable=False),
-    Column("peak", Integer, nullable=False),
-    Column("version", Integer, nullable=False),
+    Column("version", Integer, nullable=False),  # 0: nothing of it was ever published
     Column("opened_at", BigInteger, nullable=False),
     Column("updated_at", BigInteger, nullable=False),
     Column("closed_at", BigInteger),
-    Column("members", Text, nullable=False),  # JSON
-    Column("told_level", Integer, nullable=False),
-    Column("changed_at", BigInteger, nullable=False),
-    Column("changed_arrival", BigInteger, nullable=False),
-    Column("measured", Boolean, nullable=False),
+    Column("awaiting", Boolean, nullable=False),
+    Column("body", Text, nullable=False),
     Index("incident_closed", "closed_at"),
     Index("incident_opened", "opened_at", "id"),
 )
-# One row a version. `seq` never goes back: it is what listeners resume from.
+# One row a version, whole (`notice`, JSON). `seq` never goes back: it is what listeners resume from.
 notice = Table(
     "notice",
     metadata,
     Column("seq", _Serial, primary_key=True),
     Column("incident", Text, nullable=False),
     Column("version", Integer, nullable=False),
-    Column("reason", Text, nullable=False),
     Column("hazard", Text, nullable=False),
     Column("area", Text, nullable=False),
-    Column("level", Integer, nullable=False),
-    Column("previous_level", Integer, nullable=False),
-    Column("at", BigInteger, nullable=False),
+    Column("drill", Boolean, nullable=False),
     Column("arrival", BigInteger, nullable=False),
-    Column("cause", Text, nullable=False),  # JSON
-    Column("told", Boolean, nullable=False),
-    Column("entry", BigInteger),  # position of the entry that called for it; None in rows of before there was this
+    Column("entry", BigInteger),  # position of the entry that called for it; None: a person's act did
+    Column("notice", Text, nullable=False),
     UniqueConstraint("incident", "version"),
-    Index("notice_place", "area", "hazard", "seq"),
+    Index("notice_place", "area", "hazard", "drill", "seq"),
     sqlite_autoincrement=True,
 )
 # One row a driving of a dead letter: who, when, and what became of it. Letters lie in the journal; the position beside

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from sqlalchemy import Connection, Engine, QueuePool, create_engine, event, insert, inspect, select, text
+from sqlalchemy import Connection, Engine, QueuePool, create_engine, event, insert, inspect, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from alerts.ledger import schema
@@ -79,17 +79,22 @@ class Store:
 
 
 def _found(db: Connection, path: Path) -> None:
-    if not inspect(db).has_table(schema.driven.name):  # the youngest table; an older file lacks it and others not
-        schema.metadata.create_all(db)
-    if not any(column["name"] == "entry" for column in inspect(db).get_columns(schema.notice.name)):
-        db.execute(text("ALTER TABLE notice ADD COLUMN entry BIGINT"))
-    schema.late_breach_key.create(db, checkfirst=True)  # younger still
-    version = db.execute(select(schema.progress.c.schema_version)).scalar()
-    if version is None:
+    if inspect(db).has_table(schema.progress.name):  # before anything is made in a file of another version
+        _known(db, path)
+    schema.metadata.create_all(db)
+    if _version(db) is None:
         first = {"id": 1, "schema_version": schema.SCHEMA_VERSION, "position": ORIGIN, "arrival": 0}
         db.execute(insert(schema.progress), first)
         db.execute(insert(schema.fan_out), {"id": 1, "seq": 0, "channel": "", "recipient": ""})
-    elif version != schema.SCHEMA_VERSION:
+
+
+def _version(db: Connection) -> int | None:
+    return db.execute(select(schema.progress.c.schema_version)).scalar()
+
+
+def _known(db: Connection, path: Path) -> None:
+    version = _version(db)
+    if version not in (None, schema.SCHEMA_VERSION):
         raise LedgerError(f"{path}: schema version {version}, this program knows {schema.SCHEMA_VERSION}")
 
 
