@@ -39,6 +39,7 @@ from ingest.readings import NO_SIGNS
 from ingest.receipts import Owed
 from processing.engine import Engine
 from processing.plan import compile_plan, next_ids
+from processing.rules import is_ending
 from processing.transitions import LateBreach, StepResult
 
 log = logging.getLogger(__name__)
@@ -378,7 +379,7 @@ class Spine:
         late = self._until_done(write, "the ledger")
         if name is not None:
             self._forget_old()
-        self.counters["canhbao_transitions_total"] += len(result.transitions)
+        self.counters["canhbao_transitions_total"] += sum(not is_ending(one.rule) for one in result.transitions)
         self.counters["canhbao_notices_total"] += len(notices)
         if result.transitions or notices:
             self._show()

@@ -82,11 +82,11 @@ class Engine:
         ticks = signs.arrival // TICK_MS * TICK_MS
         for tick in np.unique(ticks).tolist():
             before = int(np.searchsorted(readings.arrival, tick))
-            self._judge(readings[begun:before], out)
+            self._judge(readings[begun:before], begun, out)
             self._run_ticks(tick, out)
             self._hear(signs.sensor[ticks == tick], tick)
             begun = before
-        self._judge(readings[begun:], out)
+        self._judge(readings[begun:], begun, out)
 
     def _hear(self, sensors: Int32, tick: int) -> None:
         silence = self._silence
@@ -94,7 +94,8 @@ class Engine:
         if silence.status[sensors].any():
             silence.due[0] = min(silence.due[0], tick + TICK_MS)
 
-    def _judge(self, readings: Readings, out: _Out) -> None:
+    def _judge(self, readings: Readings, place: int, out: _Out) -> None:
+        """Of readings that lie together in their batch, the first of them at `place`."""
         if not len(readings):
             return
         plan, arrival = self.plan, readings.arrival
@@ -106,7 +107,8 @@ class Engine:
                 readings.late, self._pool.held, plan.per_sensor, plan.judges, plan.timetable.hours, self._silence,
                 self._found, self._sieve, self._scratch, self._partials,
             )  # fmt: skip
-            self._collect(readings, out)
+            self._collect(readings, place, out)
+            out.next = place + i
             if i == len(readings):
                 break
             if arrival[i] >= self._silence.due[0]:
@@ -124,16 +126,17 @@ class Engine:
             self._scratch = np.empty(2 * self._pool.widest)
             self._sieve = one_row(2 * self._pool.widest)
 
-    def _collect(self, readings: Readings, out: _Out) -> None:
+    def _collect(self, readings: Readings, place: int, out: _Out) -> None:
         found, plan = self._found, self.plan
         for c in range(found.used[0]):
-            i = found.reading[c]
+            i = int(found.reading[c])
             number, rule = plan.rows[found.judge[c]]
             at = int(found.at[c])
             out.transitions.append(Transition(
                 at, self._id(number), rule.name, int(found.before[c]), int(found.after[c]),
                 float(found.value[c]), int(readings.arrival[i]),
             ))  # fmt: skip
+            out.order.append(place + i)
         for c in range(found.used[1]):
             number, rule = plan.rows[found.late_judge[c]]
             arrival = int(readings.arrival[found.late_reading[c]])
@@ -194,6 +197,7 @@ class Engine:
         judges, (number, rule) = self.plan.judges, self.plan.rows[j]
         if judges.level[j]:
             out.transitions.append(Transition(at, self._id(number), rule.name, int(judges.level[j]), 0, None, at))
+            out.order.append(out.next)
         judges.level[j] = 0
         judges.hold_since[j] = judges.clear_since[j] = judges.evaluated[j] = NEVER
 
@@ -202,6 +206,7 @@ class Engine:
         for number in np.flatnonzero(status != was):
             from_, to = _STATUSES[was[number]], _STATUSES[status[number]]
             out.health.append(HealthEvent(tick, self._id(int(number)), from_, to))
+            out.health_order.append(out.next)
         was[:] = status
 
     def _status_at(self, tick: int) -> UInt8:
@@ -264,16 +269,33 @@ class Engine:
     # -- what others see ---------------------------------------------------------------------------------------
 
     def latest(self) -> tuple[Int64, Float64, UInt8, Int64, UInt8, tuple[Status, ...]]:
-        """Per sensor, shape (n,): T (0: none), the value at T (NaN), its flag, last arrival, highest level, status."""
+        """Per sensor, shape (n,): T (0: none), the value at T (NaN), its flag, last arrival, highest level, status.
+
+        The level is that of people's rules: what `ends_when` makes of a sensor is no warning.
+        """
         held, n = self._pool.held, self._pool.rows
         some = held.size > 0
         last = (held.offset + held.head + held.size - 1)[some]
         t, value, level = np.zeros(n, np.int64), np.full(n, np.nan), np.zeros(n, np.uint8)
         t[some], value[some] = held.t[last], held.value[last]
         judges = self.plan.judges
-        np.maximum.at(level, np.repeat(np.arange(n), np.diff(judges.first)), judges.level)
+        shown = np.where(self.plan.ending, 0, judges.level).astype(np.uint8)
+        np.maximum.at(level, np.repeat(np.arange(n), np.diff(judges.first)), shown)
         status = tuple(_STATUSES[code] for code in self._silence.status)
         return t, value, self._last_flag.copy(), self._arrived.copy(), level, status
+
+    def endings(self) -> frozenset[tuple[str, str]]:
+        """(sensor, hazard) whose `ends_when` statistic is at its limit or above now: they hold their incident open.
+
+        A pair that is not in it is calm only where Rules.ends says that `ends_when` watches it.
+        """
+        plan = self.plan
+        high = np.flatnonzero(plan.ending & (plan.judges.level > 0))
+        return frozenset((self._id(plan.rows[j][0]), plan.rows[j][1].hazard) for j in high.tolist())
+
+    def asleep(self) -> frozenset[str]:
+        """The sensors that are silent, without usable data or delayed, as of the last tick."""
+        return frozenset(self._id(int(number)) for number in np.flatnonzero(self._silence.status))
 
     # -- snapshots ---------------------------------------------------------------------------------------------
 
@@ -323,9 +345,15 @@ class _Out:
         self.transitions: list[Transition] = []
         self.health: list[HealthEvent] = []
         self.late_breaches: list[LateBreach] = []
+        self.order: list[int] = []  # of each transition, and of each health event: its place between the readings
+        self.health_order: list[int] = []
+        self.next = 0  # the place of the reading that comes next
 
     def result(self) -> StepResult:
-        return StepResult(tuple(self.transitions), tuple(self.health), tuple(self.late_breaches))
+        return StepResult(
+            tuple(self.transitions), tuple(self.health), tuple(self.late_breaches),
+            tuple(self.order), tuple(self.health_order),
+        )  # fmt: skip
 
 
 def _room(size: int) -> Found:

@@ -8,13 +8,14 @@ from itertools import pairwise
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ingest.city import City, Sensor, parse_city
 from ingest.entries import Configuration
 from processing.hours import Timetable
 from processing.kernels.codes import FRESH_MS, NEVER
 from processing.kernels.records import Judges, Sensors
-from processing.rules import Judgement, Rule, Rules, Statistic, journalled_rules
+from processing.rules import Judgement, Rule, Rules, Statistic, is_ending, journalled_rules
 
 GAP_MS_MIN: Final = 180_000  # G = max(3 x period, 3 min)
 HORIZON_MS_MIN: Final = 3_600_000  # identities are checked back to T - max(L, 1 h)
@@ -32,6 +33,7 @@ class Plan:
     rows: tuple[tuple[int, Rule], ...]  # by row: sensor number and rule
     per_sensor: Sensors
     judges: Judges
+    ending: NDArray[np.bool_]  # by row: made by `ends_when`, no warning of its own
     timetable: Timetable
 
 
@@ -43,17 +45,15 @@ def compile_plan(configuration: Configuration) -> Plan:
     judged: list[Judgement] = []
     first = [0]
     for number, sensor in enumerate(sensors):
-        for rule in rules.rules if sensor is not None else ():
-            judgement = rule.judgement(sensor) if sensor is not None else None
-            if judgement is not None:
-                rows.append((number, rule))
-                judged.append(judgement)
+        for rule, judgement in rules.judging(sensor) if sensor is not None else ():
+            rows.append((number, rule))
+            judged.append(judgement)
         first.append(len(rows))
     schedules = list(dict.fromkeys(one.schedule for one in judged if one.schedule is not None))
     return Plan(
         configuration, city, rules, sensors, tuple(rows), _per_sensor(sensors, judged, first),
         _judges(judged, first, [-1 if one.schedule is None else schedules.index(one.schedule) for one in judged]),
-        Timetable(schedules, city.timezone),
+        np.array([is_ending(rule.name) for _, rule in rows], bool), Timetable(schedules, city.timezone),
     )  # fmt: skip
 
 

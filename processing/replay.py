@@ -20,7 +20,7 @@ from ingest.tidy import TidyRow
 from processing.acceptance import Acceptance
 from processing.engine import Engine
 from processing.plan import next_ids
-from processing.rules import parse_rules
+from processing.rules import is_ending, parse_rules
 from processing.transitions import Transition
 
 BATCH_ROWS: Final = 100_000  # how many are taken at once; changes nothing but speed
@@ -37,12 +37,12 @@ class Tally:
 
 
 def replay_journal(entries: Iterable[Entry], tally: Tally) -> Iterator[Transition]:
-    """The transitions that a journal's entries call for, in order."""
+    """The transitions that a journal's entries call for, in order; those of `ends_when` are for incidents alone."""
     engine = Engine()
     for entry in entries:
         if isinstance(entry, Batch):
             tally.readings += len(entry.readings)
-        yield from engine.step(entry).transitions
+        yield from (one for one in engine.step(entry).transitions if not is_ending(one.rule))
 
 
 def replay_rows(rows: Sequence[TidyRow], city_toml: str | None, rules_toml: str, tally: Tally) -> Iterator[Transition]:
@@ -74,7 +74,8 @@ def replay_rows(rows: Sequence[TidyRow], city_toml: str | None, rules_toml: str,
         tally.conflicts += len(found.conflicts)
         tally.refused["out_of_bounds"] += len(found.out_of_bounds)
         for transition in engine.step(Batch(found.readings)).transitions:
-            yield replace(transition, sensor=series.label(transition.sensor))
+            if not is_ending(transition.rule):
+                yield replace(transition, sensor=series.label(transition.sensor))
 
 
 class _Registry:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
 from functools import lru_cache
@@ -19,6 +19,7 @@ from ingest.city import ConfigError, Sensor, duration_ms, parse_toml
 DEFAULT_RULES_FILE: Final = Path(__file__).with_name("rules.toml")
 HAZARDS: Final = ("rain", "flood", "power", "school", "toilet")
 WINDOW_MS_MAX: Final = 31 * 86_400_000  # longer windows are refused: what a sensor holds is bounded by them
+_ENDING: Final = "ends_when."
 _DAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}\Z")
 _CLOCK: Final = re.compile(r"([01]\d|2[0-3]):([0-5]\d)\Z")
@@ -117,7 +118,7 @@ class EndsWhen:
     """An incident held up by long sums ends when this short statistic has stayed below for `for_ms`."""
 
     statistic: Statistic
-    window_ms: int
+    window_ms: int  # 0 for last
     below: float
     for_ms: int
 
@@ -139,10 +140,26 @@ class Hazard:
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """The rules in the order of the file, and the hazards they speak of (each with at least its defaults)."""
+    """The rules in the order of the file, and the hazards they speak of (each with at least its defaults).
+
+    `endings`: what `ends_when` makes, one for each hazard and quantity. Level 1: at the limit or above, 0: below it.
+    """
 
     rules: tuple[Rule, ...] = ()
     hazards: Mapping[str, Hazard] = field(default_factory=dict)
+    endings: tuple[Rule, ...] = ()
+
+    def judging(self, sensor: Sensor) -> list[tuple[Rule, Judgement]]:
+        """What judges `sensor`: people's rules in their order, then the endings of the hazards of those."""
+        own = [(rule, rule.judgement(sensor)) for rule in self.rules]
+        found = [(rule, judgement) for rule, judgement in own if judgement is not None]
+        hazards = {rule.hazard for rule, _ in found}
+        ends = [(rule, rule.judgement(sensor)) for rule in self.endings if rule.hazard in hazards]
+        return found + [(rule, judgement) for rule, judgement in ends if judgement is not None]
+
+    def ends(self, sensor: Sensor, hazard: str) -> bool:
+        """Whether `ends_when` of `hazard` watches `sensor`. Where it does not, nothing is known to be calm."""
+        return any(is_ending(rule.name) and rule.hazard == hazard for rule, _ in self.judging(sensor))
 
 
 class _Schedule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename={"from_": "from"}):
@@ -176,9 +193,9 @@ class _Rule(_Judged, frozen=True, forbid_unknown_fields=True, omit_defaults=True
 
 class _EndsWhen(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename={"for_": "for"}):
     statistic: Statistic
-    window: str
     below: float
     for_: str
+    window: str | None = None
 
 
 class _Hazard(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -202,14 +219,16 @@ def parse_rules(text: str, file: str = "rules.toml") -> Rules:
         rules = journalled_rules(text)
         for rule in rules.rules:
             _refuse_idle(rule)
+        for hazard in rules.hazards.values():
+            _refuse_endless(hazard, rules)
     except ConfigError as error:
         raise ConfigError(error.key, error.found, error.expected, file) from None
     return rules
 
 
 def journalled_rules(text: str) -> Rules:
-    """Like parse_rules, but rules that can never judge are let be: a journal may hold them from before they were
-    refused, and nobody can correct it.
+    """Like parse_rules, but rules that can never judge are let be, and an `ends_when` that is wrong ends nothing: a
+    journal may hold them from before they were refused, and nobody can correct it.
     """
     return _parsed(text)
 
@@ -221,6 +240,61 @@ def _refuse_idle(rule: Rule) -> None:
         if own is not None and own.statistic is Statistic.LAST and own.min_readings > 1:
             expected = "1 or nothing, since last is one value (a mean, max or min over a window has more)"
             raise ConfigError(f"rule {rule.name!r}{where} min_readings", own.min_readings, expected)
+
+
+def is_ending(rule_name: str) -> bool:
+    """Whether `ends_when` made this rule. Names that people give have no dot."""
+    return rule_name.startswith(_ENDING)
+
+
+def _refuse_endless(hazard: Hazard, rules: Rules) -> None:
+    ends = hazard.ends_when
+    if ends is None:
+        return
+    wrong = _wrong(ends)
+    if wrong is not None:
+        raise ConfigError(f"hazard.{hazard.name}.ends_when.{wrong[0]}", *wrong[1:])
+    for rule in rules.rules:
+        if rule.hazard == hazard.name and not all(one.above for one in _everyones(rule)):
+            expected = f"nothing, since rule {rule.name!r} judges below: less is worse there, and ends nothing"
+            raise ConfigError(f"hazard.{hazard.name}.ends_when", f"below = {ends.below:g}", expected)
+
+
+def _wrong(ends: EndsWhen) -> tuple[str, object, str] | None:
+    """The key, what it says and what it should say; None where all is well."""
+    if ends.statistic is Statistic.LAST and ends.window_ms:
+        return "window", f"{ends.window_ms / 1000:g} s", "no window: last has none"
+    if ends.statistic is not Statistic.LAST and not 0 < ends.window_ms <= WINDOW_MS_MAX:
+        return "window", f"{ends.window_ms / 1000:g} s", 'more than nothing and at most "31d"'
+    if not math.isfinite(ends.below):
+        return "below", ends.below, "a finite number"
+    if ends.for_ms <= 0:
+        return "for", "0 s", 'more than nothing, such as "2h"'
+    return None
+
+
+def _endings(rules: Sequence[Rule], hazards: Mapping[str, Hazard]) -> tuple[Rule, ...]:
+    """In the order in which the rules first speak of a hazard and a quantity."""
+    found = []
+    for hazard, quantity in dict.fromkeys((rule.hazard, rule.quantity) for rule in rules):
+        ends = hazards[hazard].ends_when
+        if ends is not None and _wrong(ends) is None:
+            of_both = [rule for rule in rules if (rule.hazard, rule.quantity) == (hazard, quantity)]
+            found.append(_ending(f"{_ENDING}{hazard}.{quantity}", ends, of_both))
+    return tuple(found)
+
+
+def _ending(name: str, ends: EndsWhen, rules: Sequence[Rule]) -> Rule:
+    """Level 1 from `below` on, without hold and hysteresis. Leaves out what all of the rules leave out."""
+    skips_suspect = all(one.skips_suspect for rule in rules for one in _everyones(rule))
+    limit = _four({Level.ADVISORY: ends.below})
+    judgement = Judgement(ends.statistic, ends.window_ms, True, limit, limit, skips_suspect=skips_suspect)
+    written = json.dumps([ends.statistic, ends.window_ms, ends.below, skips_suspect])
+    return Rule(name, rules[0].hazard, rules[0].quantity, judgement, written=written)
+
+
+def _everyones(rule: Rule) -> list[Judgement]:
+    return [*rule.stations.values(), *([] if rule.everywhere is None else [rule.everywhere])]
 
 
 @lru_cache(maxsize=2)  # as in ingest.city
@@ -242,7 +316,7 @@ def _resolve(doc: _Document) -> Rules:
         for other in hazard.confirm_by:
             if other not in (*HAZARDS, *hazards):
                 raise ConfigError(f"hazard.{name}.confirm_by", other, "the name of a hazard")
-    return Rules(tuple(rules.values()), hazards)
+    return Rules(tuple(rules.values()), hazards, _endings(tuple(rules.values()), hazards))
 
 
 def _rule(row: _Rule) -> Rule:
@@ -375,7 +449,7 @@ def _hazard(name: str, row: _Hazard) -> Hazard:
         quiet_ms=duration_ms(row.quiet, f"{key}.quiet"),
         min_update_ms=duration_ms(row.min_update, f"{key}.min_update"),
         ends_when=None if ends is None else EndsWhen(
-            ends.statistic, duration_ms(ends.window, f"{key}.ends_when.window"), ends.below,
+            ends.statistic, duration_ms(ends.window or "0s", f"{key}.ends_when.window"), ends.below,
             duration_ms(ends.for_, f"{key}.ends_when.for"),
         ),
     )  # fmt: skip

@@ -63,9 +63,19 @@ class LateBreach:
 
 @dataclass(frozen=True, slots=True)
 class StepResult:
+    """What one entry calls for, and where between its readings.
+
+    `order` is parallel to `transitions`, `health_order` to `health`: how many readings of the entry precede it, the one
+    that caused a transition not counted. So at k stand, in this order: what ticks (or a change) made before reading k,
+    by their time, of one tick transitions before health; reading k; the transitions that it caused (those that have a
+    value). How readings are grouped into entries does not change this sequence.
+    """
+
     transitions: tuple[Transition, ...] = ()
     health: tuple[HealthEvent, ...] = ()
     late_breaches: tuple[LateBreach, ...] = ()
+    order: tuple[int, ...] = ()
+    health_order: tuple[int, ...] = ()
 
 
 def rfc3339(ms: int) -> str:

@@ -59,6 +59,18 @@ def test_the_files_of_the_settings_are_checked_and_what_judges_nothing_is_told(
     assert (folder / "canhbao.toml").exists()
 
 
+def test_one_line_says_how_many_sensors_an_ending_watches(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    gauge = CITY[CITY.index("[[sensor]]") :].replace("rain-1", "rain-2").replace("2h", "60s")
+    (folder / "hoi-an.toml").write_text(CITY + gauge)
+    ends = '[hazard.rain]\nends_when = { statistic = "sum", window = "1h", below = 5, for = "2h" }\n'
+    (folder / "ours.toml").write_text(RULES.replace('window = "1h"', 'window = "3h"') + ends)
+
+    assert main(["check"]) == 0
+
+    lines = [line for line in capsys.readouterr().out.splitlines() if "ends_when" in line]
+    assert lines == ["ends: hazard.rain.ends_when watches 1 of the 2 sensors of its rules"]
+
+
 def test_a_named_file_goes_before_that_of_the_settings(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (folder / "wrong.toml").write_text(RULES.replace('statistic = "sum"', 'statistic = "most"'))
     assert main(["check", "--rules", "wrong.toml"]) == 2

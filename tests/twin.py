@@ -23,6 +23,7 @@ from twin_rules import (
     Table,
     breached,
     closes_at,
+    endings,
     gaps,
     judge_of,
     level_after,
@@ -136,7 +137,9 @@ class Twin:
         """Registry and rules from here on; what no longer matches falls to 0 at the change [14, 16]."""
         self._pass_time(at)
         before, old_rules = self.sensors, self.rules
-        self.rules = {rule["name"]: rule for rule in tomllib.loads(rules_toml).get("rule", [])}
+        told = tomllib.loads(rules_toml)
+        self.rules = {rule["name"]: rule for rule in told.get("rule", [])}
+        self.rules |= endings(list(self.rules.values()), told.get("hazard", {}))
         if city_toml is not None:
             city = tomllib.loads(city_toml)
             self.zone = city["city"]["timezone"]
@@ -249,10 +252,12 @@ class Twin:
             s.states[name] = state if self.rules[name] == old_rules.get(name) else State(state.level)
 
     def _judges(self, s: Sensor) -> dict[str, Judge]:
-        """The rules that judge a sensor, in the order of rules.toml [13]."""
+        """The rules that judge a sensor, in the order of rules.toml [13], then the endings of their hazards [21]."""
         own = (s.quantity, s.station, s.period, self.zone)
         every = {name: judge_of(table, *own) for name, table in self.rules.items()}
-        return {name: judge for name, judge in every.items() if judge}
+        found = {name: judge for name, judge in every.items() if judge}
+        concerned = {self.rules[name]["hazard"] for name in found if "." not in name}
+        return {name: judge for name, judge in found.items() if self.rules[name]["hazard"] in concerned}
 
     def _pass_time(self, at: int, *, listen: bool = True) -> None:
         """Run every tick up to `at` that has not run; before the first configuration all are past [14].

@@ -161,6 +161,30 @@ def judge_of(table: Table, quantity: str, station: str | None, period: int | Non
     )
 
 
+def endings(rules: list[Table], hazards: Table) -> dict[str, Table]:
+    """By name, the rules that each `ends_when` stands for: one for every quantity that its hazard is judged by [21]."""
+    found = {}
+    for rule in rules:
+        ends, name = hazards.get(rule["hazard"], {}).get("ends_when"), f"ends_when.{rule['hazard']}.{rule['quantity']}"
+        if ends is None or name in found:
+            continue
+        like = [r for r in rules if (r["hazard"], r["quantity"]) == (rule["hazard"], rule["quantity"])]
+        found[name] = {key: x for key, x in ends.items() if key in ("statistic", "window")} | {
+            "hazard": rule["hazard"],
+            "quantity": rule["quantity"],
+            "levels": {"advisory": ends["below"]},
+            "clear_by": 0,
+            "suspect": "skip" if all(skips_everywhere(r) for r in like) else "use",
+        }
+    return found
+
+
+def skips_everywhere(rule: Table) -> bool:
+    """Whether a rule leaves out suspect readings wherever it judges."""
+    places = [{**rule, **own} for own in rule.get("station", {}).values()] + ([rule] if "levels" in rule else [])
+    return all(place.get("suspect") == "skip" for place in places)
+
+
 def rise(members: list[Held], newest: int, window: int) -> float | None:
     """Least-squares slope per hour; None with fewer than 3 readings or under half the window [7]."""
     times = [r.t for r in members]

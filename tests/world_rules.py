@@ -66,6 +66,36 @@ def rules_toml(rules: list[Table]) -> str:
     return text
 
 
+def endings_toml(rules: list[Table]) -> str:
+    text = ""
+    for hazard in sorted({rule["hazard"] for rule in rules}):
+        ends = some_ending(hazard, [rule for rule in rules if rule["hazard"] == hazard])
+        text += f"\n[hazard.{hazard}]\nends_when = {toml(ends)}\n" if ends else ""
+    return text
+
+
+def some_ending(hazard: str, rules: list[Table]) -> Table:
+    """Now and then when a hazard ends: at a threshold of its rules or on their grid, over windows as they have.
+
+    A chance of its own: the worlds of older seeds keep all else that they had. It changes with the first rule's name
+    and the number of rules, so that most changes of rules leave it as it was.
+    """
+    r = Random(repr((hazard, rules[0]["name"], len(rules))))
+    if r.random() < 0.5:
+        return {}
+    like = r.choice(rules)
+    statistic = r.choice(STATISTICS)
+    windows = [rule["window"] for rule in rules if "window" in rule] + ["30s", "10m", "1h", "24h"]
+    marks = [x for rule in rules for x in rule.get("levels", {}).values()]
+    low, high, grid = KINDS[like["quantity"]]
+    below = r.choice([*marks, grid * r.randint(round(low / grid), round(high / grid)), 0.0])
+    return (
+        {"statistic": statistic}
+        | ({} if statistic == "last" else {"window": r.choice(windows)})
+        | {"below": below, "for": r.choice(["1s", "2h"])}
+    )
+
+
 def keys(row: Table) -> str:
     return "".join(f"{key} = {toml(x)}\n" for key, x in row.items())
 

@@ -21,6 +21,7 @@ from world_rules import (
     changed_city,
     changed_rules,
     city_toml,
+    endings_toml,
     milliseconds,
     rules_toml,
 )
@@ -163,8 +164,12 @@ def changes(r: Random, local: datetime, sensors: list[Table], rules: list[Table]
                 rules = changed_rules(r, rules, sensors, local, f"{n}-{again}")
         else:
             sensors = changed_city(r, sensors, every)
-        found.append(("configure", at, city_toml(str(local.tzinfo), sensors), rules_toml(rules)))
+        found.append(("configure", at, city_toml(str(local.tzinfo), sensors), all_rules(rules)))
     return found
+
+
+def all_rules(rules: list[Table]) -> str:
+    return rules_toml(rules) + endings_toml(rules)
 
 
 def when(step: Step) -> int:
@@ -221,4 +226,4 @@ def world(seed: int, size: int) -> World:
     steps = known(in_order(steps, at, downs), {row["id"] for row in sensors})
     last = max((when(step) for step in steps), default=at) + 20 * MINUTE
     steps.append(("tick", last // TICK * TICK))
-    return World(at, city_toml(zone, sensors), rules_toml(rules), tuple(steps))
+    return World(at, city_toml(zone, sensors), all_rules(rules), tuple(steps))

@@ -35,7 +35,7 @@ def run(arguments: argparse.Namespace) -> int:
         f"{city_file}: {city.name}, {len(city.areas)} areas, {len(city.gateways)} gateways, {len(city.sensors)} sensors"
     )
     print(f"{rules_file}: {len(rules.rules)} rules for {', '.join(rules.hazards) or 'no hazard'}")
-    for line in _skipped(city, rules) + _idle(city, rules) + _nowhere(city, rules) + _unused(rules):
+    for line in _skipped(city, rules) + _idle(city, rules) + _nowhere(city, rules) + _endings(city, rules):
         print(line)
     return 0
 
@@ -60,12 +60,14 @@ def _nowhere(city: City, rules: Rules) -> list[str]:
     ]  # fmt: skip
 
 
-def _unused(rules: Rules) -> list[str]:
-    return [
-        f"not used yet: hazard.{hazard.name}.ends_when; long sums hold an incident open until they ease"
-        for hazard in rules.hazards.values()
-        if hazard.ends_when is not None
-    ]
+def _endings(city: City, rules: Rules) -> list[str]:
+    """A sensor that `ends_when` cannot judge (a sum under its period) holds its incident open until its rules ease."""
+    found = []
+    for name in (hazard.name for hazard in rules.hazards.values() if hazard.ends_when is not None):
+        judged = [s for s in city.sensors.values() if any(r.hazard == name and r.judgement(s) for r in rules.rules)]
+        watched = sum(rules.ends(sensor, name) for sensor in judged)
+        found.append(f"ends: hazard.{name}.ends_when watches {watched} of the {len(judged)} sensors of its rules")
+    return found
 
 
 def _idle(city: City, rules: Rules) -> list[str]:
