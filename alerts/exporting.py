@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from ingest.city import Area, City
+from ingest.city import City
 from ingest.formats.times import rfc3339_ms
 from ingest.history.tidy_files import Wanted
 
@@ -41,7 +41,7 @@ def selection(
     ):
         if unknown := [name for name in given if name not in known]:
             raise ValueError(f"{what} {unknown[0]!r}: there has never been one in this city")
-    within = {code for code in city.areas if _lies_in(code, areas, city.areas)} if areas else None
+    within = {code for area in areas for code in city.within(area)} if areas else None
     return Selection(start, end, list(sensors) or None, Wanted(within, list(quantities) or None))
 
 
@@ -55,12 +55,3 @@ def moment(text: str, zone: ZoneInfo) -> int:
         return rfc3339_ms(text)
     except ValueError:
         raise ValueError(f"{text!r} is no time: 2022-10-14T18:00:00+07:00, or a day, 2022-10-14") from None
-
-
-def _lies_in(code: str, areas: Collection[str], known: Mapping[str, Area]) -> bool:
-    at: str | None = code
-    while at is not None:  # the registry has no circles
-        if at in areas:
-            return True
-        at = known[at].parent
-    return False

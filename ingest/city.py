@@ -186,6 +186,17 @@ class City:
     quantities: Mapping[str, Quantity] = field(default_factory=lambda: CATALOGUE)
     areas_geojson: str = ""
 
+    def lineage(self, code: str) -> tuple[str, ...]:
+        """The area and all that it is part of, itself first; one that the registry does not know stands alone."""
+        found = [code]
+        while (area := self.areas.get(found[-1])) is not None and area.parent is not None:
+            found.append(area.parent)  # never in a circle: that is refused when the registry is read
+        return tuple(found)
+
+    def within(self, code: str) -> tuple[str, ...]:
+        """The area, first, and all that are part of it, at any depth, in the order of the file."""
+        return (code, *(other for other in self.areas if other != code and code in self.lineage(other)))
+
 
 def parse_toml(text: str, into: type[T], file: str = "") -> T:
     """A TOML text as a typed record. Raises ConfigError with the line or the key."""

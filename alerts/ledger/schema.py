@@ -12,6 +12,7 @@ from sqlalchemy import (
     Boolean,
     CheckConstraint,
     Column,
+    Connection,
     Float,
     Index,
     Integer,
@@ -19,6 +20,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    event,
 )
 
 SCHEMA_VERSION: Final = 2
@@ -171,3 +173,59 @@ message = Table(
     Index("message_of_recipient", "channel", "recipient", "seq"),
     Index("message_status", "channel", "status"),
 )
+
+# -- people and their audit ------------------------------------------------------------------------------------------
+# Who works with warnings. Nobody is deleted: the audit names them.
+account = Table(
+    "account",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("role", Text, nullable=False),
+    Column("areas", Text, nullable=False),  # JSON; none: the whole city
+    Column("hazards", Text, nullable=False),  # JSON; none: all
+    Column("centre", Text, nullable=False),
+    Column("active", Boolean, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("created_by", Text, nullable=False),
+)
+# A token is looked up by its public part, `id`; of its secret only the SHA-256 is kept.
+access_token = Table(
+    "access_token",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("account", Text, nullable=False),
+    Column("hash", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("created_by", Text, nullable=False),
+    Column("revoked_at", BigInteger),
+    Index("access_token_account", "account"),
+)
+# What people did, one row an act, chained by hashes (alerts/ledger/audit.py). Rows are added, and nothing else.
+audit = Table(
+    "audit",
+    metadata,
+    Column("seq", BigInteger, primary_key=True, autoincrement=False),  # 1, 2, 3 without a gap
+    Column("at", BigInteger, nullable=False),
+    Column("by", Text, nullable=False),
+    Column("verb", Text, nullable=False),
+    Column("object", Text, nullable=False),
+    Column("detail", Text, nullable=False),  # JSON: what was asked
+    Column("answer", Text, nullable=False),  # JSON: what came of it; the same key again is answered with it
+    Column("key", Text, nullable=False),
+    Column("previous", Text, nullable=False),
+    Column("hash", Text, nullable=False),
+    UniqueConstraint("by", "key"),
+    Index("audit_object", "object", "seq"),
+)
+
+
+@event.listens_for(audit, "after_create")
+def _only_added_to(_table: Table, db: Connection, **_: object) -> None:
+    """Against a slip of ours. Whoever can write the file can drop these: he is what the chain is for."""
+    if db.dialect.name != "sqlite":
+        return
+    for change in ("UPDATE", "DELETE"):
+        db.exec_driver_sql(
+            f"CREATE TRIGGER audit_no_{change.lower()} BEFORE {change} ON audit "
+            "BEGIN SELECT RAISE(ABORT, 'the audit is only added to'); END"
+        )
