@@ -25,9 +25,10 @@ from alerts.ledger.outbox import Outbox
 from alerts.ledger.store import LedgerError
 from alerts.settings import Secret, Settings, read_text
 from alerts.snapshots import Snapshots
-from alerts.spine import Clock, StoppedError, Stores, Texts
+from alerts.spine import Texts
 from alerts.view import View
 from alerts.watch.parts import parts
+from alerts.way import Clock, StoppedError, Stores
 from alerts.web.app import create_app
 from alerts.web.operators import operators_token
 from alerts.web.server import ListenError, Server, listen, urls

@@ -15,9 +15,9 @@ log = logging.getLogger(__name__)
 SHOWN_MOST: Final = 20  # numbers of messages in one line; the others are counted
 
 
-def log_decisions(entry: Entry, transitions: Sequence[Transition], notices: Sequence[Notice]) -> None:
-    """Of an entry whose position is bound (`entry`). One line for it and one a version; transitions for who looks."""
-    if notices:
+def log_decisions(entry: Entry | None, transitions: Sequence[Transition], notices: Sequence[Notice]) -> None:
+    """Of an entry whose position is bound (`entry`); None: of a person's act. One line for it and one a version."""
+    if notices and entry is not None:
         log.info("entered", extra=_of_entry(entry) | {"transitions": len(transitions), "notices": len(notices)})
     if log.isEnabledFor(logging.DEBUG):
         for one in transitions:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from alerts.incidents.escalating import Steps
 from alerts.incidents.life_cycle import Incidents
 from alerts.ledger.ledger import Ledger
 from alerts.snapshots import Snapshots
@@ -68,7 +70,9 @@ class Folds:
         return cls(engine, acceptance, Receipts.from_state(state["receipts"]), position)
 
 
-def recover(journal: Journal, ledger: Ledger, snapshots: Snapshots) -> tuple[Folds, Incidents]:
+def recover(
+    journal: Journal, ledger: Ledger, snapshots: Snapshots, chain_of: Callable[[str, str], Steps]
+) -> tuple[Folds, Incidents]:
     """The states as they were at the ledger's position: newest snapshot, then the journal, silently up to there.
 
     What the journal has beyond it is still to be decided. Raises RecoveryError where the journal is older than the
@@ -93,4 +97,6 @@ def recover(journal: Journal, ledger: Ledger, snapshots: Snapshots) -> tuple[Fol
         folds.recall(position, entry)
         replayed += 1
     log.info("recovered at position %d, %d entries replayed", decided, replayed)
-    return folds, Incidents(ledger.restorable())
+    engine = folds.engine
+    asleep, wet = (engine.asleep(), engine.endings()) if decided != ORIGIN else (frozenset(), frozenset())
+    return folds, Incidents(ledger.restorable(), ledger.silences(), asleep, wet, chain_of=chain_of)

@@ -20,9 +20,10 @@ from alerts.ledger.ledger import Ledger
 from alerts.ledger.marks import Marks
 from alerts.ledger.outbox import Outbox
 from alerts.letters import Letters
-from alerts.spine import Clock, Spine, Stores, Texts
+from alerts.spine import Spine, Texts
 from alerts.view import View
 from alerts.watch.metrics import labelled
+from alerts.way import Clock, Stores
 from alerts.words.message import message
 from ingest.inbox import Inbox
 from ingest.lanes import Lanes

@@ -39,7 +39,8 @@ from alerts import spine as spine_module
 from alerts.folds import Folds
 from alerts.ledger.ledger import Ledger
 from alerts.snapshots import Snapshots
-from alerts.spine import Clock, Spine, Stores, Texts
+from alerts.spine import Spine, Texts
+from alerts.way import Clock, Stores
 from ingest.broker.nats import NatsBroker
 from ingest.formats import cbor, native
 from ingest.inbox import Inbox, Message
@@ -78,6 +79,8 @@ hazard = "flood"
 quantity = "street_depth"
 statistic = "last"
 levels = { advisory = 0.1, danger = 0.3 }
+[hazard.flood]
+confirm_by = "none"
 """
 
 

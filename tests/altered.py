@@ -44,13 +44,13 @@ def answers_first() -> None:
     real = Journal.append
 
     def enter(spine: Spine, entry: Entry, messages: Sequence[Message] = ()) -> None:
-        spine._answer(spine._folds.answer(entry, spine._now_ms(), heard=True))
+        spine._answer(spine.way.folds.answer(entry, spine._now_ms(), heard=True))
         spine._link.acknowledge(messages)
         time.sleep(PAUSE_S)
-        position = real(spine._journal, entry)
+        position = real(spine.way.journal, entry)
         spine._arrival = max(spine._arrival, entry.arrival)
-        before = spine._folds.engine.alive
-        spine._decide(position, entry, Folds.judge(spine._folds, position, entry), before)
+        before = spine.way.folds.engine.alive
+        spine._decide(position, entry, Folds.judge(spine.way.folds, position, entry), before)
 
     Spine._enter = enter
 

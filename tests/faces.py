@@ -14,6 +14,7 @@ import numpy as np
 import uvicorn
 from fastapi import FastAPI
 
+from alerts.incidents.decision import Outcome
 from alerts.incidents.incident import Incident, Member, Notice, Reason
 from alerts.ledger.ledger import Ledger
 from alerts.view import View
@@ -114,7 +115,7 @@ class Town:
         """These versions, in one turn of the spine."""
         rows = [self._row(notice) for notice in notices]
         position = self.view.position + 1
-        self.ledger.record(Position(position), self.view.arrival, incidents=rows, notices=notices)
+        self.ledger.record(Position(position), self.view.arrival, incidents=rows, outcome=Outcome(list(notices)))
         self.view = replace(self.view, position=position)
         if self.loop is not None:
             self.loop.call_soon_threadsafe(self.changed.set)

@@ -31,7 +31,9 @@ from alerts.delivery.channels import ChannelError, Mqtt
 from alerts.delivery.delivery import Delivery
 from alerts.delivery.hold import FILE, GIVEN_UP, Gate, Hold, read_hold, write_hold
 from alerts.folds import recover
+from alerts.incidents.decision import Outcome
 from alerts.incidents.incident import Notice, Reason
+from alerts.incidents.life_cycle import nobody
 from alerts.ledger.ledger import Ledger
 from alerts.ledger.outbox import Outbox
 from alerts.snapshots import Snapshots
@@ -100,7 +102,7 @@ def test_what_comes_back_equals_what_was_and_goes_on_as_it_would_have(world: Wor
     twin = World(back, now=world.now, seq=world.seq)
     for each in (world, twin):
         spine = each.start()
-        assert spine._folds.position == each.stores.journal.last  # type: ignore[union-attr]
+        assert spine.way.folds.position == each.stores.journal.last  # type: ignore[union-attr]
         each.now += MINUTE
         each.send("river", each.now, 0.1)
         spine.turn()
@@ -303,7 +305,7 @@ def restored(tmp_path: Path) -> Path:
             journal.append(Tick(AT + n))
             notice = Notice("flood-A-1", n, Reason.WORSE if n > 1 else FIRST.reason, "flood", "A", n, n - 1, AT, AT + n,
                             None)  # fmt: skip
-            ledger.record(Position(n + 1), AT + n, notices=[notice])
+            ledger.record(Position(n + 1), AT + n, outcome=Outcome([notice]))
             if n < 3:
                 settle(delivery)
         assert len(people.got) == 2
@@ -348,7 +350,7 @@ def test_what_waited_can_be_given_up_and_what_comes_afterwards_is_sent(restored:
         write_hold(restored, Hold(AT, released_at=AT + 100, unsent=True))
         for n, at in ((4, AT + 100), (5, AT + 101)):  # two of the time before have no messages yet
             late = Notice("flood-A-1", n, Reason.WORSE, "flood", "A", 4, 3, at, at, None)
-            ledger.record(Position(n + 1), at, notices=[late])
+            ledger.record(Position(n + 1), at, outcome=Outcome([late]))
         settle(delivery)
 
         assert people.got == [("flood-A-1", 5, "an"), ("flood-A-1", 5, "binh")]
@@ -452,7 +454,7 @@ def test_the_recovery_of_a_restored_folder_reads_no_more_than_the_journal_beyond
     named = ledger.snapshots()
     assert named
     assert [path.name for path in (back / "snapshots").iterdir()] == [name for name, _ in named]
-    folds, _ = recover(journal, ledger, Snapshots(back / "snapshots"))
+    folds, _ = recover(journal, ledger, Snapshots(back / "snapshots"), nobody)
     assert folds.position == ledger.position()
     journal.close()
     ledger.close()

@@ -110,7 +110,7 @@ def test_a_letter_of_an_unknown_sensor_goes_the_way_of_a_reading_once_the_sensor
 
     assert (driven.accepted, driven.duplicates, driven.refused, driven.at) == (1, 0, {}, office.now)
     assert office.readings() == [(2, NOON, 1.2)]
-    assert spine._journal.last == driven.position
+    assert spine.way.journal.last == driven.position
     assert [line for line in office.told() if '"sensor":"new"' in line] != [], "it is fresh, so it is judged"
     (letter,) = office.all()
     assert letter.settled
@@ -122,9 +122,9 @@ def test_driven_twice_is_a_duplicate_and_changes_nothing(office: Office) -> None
     spine = known_now(office, ("new", NOON, 1.2))
     with office.turning(spine):
         office.letters.drive(office.all()[0], "operator")
-        before = spine._journal.last
+        before = spine.way.journal.last
         again = office.letters.drive(office.all()[0], "operator")
-        assert spine._journal.last == before
+        assert spine.way.journal.last == before
 
     assert (again.accepted, again.duplicates, again.position, again.settled) == (0, 1, None, True)
     assert len(office.all()[0].drivings) == 2
@@ -200,14 +200,14 @@ def test_a_corrected_payload_and_topic_are_what_is_sent_and_the_letter_keeps_wha
 def test_no_letter_gives_a_gateway_leave_to_delete(office: Office) -> None:
     spine = office.open()
     office.refuse(spine, payload(("new", NOON, 0.5), seq=1))
-    heard, state = list(office.published), spine._folds.receipts.to_state()
+    heard, state = list(office.published), spine.way.folds.receipts.to_state()
     with office.turning(spine):
         office.letters.drive(office.all()[0], "operator", payload=payload(("river", NOON, 0.5), seq=9))
         office.letters.drive(office.all()[0], "operator")
 
     assert len(office.readings()) == 1
     assert office.published == heard, "a receipt for 9 would let the gateway forget 2 to 8"
-    assert spine._folds.receipts.to_state() == state
+    assert spine.way.folds.receipts.to_state() == state
 
 
 def test_a_letter_that_was_cut_is_driven_only_with_its_whole_payload(office: Office) -> None:
@@ -364,14 +364,14 @@ def test_while_the_journal_refuses_a_call_ends_and_what_waited_is_not_driven_lat
     spine.turn()
     assert office.readings() == []
 
-    append, refusing = spine._journal.append, threading.Event()
+    append, refusing = spine.way.journal.append, threading.Event()
 
     def full(entry: Any) -> Position:
         if refusing.is_set():
             raise JournalError("database or disk is full")
         return append(entry)
 
-    spine._journal.append = full  # type: ignore[method-assign]
+    spine.way.journal.append = full  # type: ignore[method-assign]
     object.__setattr__(spine._clock, "pause", lambda _: refusing.wait(0.001) and False)
     refusing.set()
     with office.turning(spine):

@@ -19,6 +19,7 @@ from alerts.delivery.channels import CHANNELS, ChannelError, Console, Means, Mqt
 from alerts.delivery.delivery import Delivery
 from alerts.delivery.fan_out import FanOut
 from alerts.delivery.send import LAST_RETRY_MS, LIFE_MS, Sender, retry_delay_ms
+from alerts.incidents.decision import Outcome
 from alerts.incidents.incident import Notice, Reason, Withheld
 from alerts.ledger.ledger import Ledger
 from alerts.ledger.outbox import Message, Outbox, Status
@@ -113,7 +114,7 @@ def mqtt(broker: Broker) -> Iterator[Mqtt]:
 
 
 def decide(ledger: Ledger, *notices: Notice) -> None:
-    ledger.record(Position(ledger.position() + 1), AT, notices=notices)
+    ledger.record(Position(ledger.position() + 1), AT, outcome=Outcome(list(notices)))
 
 
 def deliver(outbox: Outbox, *channels: Any, now: int = AT, turns: int = 100) -> None:

@@ -23,7 +23,8 @@ from alerts import spine as spine_module
 from alerts.ledger.ledger import Ledger
 from alerts.ledger.store import LedgerError
 from alerts.snapshots import Snapshots
-from alerts.spine import Clock, Spine, Stores, Texts
+from alerts.spine import Spine, Texts
+from alerts.way import Clock, Stores
 from ingest.broker.nats import BrokerError, NatsBroker
 from ingest.entries import ORIGIN, Batch, Position
 from ingest.inbox import Message

@@ -438,7 +438,7 @@ def test_only_operators_and_bounded_bodies(worlds: Callable[..., Port]) -> None:
 def test_the_answer_comes_when_it_is_on_disk(worlds: Callable[..., Port], monkeypatch: pytest.MonkeyPatch) -> None:
     port = worlds("data")
     (asked,) = port.desk.ask([bring_of([Row("river", NOON, "water_level", 1.0)], [0], port._city())])
-    append, seen = port.spine._journal.append, []
+    append, seen = port.spine.way.journal.append, []
 
     def refusing(entry: Entry) -> Position:
         if isinstance(entry, Batch):
@@ -447,7 +447,7 @@ def test_the_answer_comes_when_it_is_on_disk(worlds: Callable[..., Port], monkey
                 raise JournalError("the disk is full")
         return append(entry)
 
-    monkeypatch.setattr(port.spine._journal, "append", refusing)
+    monkeypatch.setattr(port.spine.way.journal, "append", refusing)
     port.spine.turn()
     assert seen == [False, False, False]
     assert asked.answer.result(0) == Brought(1, 0, 0, [])

@@ -1,5 +1,6 @@
 """The life of incidents: told first, worse, eased, over; once, in any grouping, through any restart."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
 from zoneinfo import ZoneInfo
@@ -9,11 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from alerts.incidents.incident import Incident, Notice, Reason
-from alerts.incidents.life_cycle import CONTINUES_MS, Incidents
+from alerts.incidents.life_cycle import Incidents
+from alerts.incidents.publishing import CONTINUES_MS
 from ingest.city import Area, City, Sensor
 from ingest.quantity import CATALOGUE
 from processing.rules import Hazard, Rule, Rules
-from processing.transitions import Transition
+from processing.transitions import StepResult, Transition
 
 MINUTE = 60_000
 START = 1_665_734_580_000  # 2022-10-14 15:03 in Da Nang
@@ -32,7 +34,8 @@ CITY = City(
 RULES = Rules(
     (Rule("depth", "flood", "street_depth", None), Rule("rise", "flood", "street_depth", None),
      Rule("wet", "rain", "street_depth", None)),
-    {"flood": Hazard("flood", quiet_ms=QUIET, min_update_ms=MIN_UPDATE), "rain": Hazard("rain")},
+    {"flood": Hazard("flood", quiet_ms=QUIET, min_update_ms=MIN_UPDATE, confirm=False),
+     "rain": Hazard("rain", confirm=False)},
 )  # fmt: skip
 
 
@@ -40,6 +43,15 @@ def change(minute: float, sensor_: str, to: int, rule: str = "depth", *, measure
     arrival = START + int(minute * MINUTE)
     at = arrival if measured is None else START + int(measured * MINUTE)
     return Transition(at, sensor_, rule, 0, to, to / 10, arrival)
+
+
+def found(transitions: Sequence[Transition]) -> StepResult:
+    """As an engine would give them: those of one reading belong to it."""
+    order, seen = [], -1
+    for i, one in enumerate(transitions):
+        seen += 0 if i and of_one_reading(transitions[i - 1], one) else 1
+        order.append(seen)
+    return StepResult(tuple(transitions), order=tuple(order))
 
 
 class Story:
@@ -52,7 +64,7 @@ class Story:
 
     def at(self, minute: float, *transitions: Transition, down_ms: int = 0) -> list[tuple[str, str, int, bool]]:
         now = START + int(minute * MINUTE)
-        notices = self.incidents.step(transitions, now, self.city, self.rules, down_ms=down_ms)
+        notices = self.incidents.step(found(transitions), now, self.city, self.rules, down_ms=down_ms).notices
         self.rows |= {row.id: row for row in self.incidents.changed}
         return [(n.area, n.reason.value, n.level, n.told) for n in notices]
 
@@ -86,7 +98,7 @@ def test_hazards_live_apart() -> None:
 
 def test_a_notice_says_when_it_was_measured_when_it_was_known_and_what_drove_it() -> None:
     incidents = Incidents()
-    first = incidents.step([change(5, "tower", 2, measured=3)], START + 5 * MINUTE, CITY, RULES)[0]
+    first = incidents.step(found([change(5, "tower", 2, measured=3)]), START + 5 * MINUTE, CITY, RULES).notices[0]
 
     assert (first.at, first.arrival) == (START + 3 * MINUTE, START + 5 * MINUTE)
     assert first.cause is not None
@@ -150,7 +162,7 @@ def test_an_end_has_no_cause_and_says_since_when_it_is_quiet() -> None:
     story = Story()
     story.at(0, change(0, "tower", 2))
     story.at(20, change(20, "tower", 0, measured=18))
-    over = story.incidents.step([], START + 60 * MINUTE, CITY, RULES)[0]
+    over = story.incidents.step(StepResult(), START + 60 * MINUTE, CITY, RULES).notices[0]
 
     assert (over.cause, over.at, over.arrival) == (None, START + 18 * MINUTE, START + 50 * MINUTE)
 
@@ -234,10 +246,11 @@ def test_a_shorter_quiet_time_ends_an_incident_now_and_not_in_the_past() -> None
     story = Story()
     story.at(0, change(0, "tower", 2))
     story.at(20, change(1, "tower", 0))
-    story.rules = replace(RULES, hazards={"flood": Hazard("flood", quiet_ms=MINUTE)})
+    story.rules = replace(RULES, hazards={"flood": Hazard("flood", quiet_ms=MINUTE, confirm=False)})
 
-    (over,) = story.incidents.step([], START + 21 * MINUTE, CITY, story.rules)
-    assert (over.reason, over.arrival) == (Reason.OVER, START + 20 * MINUTE)
+    assert story.at(21) == []
+    (over,) = story.incidents.step(StepResult(), START + 22 * MINUTE, CITY, story.rules).notices
+    assert (over.reason, over.arrival) == (Reason.OVER, START + 21 * MINUTE)
 
 
 # ---- any story --------------------------------------------------------------------------------------------------
@@ -268,7 +281,7 @@ def test_neither_grouping_nor_restarts_change_what_is_told(
 ) -> None:  # fmt: skip
     transitions = readings(steps)
     end = (transitions[-1].arrival if transitions else START) + 24 * 60 * MINUTE
-    at_once = Incidents().step(transitions, end, CITY, RULES)
+    at_once = Incidents().step(found(transitions), end, CITY, RULES).notices
 
     grouped: list[Notice] = []
     incidents = Incidents()
@@ -278,17 +291,17 @@ def test_neither_grouping_nor_restarts_change_what_is_told(
         group.append(transition)
         together = i + 1 < len(transitions) and of_one_reading(transition, transitions[i + 1])
         if i in cuts and not together:
-            grouped += incidents.step(group, transition.arrival, CITY, RULES)
+            grouped += incidents.step(found(group), transition.arrival, CITY, RULES).notices
             group = []
             rows |= {row.id: row for row in incidents.changed}
             until = transitions[i + 1].arrival if i + 1 < len(transitions) else end
-            grouped += incidents.step([], min(until, transition.arrival + 35 * MINUTE), CITY, RULES)
+            grouped += incidents.step(StepResult(), min(until, transition.arrival + 35 * MINUTE), CITY, RULES).notices
             rows |= {row.id: row for row in incidents.changed}
             if restart:
                 now = transition.arrival
                 kept = [r for r in rows.values() if r.closed_at is None or r.closed_at >= now - CONTINUES_MS]
                 incidents = Incidents(kept)
-    grouped += incidents.step(group, end, CITY, RULES)
+    grouped += incidents.step(found(group), end, CITY, RULES).notices
 
     assert grouped == at_once
 
@@ -298,7 +311,7 @@ def test_every_story_is_told_in_order_and_ends_once(steps: list[tuple[int, str, 
     transitions = readings(steps)
     end = (transitions[-1].arrival if transitions else START) + 24 * 60 * MINUTE
     incidents = Incidents()
-    notices = incidents.step(transitions, end, CITY, RULES)
+    notices = incidents.step(found(transitions), end, CITY, RULES).notices
 
     by_incident: dict[str, list[Notice]] = {}
     for notice in notices:

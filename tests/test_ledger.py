@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from alerts.incidents.decision import Outcome
 from alerts.incidents.incident import Incident, Member, Notice, Reason, Withheld
-from alerts.incidents.life_cycle import CONTINUES_MS
+from alerts.incidents.publishing import CONTINUES_MS
 from alerts.ledger.ledger import Ledger
 from alerts.ledger.store import LedgerError
 from ingest.entries import ORIGIN, Position
@@ -48,7 +49,7 @@ def test_what_a_turn_decided_is_read_back_as_it_was(ledger: Ledger) -> None:
     over = replace(NOTICE, version=2, reason=Reason.OVER, cause=None, withheld=Withheld.UNMEASURED)
     ended = replace(TRANSITION, to=0, value=None)
     ledger.record(
-        Position(7), AT, transitions=[TRANSITION, ended], incidents=[INCIDENT], notices=[NOTICE, over],
+        Position(7), AT, transitions=[TRANSITION, ended], incidents=[INCIDENT], outcome=Outcome([NOTICE, over]),
         health=[HealthEvent(AT, "tower", Status.OK, Status.SILENT)], snapshot="seven",
         late_breaches=[LateBreach("tower", "depth", AT, 3.5, AT + 1)],
     )  # fmt: skip
@@ -99,7 +100,7 @@ def test_a_new_ledger_is_empty_and_stands_before_the_first_entry(ledger: Ledger)
 
 def test_a_ledger_is_found_again_as_it_was_left(path: Path) -> None:
     first = Ledger.open(path)
-    first.record(Position(3), AT, notices=[NOTICE], incidents=[INCIDENT])
+    first.record(Position(3), AT, outcome=Outcome([NOTICE]), incidents=[INCIDENT])
     first.close()
 
     again = Ledger.open(path)
@@ -117,10 +118,12 @@ def test_the_position_only_grows(ledger: Ledger, position: int) -> None:
 
 
 def test_a_turn_that_fails_in_the_middle_leaves_nothing_behind(ledger: Ledger) -> None:
-    ledger.record(Position(1), AT, notices=[NOTICE])
+    ledger.record(Position(1), AT, outcome=Outcome([NOTICE]))
 
     with pytest.raises(LedgerError, match=r"UNIQUE constraint failed: notice\.incident, notice\.version"):
-        ledger.record(Position(2), AT, transitions=[TRANSITION], incidents=[INCIDENT], notices=[NOTICE], snapshot="s")
+        ledger.record(
+            Position(2), AT, transitions=[TRANSITION], incidents=[INCIDENT], outcome=Outcome([NOTICE]), snapshot="s"
+        )
 
     assert ledger.position() == 1
     assert ledger.transitions() == []
@@ -192,7 +195,7 @@ def test_incidents_are_found_by_what_is_asked_and_page_by_page(ledger: Ledger) -
 
 
 def test_notices_are_resumed_after_the_last_one_seen(ledger: Ledger) -> None:
-    ledger.record(Position(1), AT, notices=[replace(NOTICE, version=v) for v in range(1, 6)])
+    ledger.record(Position(1), AT, outcome=Outcome([replace(NOTICE, version=v) for v in range(1, 6)]))
 
     assert [seq for seq, _ in ledger.notices(2, limit=2)] == [3, 4]
     assert ledger.notices(5) == []
@@ -217,7 +220,7 @@ def test_reading_from_other_threads_sees_whole_turns_and_never_stops_the_writer(
     for reader in readers:
         reader.start()
     for i in range(1, 101):
-        ledger.record(Position(i), AT, notices=[replace(NOTICE, version=i)])
+        ledger.record(Position(i), AT, outcome=Outcome([replace(NOTICE, version=i)]))
     stop.set()
     for reader in readers:
         reader.join()
@@ -243,20 +246,11 @@ def test_a_file_that_is_no_ledger_is_named_in_the_error(tmp_path: Path) -> None:
         Ledger.open(broken / "below" / "ledger.sqlite")
 
 
-def test_a_ledger_of_another_version_is_refused(path: Path) -> None:
-    Ledger.open(path).close()
-    with sqlite3.connect(path) as db:
-        db.execute("UPDATE progress SET schema_version = 99")
-    db.close()
-
-    with pytest.raises(LedgerError, match="schema version 99, this program knows 1"):
-        Ledger.open(path)
-
-
 KILLED = """
 import sys
 from pathlib import Path
-from alerts.incidents.incident import Notice, Reason, Withheld
+from alerts.incidents.decision import Outcome
+from alerts.incidents.incident import Notice, Reason
 from alerts.ledger.ledger import Ledger
 from processing.transitions import Transition
 
@@ -266,7 +260,7 @@ while True:
     position += 1
     notice = Notice("i", position, Reason.WORSE, "flood", "A", 2, 1, position, position, None)
     transitions = [Transition(n, "s", "r", 0, 1, 1.0, position) for n in range(20)]
-    ledger.record(position, position, transitions=transitions, notices=[notice])
+    ledger.record(position, position, transitions=transitions, outcome=Outcome([notice]))
     print(position, flush=True)
 """
 

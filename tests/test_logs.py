@@ -7,10 +7,8 @@ import io
 import json
 import logging
 import re
-import sqlite3
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import closing
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -25,6 +23,7 @@ from test_spine import CITY, RULES
 
 from alerts.delivery.channels import ChannelError
 from alerts.delivery.delivery import Delivery
+from alerts.incidents.decision import Outcome
 from alerts.ledger.ledger import Ledger
 from alerts.ledger.outbox import Outbox
 from alerts.watch.logs import END_S, WAITING_MOST, Logs, set_up
@@ -209,25 +208,10 @@ def test_no_address_is_told_whatever_a_provider_answers(tmp_path: Path) -> None:
             await delivery.turn()
             now[0] += 3_600_000
 
-    ledger.record(Position(1), AT, notices=[FIRST])
+    ledger.record(Position(1), AT, outcome=Outcome([FIRST]))
     text = said(lambda: asyncio.run(turns()), level="DEBUG")
     found = lines(text)
     assert [line["event"] for line in found if line.get("entry") == 1] == ["messages made", "failed", "dead"]
     assert "RuntimeError" in text
     assert address not in text
-    ledger.close()
-
-
-def test_a_ledger_of_before_there_was_an_entry_is_opened_and_goes_on(tmp_path: Path) -> None:
-    file = tmp_path / "ledger.sqlite"
-    ledger = Ledger.open(file)
-    ledger.record(Position(1), AT, notices=[FIRST])
-    ledger.close()
-    with closing(sqlite3.connect(file)) as db:
-        db.execute("ALTER TABLE notice DROP COLUMN entry")
-    ledger = Ledger.open(file)
-    assert [notice for _, notice in ledger.notices()] == [FIRST]
-    pending = Outbox(ledger.store).pending()
-    assert pending is not None
-    assert pending.entry is None
     ledger.close()

@@ -55,7 +55,7 @@ def rules_for(name: str) -> str:
         named = ", ".join(f"{word} = {x}" for word, x in zip(LEVELS, levels.split(", "), strict=False))
         text += (f'[[rule]]\nname = "r{n}"\nhazard = "flood"\nquantity = "{quantity}"\n{statistic}\n'
                  f"levels = {{ {named} }}\nclear = 1.0\n")  # fmt: skip
-    return text
+    return text + '[hazard.flood]\nconfirm_by = "none"\n'
 
 
 @contextmanager

@@ -20,7 +20,8 @@ from alerts.folds import RecoveryError
 from alerts.ledger import schema
 from alerts.ledger.ledger import Ledger
 from alerts.snapshots import Snapshots
-from alerts.spine import Clock, Spine, StoppedError, Stores, Texts
+from alerts.spine import Spine, Texts
+from alerts.way import Clock, StoppedError, Stores
 from ingest import letter_quota
 from ingest.city import ConfigError
 from ingest.entries import ORIGIN, Batch, ClockMode, Configuration, Entry, Position, Start, Tick
@@ -73,6 +74,8 @@ quantity = "street_depth"
 statistic = "max"
 window = "10m"
 levels = { warning = 0.2 }
+[hazard.flood]
+confirm_by = "none"
 """
 
 

@@ -11,6 +11,7 @@ DANGER: Final = 3  # from here on: operators are called, all-clears are strict, 
 EMERGENCY: Final = 4
 
 Key: TypeAlias = tuple[str, str, bool]  # hazard, area, drill
+Pair: TypeAlias = tuple[str, str]  # sensor, rule
 
 
 class Reason(StrEnum):
@@ -71,6 +72,16 @@ class Member:
     good: tuple[int, ...] = ()  # by level from stood + 1: good readings in a row at it or above
     since: tuple[int, ...] = ()  # and when the first of them was measured
     calm_since: int | None = None  # the short statistic of `ends_when` is below its limit; when that became known
+    silenced: str = ""  # the silence that covers it
+
+    @property
+    def pair(self) -> Pair:
+        return self.sensor, self.rule
+
+    @property
+    def counts(self) -> int:
+        """The level that it asks for now."""
+        return 0 if self.silenced else self.counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +156,7 @@ class Incident:
         str, ...
     ] = ()  # the sensors that held it at danger or above: each has to be heard for an all-clear
     held_open: str = ""  # why it is not over though nothing is measured any more
+    free_at: int = 0  # when the last thing went that kept it from easing or ending: it does neither before
     asked_at: tuple[int, int] = (0, 0)  # when operators were asked for danger and for emergency; 0: they are not
     approvals: tuple[Approval, ...] = ()
     approved: int = 0  # the level up to which persons have said yes
@@ -161,7 +173,14 @@ class Incident:
     def wanted(self) -> int:
         """The level that its members, or the person, would have published if all of it were confirmed."""
         hand = self.hand.level if self.hand is not None else 0
-        return max((member.counted for member in self.members), default=hand)
+        return max((member.counts for member in self.members), default=hand)
+
+    @property
+    def supported(self) -> int:
+        """The level that may be published: what its members ask for, as far as it is confirmed."""
+        if self.hand is not None:
+            return self.approved
+        return max((min(member.counts, max(member.confirmed, self.approved)) for member in self.members), default=0)
 
     @property
     def awaiting(self) -> bool:

@@ -10,9 +10,12 @@ from typing import Final
 from sqlalchemy import Connection, bindparam, func, insert, or_, select, tuple_, update
 from sqlalchemy.dialects.sqlite import insert as upsert  # PostgreSQL's has the same name and the same form
 
+from alerts.acting import Acted
+from alerts.incidents.decision import Outcome
 from alerts.incidents.incident import Incident, Notice
-from alerts.incidents.life_cycle import CONTINUES_MS
-from alerts.ledger import schema
+from alerts.incidents.publishing import CONTINUES_MS
+from alerts.incidents.verbs import Act, Silence
+from alerts.ledger import audit, schema, why
 from alerts.ledger.rows import (
     health_row,
     incident_of,
@@ -25,6 +28,7 @@ from alerts.ledger.rows import (
     transition_row,
 )
 from alerts.ledger.store import LedgerError, Store
+from alerts.ledger.verbs import answered, audited, standing_silences, write_verb
 from ingest.disk import LOCAL, Disk
 from ingest.entries import Position
 from processing.transitions import HealthEvent, LateBreach, Transition
@@ -35,7 +39,8 @@ _MOVED: Final = (
     .where(schema.progress.c.position < bindparam("to"))
     .values(position=bindparam("to"), arrival=bindparam("at"))
 )
-_ROWS: Final = [insert(table) for table in (schema.transition, schema.health, schema.late_breach, schema.notice)]
+_ROWS: Final = [insert(table) for table in (schema.transition, schema.health, schema.late_breach)]
+_NOTICES: Final = insert(schema.notice)
 _SNAPSHOT: Final = insert(schema.snapshot)
 _DIGITS_MOST: Final = 15  # of a time in ms, some 30,000 years
 _NEW_INCIDENTS: Final = upsert(schema.incident)
@@ -69,7 +74,7 @@ class Ledger:
 
     def record(
         self, position: Position, arrival: int, *, transitions: Sequence[Transition] = (),
-        incidents: Sequence[Incident] = (), notices: Sequence[Notice] = (), snapshot: str | None = None,
+        incidents: Sequence[Incident] = (), outcome: Outcome | None = None, snapshot: str | None = None,
         late_breaches: Sequence[LateBreach] = (), health: Sequence[HealthEvent] = (),
     ) -> list[LateBreach]:  # fmt: skip
         """What one turn decided: all of it or nothing, on disk when it returns.
@@ -86,16 +91,42 @@ class Ledger:
                 [transition_row(t, position) for t in transitions],
                 [health_row(event, position) for event in health],
                 [late_breach_row(one, position) for one in late],
-                [notice_row(notice, position) for notice in notices],
             )
             for into, values in zip(_ROWS, rows, strict=True):
                 if values:
                     db.execute(into, values)
-            if incidents:
-                db.execute(_INCIDENTS, [incident_row(incident) for incident in incidents])
+            _write(db, incidents, outcome, position)
             if snapshot is not None:
                 db.execute(_SNAPSHOT, {"position": position, "name": snapshot})
         return late
+
+    def record_act(
+        self, position: Position, arrival: int, acted: tuple[Act, Acted] | None, incidents: Sequence[Incident],
+        outcome: Outcome, silences: Sequence[Silence],
+    ) -> None:  # fmt: skip
+        """A person's act with all that it made, and the audit of it, in one transaction.
+
+        `position`: up to where the journal had been decided when it was done. None: the act was refused, and only what
+        time had brought up to it is written.
+        """
+        with self.store.writing() as db:
+            db.execute(_MOVED, {"to": position, "at": arrival})
+            _write(db, incidents, outcome, None)
+            if acted is not None:
+                act, answer = acted
+                audit.append(db, audited(act, answer))
+                write_verb(db, act, silences)
+
+    def acted(self, by: str, key: str) -> Acted | None:
+        """What became of the act of that person and key; None: it was never done."""
+        with self.store.reading() as db:
+            return answered(db, by, key)
+
+    def silences(self) -> list[Silence]:
+        """Those that are not long over, and planned outages, as an engine of incidents begins with them."""
+        with self.store.reading() as db:
+            arrival = db.execute(select(schema.progress.c.arrival)).scalar_one()
+            return standing_silences(db, arrival)
 
     def position(self) -> Position:
         """Up to where the journal has been decided; ORIGIN at first."""
@@ -204,6 +235,16 @@ class Ledger:
                 db.execute(select(func.count()).where(incident.c.closed_at.is_(None))).scalar_one(),
                 {(channel, status): count for channel, status, count in db.execute(by_status)},
             )
+
+
+def _write(db: Connection, incidents: Sequence[Incident], outcome: Outcome | None, entry: Position | None) -> None:
+    """What incidents became. `entry`: the position that called for it; None: a person's act did."""
+    if incidents:
+        db.execute(_INCIDENTS, [incident_row(incident) for incident in incidents])
+    if outcome is not None and outcome.notices:
+        db.execute(_NOTICES, [notice_row(notice, entry) for notice in outcome.notices])
+    if outcome is not None:
+        why.write(db, outcome.decisions, outcome.calls, entry)
 
 
 def _unknown(db: Connection, late_breaches: Sequence[LateBreach]) -> list[LateBreach]:

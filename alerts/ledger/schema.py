@@ -8,11 +8,11 @@ from __future__ import annotations
 from typing import Final
 
 from sqlalchemy import (
+    DDL,
     BigInteger,
     Boolean,
     CheckConstraint,
     Column,
-    Connection,
     Float,
     Index,
     Integer,
@@ -173,6 +173,26 @@ message = Table(
     Index("message_of_recipient", "channel", "recipient", "seq"),
     Index("message_status", "channel", "status"),
 )
+# One row a silence or planned outage, whole (`body`, JSON); one that was ended early has the moment of that.
+silence = Table(
+    "silence",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("until", BigInteger, nullable=False),
+    Column("planned", Boolean, nullable=False),
+    Column("body", Text, nullable=False),
+    Index("silence_until", "until"),
+)
+# One row an entering: the newest one says what is in force.
+official_level = Table(
+    "official_level",
+    metadata,
+    Column("id", _Serial, primary_key=True),
+    Column("at", BigInteger, nullable=False),
+    Column("by", Text, nullable=False),
+    Column("body", Text, nullable=False),
+    sqlite_autoincrement=True,
+)
 
 # -- people and their audit ------------------------------------------------------------------------------------------
 # Who works with warnings. Nobody is deleted: the audit names them.
@@ -219,13 +239,43 @@ audit = Table(
 )
 
 
-@event.listens_for(audit, "after_create")
-def _only_added_to(_table: Table, db: Connection, **_: object) -> None:
-    """Against a slip of ours. Whoever can write the file can drop these: he is what the chain is for."""
-    if db.dialect.name != "sqlite":
-        return
-    for change in ("UPDATE", "DELETE"):
-        db.exec_driver_sql(
-            f"CREATE TRIGGER audit_no_{change.lower()} BEFORE {change} ON audit "
-            "BEGIN SELECT RAISE(ABORT, 'the audit is only added to'); END"
-        )
+# Against a slip of ours. Whoever can write the file can drop these: he is what the chain is for.
+for _change in ("UPDATE", "DELETE"):
+    event.listen(audit, "after_create", DDL(
+        f"CREATE TRIGGER audit_no_{_change.lower()} BEFORE {_change} ON audit "
+        "BEGIN SELECT RAISE(ABORT, 'the audit is only added to'); END"
+    ).execute_if(dialect="sqlite"))  # fmt: skip
+
+
+# ---- why
+# One row a decision about an incident, with its reason; `number` counts those of one incident from 0, also the ones that
+# have been dropped since (alerts/ledger/why.py says which).
+decision = Table(
+    "decision",
+    metadata,
+    Column("id", _Serial, primary_key=True),
+    Column("incident", Text, nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("entry", BigInteger),  # position of the entry that called for it; None: a person's act did
+    Column("what", Text, nullable=False),
+    Column("because", Text, nullable=False),
+    Column("sensor", Text, nullable=False),
+    Column("rule", Text, nullable=False),
+    Column("level", Integer, nullable=False),
+    Column("detail", Text, nullable=False),  # JSON
+    UniqueConstraint("incident", "number"),
+)
+# One row a call of operators; `to`: JSON, names of users.
+call = Table(
+    "call",
+    metadata,
+    Column("id", _Serial, primary_key=True),
+    Column("incident", Text, nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("to", Text, nullable=False),
+    Column("asks", Text, nullable=False),
+    Column("level", Integer, nullable=False),
+    UniqueConstraint("incident", "number", "at"),
+)

@@ -33,7 +33,7 @@ from alerts.delivery.channels import Console, Mqtt
 from alerts.delivery.fan_out import FanOut
 from alerts.ledger.ledger import Ledger
 from alerts.snapshots import Snapshots
-from alerts.spine import Spine
+from alerts.way import Way
 from ingest.entries import Batch
 from ingest.inbox import Inbox
 from ingest.journal import Journal
@@ -44,7 +44,7 @@ from processing.warm import warm_up
 PAUSE_S: Final = 0.03  # after the wrong step of a mutation: long enough for a packet, and for a kill
 # Waits that are made for days of running, shortened so that minutes of storm see as many of their ends.
 HURRY: Final = (
-    ("alerts.spine", "SNAPSHOT_ENTRIES", 8),
+    ("alerts.way", "SNAPSHOT_ENTRIES", 8),
     ("alerts.delivery.send", "LAST_RETRY_MS", 500),
     ("ingest.mqtt.connection", "_RECONNECT_S", (0.1, 0.5)),
     ("ingest.broker.nats", "_BACKOFF_S", (0.1,)),
@@ -161,7 +161,7 @@ class _Hooks:
         self.around(Inbox, "put", after="received")
         self.around(Acceptance, "accept", after="graded")
         self.around(Journal, "append", "before_commit", "after_commit", lambda entry: isinstance(entry, Batch))
-        self.around(Spine, "_answer", "before_receipt", "after_receipt", lambda owed: bool(owed.receipts))
+        self.around(Way, "answer", "before_receipt", "after_receipt", lambda owed: bool(owed.receipts))
         self.around(Ledger, "record", "before_ledger", "after_ledger")
         self.around(Snapshots, "write", after="snapshot_unnamed")
         for channel in (Console, Mqtt, Sink):

@@ -22,6 +22,7 @@ from alerts.ledger import schema
 from alerts.ledger.ledger import Ledger
 from ingest.entries import ORIGIN, Batch, Configuration, Entry, Position, Start, Tick
 from ingest.journal import Journal
+from ingest.readings import Readings
 from processing.engine import Engine
 from processing.transitions import HealthEvent, Transition
 
@@ -142,7 +143,11 @@ def replayed(entries: Iterable[tuple[Position, Entry]]) -> Judged:
         plan = engine.plan
         judged.transitions += result.transitions
         judged.health += result.health
-        judged.notices += incidents.step(result.transitions, entry.arrival, plan.city, plan.rules, down_ms=down_ms)
+        readings = entry.readings if isinstance(entry, Batch) else Readings.empty()
+        heard = incidents.hear(result, readings, plan.configuration.sensor_ids, plan.city)
+        judged.notices += incidents.step(
+            result, entry.arrival, plan.city, plan.rules, heard=heard, down_ms=down_ms
+        ).notices
     return judged
 
 

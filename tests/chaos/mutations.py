@@ -11,12 +11,12 @@ from sqlalchemy import insert
 
 from alerts.delivery.send import Sender
 from alerts.folds import Folds
-from alerts.incidents.incident import Notice
+from alerts.incidents.decision import Outcome
 from alerts.ledger import schema
 from alerts.ledger.ledger import Ledger
 from alerts.ledger.outbox import Message as Outgoing
 from alerts.ledger.rows import notice_row
-from alerts.spine import Spine
+from alerts.way import Way
 from ingest.entries import Batch, Entry, Position
 from ingest.inbox import Message
 from ingest.mqtt.source import MqttSource
@@ -36,13 +36,13 @@ def mutated(name: str, pause: Pause) -> AbstractContextManager[None]:
 
 @contextmanager
 def _receipt_before_commit(pause: Pause) -> Iterator[None]:
-    enter, answer = Spine._enter, Folds.answer
+    enter, answer = Way.enter, Folds.answer
     answered: Entry | None = None
 
-    def early(self: Spine, entry: Entry, messages: Sequence[Message] = ()) -> None:
+    def early(self: Way, entry: Entry, messages: Sequence[Message] = ()) -> None:
         nonlocal answered
         if isinstance(entry, Batch):
-            self._answer(answer(self._folds, entry, self._now_ms(), heard=self._link.connected))
+            self.answer(answer(self.folds, entry, self.clock.now_ms(), heard=self._link.connected))
             answered = entry
             pause()
         enter(self, entry, messages)
@@ -50,21 +50,21 @@ def _receipt_before_commit(pause: Pause) -> Iterator[None]:
     def once(self: Folds, entry: Entry, now_ms: int, *, heard: bool) -> Owed:
         return Owed() if entry is answered else answer(self, entry, now_ms, heard=heard)
 
-    with patched(Spine, "_enter", early), patched(Folds, "answer", once):
+    with patched(Way, "enter", early), patched(Folds, "answer", once):
         yield
 
 
 @contextmanager
 def _puback_before_commit(pause: Pause) -> Iterator[None]:
-    enter = Spine._enter
+    enter = Way.enter
 
-    def early(self: Spine, entry: Entry, messages: Sequence[Message] = ()) -> None:
+    def early(self: Way, entry: Entry, messages: Sequence[Message] = ()) -> None:
         if messages:
             self._link.acknowledge(messages)
             pause()
         enter(self, entry)
 
-    with patched(Spine, "_enter", early):
+    with patched(Way, "enter", early):
         yield
 
 
@@ -117,13 +117,13 @@ def _notice_outside_transaction(pause: Pause) -> Iterator[None]:
     record = Ledger.record
 
     def told_later(
-        self: Ledger, position: Position, arrival: int, *, notices: Sequence[Notice] = (), **rows: Any
+        self: Ledger, position: Position, arrival: int, *, outcome: Outcome | None = None, **rows: Any
     ) -> list[LateBreach]:
         late = record(self, position, arrival, **rows)
-        if notices:
+        if outcome is not None and outcome.notices:
             pause()
             with self.store.writing() as db:
-                db.execute(insert(schema.notice), [notice_row(notice) for notice in notices])
+                db.execute(insert(schema.notice), [notice_row(notice) for notice in outcome.notices])
         return late
 
     with patched(Ledger, "record", told_later):

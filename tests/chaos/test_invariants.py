@@ -13,6 +13,7 @@ from chaos.invariants import Truth, damaged, receipts, refusals
 from chaos.stage import settled
 from chaos.tellings import ends, messages, states
 
+from alerts.incidents.decision import Outcome
 from alerts.incidents.incident import Incident, Notice, Reason
 from alerts.ledger.ledger import Ledger
 from alerts.ledger.outbox import Address, Outbox
@@ -70,7 +71,7 @@ def decide(ledger: Ledger, *notices: Notice, version: int | None = None) -> None
     last = notices[-1]
     closed = 100 if last.reason is Reason.OVER else None
     row = Incident(last.incident, "flood", "a", last.level, 2, version or last.version, 100, 100, closed, ())
-    ledger.record(Position(1), 100, incidents=[row], notices=notices)
+    ledger.record(Position(1), 100, incidents=[row], outcome=Outcome(list(notices)))
 
 
 @pytest.mark.parametrize(

@@ -40,9 +40,11 @@ min_readings = 3
 hold = "500ms"
 levels = { warning = 2.2 }
 [hazard.flood]
+confirm_by = "none"
 quiet = "200ms"
 min_update = "500ms"
 [hazard.rain]
+confirm_by = "none"
 quiet = "500ms"
 min_update = "200ms"
 """

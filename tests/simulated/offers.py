@@ -44,6 +44,7 @@ id = "device"
 )
 RULES = """
 [hazard.flood]
+confirm_by = "none"
 quiet = "0s"
 min_update = "0s"
 [[rule]]

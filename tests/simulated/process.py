@@ -25,7 +25,7 @@ from simulated.providers import Lines, Receiver
 from sqlalchemy import Connection, Engine, QueuePool, create_engine, create_mock_engine
 from sqlalchemy.dialects import sqlite
 
-from alerts import spine
+from alerts import way
 from alerts.delivery.channels import Mqtt
 from alerts.delivery.channels import mqtt as mqtt_channel
 from alerts.folds import RecoveryError
@@ -33,7 +33,8 @@ from alerts.ledger import schema, store
 from alerts.ledger.ledger import Ledger
 from alerts.ledger.store import LedgerError
 from alerts.snapshots import Snapshots
-from alerts.spine import Clock, StoppedError, Stores, Texts
+from alerts.spine import Texts
+from alerts.way import Clock, StoppedError, Stores
 from alerts.works import Connections, Login, Works
 from ingest.journal import Journal, JournalError
 from ingest.mqtt.connection import MqttError
@@ -80,7 +81,7 @@ class Process:
             mock.patch.object(store, "create_engine", _Engines()),
             mock.patch.object(schema.metadata, "create_all", _make_tables),
             mock.patch.object(mqtt_channel, "ThreadPoolExecutor", _Here),
-            mock.patch.object(spine, "SNAPSHOT_ENTRIES", self.snapshot_entries),
+            mock.patch.object(way, "SNAPSHOT_ENTRIES", self.snapshot_entries),
             _errors_into(self.said),
         ):
             yield

@@ -22,7 +22,7 @@ from simulated.process import JOURNAL, Killed, Process
 from simulated.providers import Receiver
 
 from alerts.ledger.outbox import Outbox
-from alerts.spine import Clock
+from alerts.way import Clock
 from ingest.journal import Journal
 
 _ROUNDS_MOST = 40  # of a minute each, after which everything must have come to rest

@@ -1,0 +1,184 @@
+"""What persons do to incidents. Each act fits how things stand, or is refused and changes nothing; twice is once."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Final
+
+from alerts.incidents.book import Book
+from alerts.incidents.decision import Decided
+from alerts.incidents.incident import Approval, Incident, Key, Reason
+from alerts.incidents.members import limited
+from alerts.incidents.moving import cover
+from alerts.incidents.publishing import opened
+from alerts.incidents.settling import end
+from alerts.incidents.verbs import (
+    Acknowledge,
+    Act,
+    Approve,
+    Assign,
+    Close,
+    Comment,
+    Ease,
+    EndSilence,
+    OfficialLevel,
+    Raise,
+    RefusedError,
+    Silence,
+)
+
+EVACUATION: Final = "evacuation"  # the template that tells people to leave: two persons
+
+
+def act(book: Book, one: Act) -> tuple[str, ...]:
+    """Does it, up to what follows from it; the incidents that it was about. Raises RefusedError."""
+    verb = one.verb
+    match verb:
+        case Silence():
+            _silence(book, verb, one.at)
+            return ()
+        case EndSilence():
+            _end_silence(book, verb.id, one.at)
+            return ()
+        case OfficialLevel():
+            return ()
+        case Raise():
+            return _raise(book, verb, one)
+        case Approve():
+            rows = _to_approve(book, verb)
+            for row in rows:
+                _approve(book, row, verb, one)
+            return tuple(row.id for row in rows)
+        case Acknowledge() | Assign() | Comment() | Ease() | Close():
+            row = _row(book, verb.incident, closed=isinstance(verb, (Comment, Close)))
+            _on_one(book, row, one)
+            return (row.id,)
+
+
+def _row(book: Book, id_: str, *, closed: bool = False) -> Incident:
+    for row in book.latest.values():
+        if row.id == id_:
+            if row.closed_at is not None and not closed:
+                raise RefusedError(f"{id_} is over")
+            return row
+    raise RefusedError(f"{id_} is not open, nor has it ended within 6 hours")
+
+
+def _on_one(book: Book, row: Incident, one: Act) -> None:
+    match one.verb:
+        case Acknowledge():
+            if not row.acknowledged_by:
+                book.keep(replace(row, acknowledged_by=one.by, acknowledged_at=one.at, chain=None))
+        case Assign(to=to):
+            book.keep(replace(row, assigned_to=to))
+        case Ease(level=level):
+            _ease(book, row, level, one)
+        case Close(withdraw=withdraw) if row.closed_at is None:
+            members = tuple(limited(member, 0) for member in row.members)
+            book.keep(replace(row, members=members, measured=True))
+            end(book, row.key, Reason.WITHDRAWN if withdraw else Reason.OVER, one.at, one.by)
+        case _:
+            pass
+    _say(book, row.key, one)
+
+
+def _say(book: Book, key: Key, one: Act, *, level: int | None = None) -> None:
+    text = one.verb.text if isinstance(one.verb, Comment) else one.why
+    book.decide(book.latest[key], one.at, Decided.ACTED, type(one.verb).__name__.lower(), level=level,
+                by=one.by, why=text)  # fmt: skip
+
+
+def _ease(book: Book, row: Incident, level: int, one: Act) -> None:
+    if not 0 < level <= max(row.level, row.wanted):
+        raise RefusedError(f"{row.id} stands at {row.level}: it can be eased to a lower level, at least 1; or closed")
+    if row.hand is not None:
+        raise RefusedError(f"{row.id} was given by hand: give it anew at another level, or close it")
+    members = tuple(limited(member, level) for member in row.members)
+    after = replace(row, members=members, approved=min(row.approved, level))
+    book.keep(after)
+    if after.supported < row.level:
+        book.publish(row.key, Reason.EASED, one.at, one.at, one.by)
+
+
+def _to_approve(book: Book, verb: Approve) -> list[Incident]:
+    if not verb.event:
+        return [_row(book, verb.incident)]
+    rows = [row for row in book.latest.values() if row.event == verb.event and row.closed_at is None]
+    if not rows:
+        raise RefusedError(f"{verb.event} is no city event that goes on")
+    # What a person gave by hand is approved one by one.
+    return sorted((row for row in rows if row.wanted > row.level and row.hand is None), key=lambda row: row.id)
+
+
+def _approve(book: Book, row: Incident, verb: Approve, one: Act) -> None:
+    if row.hand is not None and row.hand.template == EVACUATION and one.by == row.hand.by:
+        raise RefusedError(f"{row.id} says evacuate: another person than {row.hand.by} has to approve it")
+    level = min(verb.level, row.wanted)
+    if row.hand is not None and verb.level < row.hand.level:
+        raise RefusedError(f"{row.id} was given by hand at {row.hand.level}: approve that, or close it")
+    if level <= row.approved:
+        return
+    approval = Approval(one.by, level, one.at)
+    book.keep(replace(row, approved=level, approvals=(*row.approvals, approval)))
+    _say(book, row.key, one, level=level)
+
+
+def _raise(book: Book, verb: Raise, one: Act) -> tuple[str, ...]:
+    unknown = [area for area in verb.areas if area not in book.city.areas]
+    if unknown or not verb.areas:
+        raise RefusedError(f"areas {' '.join(unknown) or '(none)'}: not in the registry")
+    if verb.hand.until <= one.at:
+        raise RefusedError("until: lies in the past")
+    keys: list[Key] = [(verb.hazard, area, verb.drill) for area in verb.areas]
+    for key in keys:
+        row = book.latest.get(key)
+        if row is not None and row.closed_at is None and row.hand is None:
+            raise RefusedError(f"{row.id} is open and stands on sensors: approve, ease or close that")
+        if verb.drill and (real := _real(book, key[1])):
+            raise RefusedError(f"{real} is open in {key[1]}: no drill beside it")
+    for key in keys:
+        _raise_in(book, key, verb, one)
+    return tuple(book.latest[key].id for key in keys)
+
+
+def _real(book: Book, area: str) -> str:
+    rows = (row for row in book.latest.values() if row.area == area and not row.drill)
+    return next((row.id for row in rows if row.closed_at is None and row.level), "")
+
+
+def _raise_in(book: Book, key: Key, verb: Raise, one: Act) -> None:
+    before = book.row(key)
+    if before.hand == verb.hand and before.closed_at is None:
+        return
+    alone = verb.approver and verb.hand.template != EVACUATION
+    row = replace(
+        opened(before, one.at),
+        hand=verb.hand,
+        changed_at=one.at,
+        changed_arrival=one.at,
+        approved=verb.hand.level if alone else 0,
+        approvals=(Approval(one.by, verb.hand.level, one.at),) if alone else (),
+    )
+    book.keep(row)
+    if alone and 0 < row.supported <= row.level:  # other words, or a lower level, of what is published already
+        book.publish(key, Reason.WORSE if row.supported == row.level else Reason.EASED, one.at, one.at, one.by)
+    _say(book, key, one)
+
+
+def _silence(book: Book, silence: Silence, now: int) -> None:
+    if silence.id in book.standing.silences:
+        return
+    if silence.until <= max(silence.begins, now):
+        raise RefusedError("until: has to lie after the beginning, and in the future")
+    book.standing.silences[silence.id] = silence
+    book.watch(silence)
+    cover(book, now)
+
+
+def _end_silence(book: Book, id_: str, now: int) -> None:
+    silence = book.standing.silences.get(id_)
+    if silence is None:
+        raise RefusedError(f"{id_}: no such silence or planned outage")
+    if silence.until > now:
+        book.standing.silences[id_] = replace(silence, until=now)
+        cover(book, now)
