@@ -68,7 +68,7 @@ def _on_one(book: Book, row: Incident, one: Act) -> None:
     match one.verb:
         case Acknowledge():
             if not row.acknowledged_by:
-                book.keep(replace(row, acknowledged_by=one.by, acknowledged_at=one.at, chain=None))
+                book.keep(_seen(row, one))
         case Assign(to=to):
             book.keep(replace(row, assigned_to=to))
         case Ease(level=level):
@@ -80,6 +80,11 @@ def _on_one(book: Book, row: Incident, one: Act) -> None:
         case _:
             pass
     _say(book, row.key, one)
+
+
+def _seen(row: Incident, one: Act) -> Incident:
+    """Who has acted on it need not be called."""
+    return replace(row, acknowledged_by=one.by, acknowledged_at=one.at, chain=None)
 
 
 def _say(book: Book, key: Key, one: Act, *, level: int | None = None) -> None:
@@ -94,7 +99,7 @@ def _ease(book: Book, row: Incident, level: int, one: Act) -> None:
     if row.hand is not None:
         raise RefusedError(f"{row.id} was given by hand: give it anew at another level, or close it")
     members = tuple(limited(member, level) for member in row.members)
-    after = replace(row, members=members, approved=min(row.approved, level))
+    after = _seen(replace(row, members=members, approved=min(row.approved, level)), one)
     book.keep(after)
     if after.supported < row.level:
         book.publish(row.key, Reason.EASED, one.at, one.at, one.by)
@@ -119,7 +124,8 @@ def _approve(book: Book, row: Incident, verb: Approve, one: Act) -> None:
     if level <= row.approved:
         return
     approval = Approval(one.by, level, one.at)
-    book.keep(replace(row, approved=level, approvals=(*row.approvals, approval)))
+    approved = replace(row, approved=level, approvals=(*row.approvals, approval))
+    book.keep(_seen(approved, one))
     _say(book, row.key, one, level=level)
 
 
@@ -159,6 +165,7 @@ def _raise_in(book: Book, key: Key, verb: Raise, one: Act) -> None:
         approved=verb.hand.level if alone else 0,
         approvals=(Approval(one.by, verb.hand.level, one.at),) if alone else (),
     )
+    row = _seen(row, one) if alone else row
     book.keep(row)
     if alone and 0 < row.supported <= row.level:  # other words, or a lower level, of what is published already
         book.publish(key, Reason.WORSE if row.supported == row.level else Reason.EASED, one.at, one.at, one.by)

@@ -41,7 +41,7 @@ def falls_at(incident: Incident, hazard: Hazard) -> int | None:
         return None
     if not incident.wanted:  # what is published stands until the end: a short dip between two waves is no news
         return max(incident.changed_arrival + hazard.quiet_ms, incident.free_at)
-    if incident.supported < incident.level:
+    if 0 < incident.supported < incident.level:  # what nobody confirms does not ease to nothing what was confirmed
         return max(incident.changed_arrival, incident.updated_at + hazard.min_update_ms, incident.free_at)
     return None
 

@@ -25,6 +25,7 @@ class Heard:
     t: int
     flag: int
     arrival: int
+    value: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +53,7 @@ def hear(readings: Readings, sensor_ids: Sequence[str], which: Collection[str], 
         sensor = city.sensors.get(sensor_ids[readings.sensor[row]])
         t, arrival = int(readings.t[row]), int(readings.arrival[row])
         if sensor is not None and arrival - t <= max(FRESH_MS, 2 * (sensor.period_ms or 0)):
-            found.append(Heard(row, sensor.id, t, int(readings.flag[row]), arrival))
+            found.append(Heard(row, sensor.id, t, int(readings.flag[row]), arrival, float(readings.value[row])))
     return found
 
 

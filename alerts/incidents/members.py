@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import Final
 
 from alerts.incidents.incident import Confirmation, Member
+from processing.rules import Judgement, Statistic
 from processing.transitions import Transition
 
 GOOD: Final = 1  # QARTOD
@@ -24,24 +26,40 @@ def moved(before: Member, transition: Transition) -> Member:
     )  # fmt: skip
 
 
-def heard(member: Member, t: int, flag: int) -> Member:
+def heard(member: Member, t: int, flag: int, supports: int) -> Member:
     """After a fresh reading of its sensor, measured at `t`: how long good ones have held each level (the (d) of above).
 
-    The same object where nothing changes, which is nearly always.
+    `supports`: the highest level that the reading itself does not speak against (`supported_by`). The same object where
+    nothing changes, which is nearly always.
     """
     levels = member.level - member.stood
     if levels <= 0:
         return member
-    if flag != GOOD:
+    supports = supports if flag == GOOD else 0
+    before = (*member.good, *(0,) * (levels - len(member.good)))
+    good = tuple(min(n + 1, SOLE_READINGS) if member.stood + i < supports else 0 for i, n in enumerate(before))
+    if not any(good):
         return replace(member, good=(), since=()) if any(member.good) else member
-    good = (*member.good, *(0,) * (levels - len(member.good)))
-    since = tuple(old if n else t for n, old in zip(good, (*member.since, *(0,) * levels), strict=False))
-    good = tuple(min(n + 1, SOLE_READINGS) for n in good)
+    since = tuple(old if n else t for n, old in zip(before, (*member.since, *(0,) * levels), strict=False))
     held = [n >= SOLE_READINGS and t - first >= SOLE_MS for n, first in zip(good, since, strict=True)]
     more = held.index(False) if False in held else len(held)
     if not more and (good, since) == (member.good, member.since):
         return member
     return replace(member, good=good[more:], since=since[more:], stood=member.stood + more)
+
+
+def supported_by(value: float, judgement: Judgement) -> int:
+    """The highest level that a reading of `value` does not speak against: those whose clear value it still reaches.
+
+    A level stands for a while after the water has gone (`hold_clear`); readings of a dry street confirm nothing. What
+    is summed, counted or sloped over a window says nothing reading by reading: every one supports all.
+    """
+    if judgement.statistic in (Statistic.SUM, Statistic.COUNT, Statistic.RISE):
+        return len(judgement.clears)
+    if math.isnan(value):
+        return 0
+    reached = [value >= x if judgement.above else value <= x for x in judgement.clears]
+    return max((level for level, yes in enumerate(reached, 1) if yes), default=0)  # NaN, no such level: never reached
 
 
 def last_was_good(member: Member) -> bool:

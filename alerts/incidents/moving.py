@@ -9,7 +9,7 @@ from alerts.incidents.book import Book
 from alerts.incidents.decision import Decided
 from alerts.incidents.heard import News
 from alerts.incidents.incident import DANGER, Incident, Key, Member, Pair
-from alerts.incidents.members import heard, moved
+from alerts.incidents.members import heard, moved, supported_by
 from alerts.incidents.publishing import opened
 from processing.rules import is_ending
 from processing.transitions import Status, Transition
@@ -26,7 +26,12 @@ def take(book: Book, news: News) -> None:
             _move(book, transition)
     one = news.heard
     if one is not None:
-        _each_of(book, one.sensor, lambda member: heard(member, one.t, one.flag))
+        _each_of(book, one.sensor, lambda member: heard(member, one.t, one.flag, _supports(book, member, one.value)))
+
+
+def _supports(book: Book, member: Member, value: float) -> int:
+    judgement = book.who.judgement(member.sensor, member.rule)
+    return supported_by(value, judgement) if judgement is not None else 0
 
 
 def _move(book: Book, transition: Transition) -> None:
@@ -60,6 +65,8 @@ def _placed(book: Book, key: Key, transition: Transition, *, stays: bool) -> Inc
         member = replace(member, silenced=book.standing.covering(pair[0], *key[:2], arrival))
         if member.counted:
             row = opened(row, arrival)
+        if row.level and not row.wanted:  # a new wave before the end: its first rise eases nothing
+            row = replace(row, free_at=arrival + book.who.hazard(key[0]).quiet_ms)
     others = tuple(m for m in row.members if m.pair != pair)
     danger = row.danger_by
     if stays and member.counted >= DANGER and pair[0] not in danger:

@@ -56,7 +56,7 @@ def _rise(book: Book, key: Key, now: int, by: str) -> None:
     row = book.latest[key]
     reason = Reason.WORSE if row.level else Reason.FIRST
     driven_by = cause(row)
-    if row.acknowledged_by:
+    if row.acknowledged_by and not by:
         book.keep(unanswered(row))
     book.publish(key, reason, driven_by.at if driven_by is not None else now, now, by)
     if not row.drill:

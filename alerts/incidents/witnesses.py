@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ingest.city import City, Sensor
-from processing.rules import Hazard, Rules
+from processing.rules import Hazard, Judgement, Rules
 
 KM_PER_DEGREE: Final = 111.2  # of latitude; the earth as a sphere of 6,371 km
 
@@ -22,6 +22,7 @@ class Witnesses:
     def __init__(self, city: City, rules: Rules) -> None:
         self._city, self._rules = city, rules
         self._near: dict[tuple[str, str], frozenset[str]] = {}
+        self._judgements: dict[tuple[str, str], Judgement | None] = {}
 
     @cached_property
     def hazard_of(self) -> Mapping[str, str]:
@@ -96,6 +97,15 @@ class Witnesses:
     def of(self, id_: str, hazard: str, area: str) -> frozenset[str]:
         """Whoever could confirm what `id_` says of `area`."""
         return (self._of_area.get((hazard, area), frozenset()) | self.near(id_, hazard)) - {id_}
+
+    def judgement(self, id_: str, rule: str) -> Judgement | None:
+        """How the rule judges the sensor; None where either has vanished."""
+        key = (id_, rule)
+        if key not in self._judgements:
+            sensor = self._city.sensors.get(id_)
+            found = next((one for one in self._rules.rules if one.name == rule), None)
+            self._judgements[key] = None if sensor is None or found is None else found.judgement(sensor)
+        return self._judgements[key]
 
     def ends(self, id_: str, hazard: str) -> bool:
         """Whether `ends_when` of the hazard watches the sensor: else nothing is known to be calm."""

@@ -241,7 +241,7 @@ audit = Table(
 
 # Against a slip of ours. Whoever can write the file can drop these: he is what the chain is for.
 for _change in ("UPDATE", "DELETE"):
-    event.listen(audit, "after_create", DDL(
+    event.listen(audit, "after_create", DDL(  # type: ignore[no-untyped-call]
         f"CREATE TRIGGER audit_no_{_change.lower()} BEFORE {_change} ON audit "
         "BEGIN SELECT RAISE(ABORT, 'the audit is only added to'); END"
     ).execute_if(dialect="sqlite"))  # fmt: skip
