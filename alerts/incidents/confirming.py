@@ -47,6 +47,10 @@ def _best(
     hazard, want = who.hazard(incident.hazard), member.counts
     if not hazard.confirm:
         return want, Confirmation.NOT_ASKED, ""
+    person = incident.approvals[-1].by if incident.approvals else ""
+    by_person = (min(want, incident.approved), Confirmation.PERSON, person)
+    if member.sensor in standing.asleep:  # its level stands as it was; nobody can bear witness to what it said last
+        return by_person
     sensor = who.sensor(member.sensor)
     if sensor is not None and sensor.trust == "reference" and last_was_good(member):
         return want, Confirmation.REFERENCE, ""
@@ -55,7 +59,7 @@ def _best(
     seen, witness = standing.testimony(member.sensor, incident.hazard, incident.area, who, now)
     ways = [
         (min(want, seen + 1) if seen else 0, Confirmation.NEIGHBOUR, witness),
-        (min(want, incident.approved), Confirmation.PERSON, incident.approvals[-1].by if incident.approvals else ""),
+        by_person,
         (min(want, WARNING, sole_level(member, incident, standing, who, now)), Confirmation.SOLE, ""),
     ]
     return max(ways, key=lambda way: way[0])

@@ -34,6 +34,8 @@ def pass_time(book: Book, before: int) -> None:
         else:
             _ripen(book, which, when)
         settle(book, when)
+        if not isinstance(which, str):
+            book.arm(which)  # also where nothing came of it
 
 
 def _settle(book: Book, key: Key, now: int, by: str) -> None:
