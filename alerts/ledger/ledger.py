@@ -29,6 +29,7 @@ from alerts.ledger.rows import (
 )
 from alerts.ledger.store import LedgerError, Store
 from alerts.ledger.verbs import answered, audited, standing_silences, write_verb
+from alerts.ledger.why import Record, read
 from ingest.disk import LOCAL, Disk
 from ingest.entries import Position
 from processing.transitions import HealthEvent, LateBreach, Transition
@@ -203,6 +204,10 @@ class Ledger:
         with self.store.reading() as db:
             rows = db.execute(select(table).where(table.c.incident == incident).order_by(table.c.version))
             return [notice_of(row) for row in rows]
+
+    def why(self, incident: str) -> Record:
+        """Every decision about it that is kept, calls, and what became of its messages."""
+        return read(self.store, incident)
 
     def last_seq(self) -> int:
         """The number of the newest notice; 0 where there is none."""

@@ -248,8 +248,8 @@ for _change in ("UPDATE", "DELETE"):
 
 
 # ---- why
-# One row a decision about an incident, with its reason; `number` counts those of one incident from 0, also the ones that
-# have been dropped since (alerts/ledger/why.py says which).
+# One row a decision about an incident, with its reason; `number` counts those of one incident from 0, also the ones
+# that have been dropped since (alerts/ledger/why.py says which).
 decision = Table(
     "decision",
     metadata,

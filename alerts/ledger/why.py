@@ -1,8 +1,8 @@
 """Why: every decision about an incident and every call of operators, written with what they decided, and read again.
 
-An incident keeps about DECISIONS_MOST decisions. Beyond them the oldest of what merely happened goes, first what was not
-confirmed yet or waited, then levels that rose and fell and the like; what was published, confirmed, withheld or done by
-a person never does. The numbers of what is left tell how many went.
+An incident keeps at most DECISIONS_MOST decisions. Beyond them the oldest of what merely happened goes, first what was
+not confirmed yet or waited, then levels that rose and fell and the like; what was published, confirmed, withheld or
+done by a person never does. The numbers of what is left tell how many went.
 """
 
 from __future__ import annotations
@@ -34,11 +34,15 @@ _NUMBERS: Final = (
 _COUNTED: Final = select(func.count()).where(_DECISION.c.incident == bindparam("of"))
 _OLDEST: Final = (
     select(_DECISION.c.id)
-    .where(_DECISION.c.incident == bindparam("of"), _DECISION.c.what.not_in(_STAY))
+    .where(
+        _DECISION.c.incident == bindparam("of"),
+        _DECISION.c.what.not_in(_STAY),
+        _DECISION.c.number < bindparam("newest"),  # the next number is counted from it
+    )
     .order_by(case((_DECISION.c.what.in_(_FIRST_TO_GO), 0), else_=1), _DECISION.c.number)
     .limit(bindparam("most"))
 )
-_DROPPED: Final = delete(_DECISION).where(_DECISION.c.id.in_(_OLDEST.scalar_subquery()))
+_DROPPED: Final = delete(_DECISION).where(_DECISION.c.id.in_(_OLDEST))
 _NEW_DECISION: Final = insert(_DECISION)
 # A call that stands already has been made: it is no reason to refuse everything else that was decided with it.
 _NEW_CALL: Final = insert(_CALL).on_conflict_do_nothing(index_elements=["incident", "number", "at"])
@@ -100,13 +104,13 @@ def _write_decisions(db: Connection, decisions: Sequence[Decision], entry: int |
     db.execute(_NEW_DECISION, rows)
     for incident, number in following.items():
         if number // _LOOK_EVERY > known.get(incident, 0) // _LOOK_EVERY:
-            _drop(db, incident)
+            _drop(db, incident, number - 1)
 
 
-def _drop(db: Connection, incident: str) -> None:
+def _drop(db: Connection, incident: str, newest: int) -> None:
     too_many = db.execute(_COUNTED, {"of": incident}).scalar_one() - (DECISIONS_MOST - _LOOK_EVERY)
     if too_many > 0:
-        db.execute(_DROPPED, {"of": incident, "most": too_many})
+        db.execute(_DROPPED, {"of": incident, "newest": newest, "most": too_many})
 
 
 def read(store: Store, incident: str) -> Record:

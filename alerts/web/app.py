@@ -27,6 +27,7 @@ from alerts.web.prometheus.routes import prometheus_routes
 from alerts.web.public import public_routes
 from alerts.web.sources import Sources
 from alerts.web.warnings import event_routes, warning_routes
+from alerts.web.why import why_routes
 
 _HEADERS: Final = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
@@ -62,14 +63,15 @@ def create_app(sources: Sources) -> FastAPI:
     app.include_router(event_routes(fan_out))
     app.include_router(machine_routes(sources, fan_out))
     app.include_router(page_routes(sources, fan_out))
-    if sources.history is not None:
-        asking = Asking(sources.history)
+    asking = None if sources.history is None else Asking(sources.history)
+    if sources.history is not None and asking is not None:
         app.include_router(past_routes(sources, asking))
         if sources.operators is not None:
             app.include_router(export_routes(sources, sources.operators, sources.history, asking))
     if sources.operators is not None:
         app.include_router(letter_routes(sources, sources.operators))
         app.include_router(health_routes(sources, sources.operators))
+        app.include_router(why_routes(sources, sources.operators, asking))
         if sources.history is not None:
             queries = Queries(lambda: sources.view().city, sources.history, ring, re2_matches)
             app.include_router(prometheus_routes(queries, sources.now_ms, sources.operators.token))

@@ -8,6 +8,7 @@ from typing import Literal, Protocol
 
 from alerts.importing import Imports
 from alerts.incidents.incident import Incident, Notice
+from alerts.ledger.why import Record
 from alerts.letters import Letters
 from alerts.view import View
 from ingest.history.store import Reader
@@ -60,6 +61,10 @@ class LedgerReader(Protocol):
 
     def notices_of(self, incident: str) -> Sequence[tuple[int, Notice]]:
         """Every version of one incident, in order, each with its seq."""
+        ...
+
+    def why(self, incident: str) -> Record:
+        """Every decision about it that is kept, calls, and what became of its messages."""
         ...
 
     def last_seq(self) -> int:
