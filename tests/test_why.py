@@ -109,7 +109,9 @@ def test_a_level_is_shown_with_the_readings_in_its_window_and_what_the_rule_asks
 def test_a_version_says_what_confirmed_it_from_how_far_and_what_became_of_its_messages(
     town: Town, client: httpx.Client
 ) -> None:
-    decide(town, rose(sensor=OTHER, level=2, value=0.21), rose())
+    published = Decision(INCIDENT, NOW, Decided.PUBLISHED, "first", TOWER, "depth", 3, {"version": 1})
+    confirmed = Decision(INCIDENT, NOW, Decided.CONFIRMED, "neighbour", TOWER, "depth", 3, {"witness": OTHER})
+    decide(town, rose(sensor=OTHER, level=2, value=0.21), rose(), confirmed, published, rose(sensor=OTHER, level=4))
     outbox = Outbox(town.ledger.store)
     pending = outbox.pending()
     assert pending is not None
@@ -117,12 +119,17 @@ def test_a_version_says_what_confirmed_it_from_how_far_and_what_became_of_its_me
     (mqtt,) = outbox.due("mqtt", NOW, 10)
     outbox.mark([mqtt.sent(NOW)])
 
-    (version,) = got(client)["versions"]
+    town.tell(notice(AREA, 4, version=2, reason=Reason.WORSE, previous=3))
+
+    found = got(client)
+    version, later = found["versions"]
 
     assert (version["version"], version["level"], version["told"], version["withheld"]) == (1, 3, True, "")
     assert version["confirmation"] == {
         "by": "neighbour", "witness": OTHER, "witness_level": 2, "distance_km": pytest.approx(1.112, abs=0.001),
     }  # fmt: skip
+    assert found["decisions"][2]["confirmation"] == version["confirmation"]
+    assert (later["confirmation"], later["deliveries"]) == (None, []), "confirmed by nothing, and not queued yet"
     assert version["deliveries"] == [
         {"channel": "console", "status": "queued", "count": 1}, {"channel": "mqtt", "status": "sent", "count": 1},
     ]  # fmt: skip
