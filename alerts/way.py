@@ -30,6 +30,7 @@ from ingest.inbox import Message
 from ingest.journal import Journal, JournalError
 from ingest.readings import Readings
 from ingest.receipts import Owed
+from processing.rules import is_ending
 from processing.transitions import LateBreach, StepResult
 
 log = logging.getLogger(__name__)
@@ -187,7 +188,7 @@ class Way:
         late = self.until_done(write, "the ledger")
         if name is not None:
             self._forget_old()
-        self.counters["canhbao_transitions_total"] += len(result.transitions)
+        self.counters["canhbao_transitions_total"] += sum(not is_ending(one.rule) for one in result.transitions)
         self._count(outcome)
         if result.transitions or outcome:
             self._show()
