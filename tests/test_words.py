@@ -9,10 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alerts.incidents.incident import Incident, Member, Notice, Reason
+from alerts.incidents.incident import ENDS, Confirmation, Hand, Incident, Member, Notice, Reason, Withheld
 from alerts.words.message import bare_message, message
 from alerts.words.names import HAZARDS, LANGS, LEVELS, Lang, duration, number
-from alerts.words.sentences import TEXT_MOST, sentence, situation
+from alerts.words.sentences import sentence, situation
+from alerts.words.texts import TEXT_MOST
 from ingest.city import DEFAULT_CITY_FILE, Area, City, Sensor, parse_city
 from ingest.quantity import CATALOGUE
 from processing.rules import Judgement, Rule, Rules, Statistic
@@ -36,7 +37,7 @@ def rules(statistic: Statistic, window_ms: int, hazard: str = "flood", quantity:
 
 
 def notice(reason: Reason, level: int, before: int = 0, hazard: str = "flood", value: float | None = 0.324) -> Notice:
-    cause = None if reason is Reason.OVER else Member("s", "r", level, AT, value)
+    cause = None if reason in ENDS else Member("s", "r", level, AT, value)
     return Notice("i", 1, reason, hazard, AREA.code, level, before, AT, AT + 1_800_000, cause)
 
 
@@ -52,7 +53,8 @@ QUANTITY = {"rain": "rain", "flood": "street_depth", "power": "voltage", "school
 ALL = [(hazard, *case) for hazard in (*HAZARDS["vi"], "sạt lở") for case in CASES]
 # Words of others, orders that two persons give, and everything that speaks of what is still to come.
 NEVER = re.compile(
-    r"cấp\s*(\d|I|V)|báo động|sơ tán|evacuat|dự báo|dự kiến|forecast|expected|\bsẽ\b|\bwill\b|\n", re.IGNORECASE
+    r"cấp\s*(\d|I|V)|báo động|sơ tán|evacuat|dự báo|dự kiến|forecast|expected|\bsẽ\b|\bwill\b|khí tượng|\n",
+    re.IGNORECASE,
 )
 
 
@@ -79,13 +81,14 @@ def test_a_warning_reads_as_a_person_would_say_it() -> None:
     town, law = city(sensor("street_depth")), rules(Statistic.MEAN, 180_000)
 
     assert sentence(notice(Reason.FIRST, 3), town, law, "vi") == (
-        "Nguy hiểm: ngập lụt ở Hải Châu. Cảm biến tại Hồ Thạc Gián đo được ngập đường 0,32 m (trung bình 3 phút) "
-        "lúc 15:03 14/10. Không lội, không lái xe qua nước; ngắt điện tầng dưới; lên chỗ cao. "
-        "Tin tiếp: trang cảnh báo của Đà Nẵng."
+        "Nguy hiểm: ngập lụt quanh Hồ Thạc Gián (Hải Châu). Cảm biến của thành phố đo được ngập đường 0,32 m "
+        "(trung bình 3 phút) lúc 15:03 14/10. Ô tô con không an toàn; trẻ em, người già dễ bị nước cuốn. "
+        "Không lội, không lái xe qua nước; ngắt điện tầng dưới; lên chỗ cao. Tin tiếp: trang cảnh báo của Đà Nẵng."
     )
     assert sentence(notice(Reason.WORSE, 3, 2), town, law, "en", page_url="https://x.vn/") == (
-        "Danger: flooding in Hai Chau is worse (before: Warning). Sensor at Hồ Thạc Gián measured street depth 0.32 m "
-        "(mean over 3 minutes) at 15:03, 14 Oct. Do not walk or drive through water; cut downstairs power; go higher. "
+        "Danger: flooding around Hồ Thạc Gián (Hai Chau) is worse (before: Warning). A city sensor measured "
+        "street depth 0.32 m (mean over 3 minutes) at 15:03, 14 Oct. Small cars are unsafe; water can sweep children "
+        "and old people away. Do not walk or drive through water; cut downstairs power; go higher. "
         "Updates: https://x.vn/"
     )
 
@@ -94,11 +97,26 @@ def test_the_end_says_since_when_and_what_remains() -> None:
     over = notice(Reason.OVER, 0, 3)
 
     assert sentence(over, city(), Rules(), "vi").startswith(
-        "Hết cảnh báo ngập lụt ở Hải Châu. Cảm biến không còn ở mức cảnh báo từ 15:03 14/10. "
-        "Nước, bùn hoặc dây điện hở có thể vẫn còn: hãy cẩn thận."
+        "Hết cảnh báo ngập lụt tại Hải Châu. Cảm biến của thành phố không còn ở mức cảnh báo từ 15:03 14/10. "
+        "Nước, bùn hoặc dây điện hở có thể vẫn còn. Hãy cẩn thận"
     )
     assert "Water, mud or live wires may remain" in sentence(over, city(), Rules(), "en")
     assert "mud" not in sentence(replace(over, hazard="school"), city(), Rules(), "en")
+    assert "mud" not in sentence(replace(over, previous_level=2), city(), Rules(), "en"), "it never was dangerous"
+    assert "mud" in sentence(replace(over, previous_level=2, peak=3), city(), Rules(), "en"), "it was, before it eased"
+
+
+def test_an_end_that_nobody_measured_does_not_say_that_it_is_safe() -> None:
+    unmeasured = replace(notice(Reason.OVER, 0, 2), withheld=Withheld.UNMEASURED)
+
+    assert "chưa thể nói là an toàn" in sentence(unmeasured, city(), Rules(), "vi")
+    assert "không còn ở mức cảnh báo" not in sentence(unmeasured, city(), Rules(), "vi")
+
+
+def test_an_end_by_a_person_says_so() -> None:
+    assert "Trực ban của thành phố xác nhận đã hết" in sentence(
+        replace(notice(Reason.OVER, 0, 2), by="an"), city(), Rules(), "vi"
+    )
 
 
 @pytest.mark.parametrize(
@@ -126,7 +144,7 @@ def test_a_value_that_is_not_public_is_not_told_and_neither_is_its_place() -> No
 
     assert "2600" not in text
     assert "Thạc Gián" not in text
-    assert "Cảm biến ghi nhận lúc 15:03 14/10." in text
+    assert "ở một số nơi thuộc Hải Châu. Cảm biến của thành phố ghi nhận lúc 15:03 14/10." in text
 
 
 def test_an_exercise_is_the_first_word() -> None:
@@ -135,10 +153,57 @@ def test_an_exercise_is_the_first_word() -> None:
         assert word not in sentence(notice(Reason.OVER, 0, 1), city(), Rules(), lang)  # type: ignore[arg-type]
 
 
+def test_a_station_is_the_source_and_low_places_by_the_river_are_the_place() -> None:
+    gauge = replace(sensor("water_level"), place="trạm Cẩm Lệ, sông Hàn")
+    told = notice(Reason.FIRST, 3, value=2.55)
+    text = sentence(told, city(gauge), rules(Statistic.LAST, 0, quantity="water_level"), "vi")
+
+    assert text.startswith(
+        "Nguy hiểm: nước sông lên cao ở nơi thấp ven sông thuộc Hải Châu. "
+        "Trạm Cẩm Lệ, sông Hàn đo được mực nước sông 2,55 m lúc 15:03 14/10. Nước có thể vào nhà"
+    )
+    elsewhere = replace(sensor("rain"), area="B", affects=("B", AREA.code))
+    text = sentence(replace(told, hazard="rain"), city(elsewhere), Rules(), "vi")
+    assert "mưa lớn ở một số nơi thuộc Hải Châu. Cảm biến của thành phố tại Hồ Thạc Gián đo được" in text
+
+
+@pytest.mark.parametrize(
+    ("by", "vi", "en"),
+    [
+        (Confirmation.SOLE, "Chỉ một trạm ghi nhận, chưa có trạm khác", "One station only, not confirmed by others."),
+        (Confirmation.UNATTENDED, "Chỉ một trạm ghi nhận, người trực chưa", "One station only, not yet checked"),
+        (Confirmation.NEIGHBOUR, "", ""),
+    ],
+)
+def test_one_station_alone_is_told(by: Confirmation, vi: str, en: str) -> None:
+    told = notice(Reason.FIRST, 2)
+    assert told.cause is not None
+    told = replace(told, cause=replace(told.cause, by=by))
+    for lang, words in (("vi", vi), ("en", en)):
+        text = sentence(told, city(sensor("street_depth")), rules(Statistic.LAST, 0), lang)  # type: ignore[arg-type]
+        assert words in text
+        assert ("một trạm" in text or "One station" in text) == bool(words)
+
+
+def test_what_is_taken_back_is_called_an_error_with_an_apology() -> None:
+    text = sentence(replace(notice(Reason.WITHDRAWN, 0, 3), by="an"), city(), Rules(), "vi")
+
+    assert text.startswith("Rút lại cảnh báo ngập lụt tại Hải Châu. Cảnh báo đó là nhầm, thành thật xin lỗi. Trực ban")
+
+
+def test_a_drill_that_stops_says_that_there_is_a_real_warning() -> None:
+    text = sentence(notice(Reason.STOPPED, 0, 3), city(), Rules(), "vi")
+
+    assert text.startswith("DIỄN TẬP. Dừng diễn tập ngập lụt tại Hải Châu.")
+    assert "Hiện có cảnh báo thật ở đây. Hãy làm theo cảnh báo thật" in text
+
+
 def test_a_vanished_area_sensor_or_rule_leaves_the_text_readable() -> None:
     empty = City("Town", ZoneInfo("UTC"))
 
-    assert sentence(notice(Reason.FIRST, 2), empty, Rules(), "vi").startswith("Đề phòng: ngập lụt ở 20242. Cảm biến")
+    assert sentence(notice(Reason.FIRST, 2), empty, Rules(), "vi").startswith(
+        "Đề phòng: ngập lụt ở một số nơi thuộc 20242. Cảm biến"
+    )
     assert "0,32 m lúc" in sentence(notice(Reason.FIRST, 2), city(sensor("street_depth")), Rules(), "vi")
 
 
@@ -184,6 +249,18 @@ def test_the_situation_is_one_sentence_the_worst_first() -> None:
     assert situation(AREA, [], "en") == "No warnings in Hai Chau right now."
 
 
+def test_the_situation_knows_neither_drills_nor_what_nobody_published() -> None:
+    hidden = [incident(3, "flood", version=0), incident(3, "rain", drill=True)]
+
+    assert situation(AREA, hidden, "vi") == "Hiện không có cảnh báo nào ở Hải Châu."
+
+
+def test_what_a_person_said_is_not_taken_for_quiet_sensors() -> None:
+    by_hand = incident(3, "storm", members=(), hand=Hand("storm", 3, AT, "an"))
+
+    assert situation(AREA, [by_hand], "vi") == "Hải Châu: Nguy hiểm – bão."
+
+
 def test_the_situation_says_when_sensors_have_fallen_quiet() -> None:
     assert situation(AREA, [incident(3, "flood", members=())], "vi") == (
         "Hải Châu: Nguy hiểm – ngập lụt (cảm biến không còn ở mức cảnh báo)."
@@ -210,10 +287,15 @@ def test_a_message_carries_both_languages_and_local_time() -> None:
     assert (body["incident"], body["version"], body["reason"], body["level"]) == ("i", 1, "first", 2)
     assert body["at"] == "2022-10-14T15:03:00.000+07:00"
     assert body["exercise"] is True
-    assert set(body["texts"]) == {"vi", "en"}
+    assert set(body["texts"]) == set(body["long"]) == set(body["spoken"]) == {"vi", "en"}
+    assert body["texts"]["vi"].startswith("DIỄN TẬP. Đề phòng: ngập lụt")
+    assert body["sms"]["vi"]["text"].startswith("DIEN TAP. De phong: ngap lut quanh Ho Thac Gian (Hai Chau).")
+    assert body["sms"]["vi"]["segments"] == 2
 
 
 def test_a_bare_message_needs_nothing_but_the_notice() -> None:
     body = bare_message(notice(Reason.WORSE, 4, 2))
 
     assert body["texts"] == {"vi": "Khẩn cấp: ngập lụt, 20242.", "en": "Emergency: flooding, 20242."}
+    drill = bare_message(replace(notice(Reason.WORSE, 4, 2), drill=True))["texts"]
+    assert drill == {"vi": "DIỄN TẬP. Khẩn cấp: ngập lụt, 20242.", "en": "EXERCISE. Emergency: flooding, 20242."}

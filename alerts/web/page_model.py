@@ -13,6 +13,7 @@ from alerts.view import View
 from alerts.web import payloads
 from alerts.web.labels import LABELS, STATUS
 from alerts.words.actions import what_to_do
+from alerts.words.hand_parts import hand_action
 from alerts.words.names import Lang, duration, hazard_name, level_word, number, quantity_name
 from ingest.city import City, Sensor
 from processing.rules import Judgement
@@ -121,8 +122,14 @@ def _warned(view: View, incident: Incident, lang: Lang) -> Warned:
         hazard=_capital(hazard_name(incident.hazard, lang)), area=payloads.area_name(view.city, incident.area, lang),
         since=_moment(incident.opened_at, view), since_iso=payloads.local_time(incident.opened_at, view.city.timezone),
         measured=tuple(measured[:_MEASUREMENTS_MAX]),
-        action=what_to_do(incident.hazard, incident.level, lang) if incident.level else "",
+        action=_action(incident, lang) if incident.level else "",
     )  # fmt: skip
+
+
+def _action(incident: Incident, lang: Lang) -> str:
+    if incident.hand is not None:
+        return hand_action(incident.hand, incident.hazard, incident.level, lang)
+    return what_to_do(incident.hazard, incident.level, lang)
 
 
 def _measured(view: View, member: Member, lang: Lang) -> str:

@@ -2,18 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 from alerts.incidents.incident import Notice
-from alerts.words.names import LANGS, hazard_name, level_word
-from alerts.words.sentences import sentence
+from alerts.words.names import LANGS, Lang, hazard_name, level_word
+from alerts.words.texts import EXERCISE, compose
 from ingest.city import City
 from processing.rules import Rules
 
 
-def message(notice: Notice, city: City, rules: Rules, *, page_url: str = "", exercise: bool = False) -> dict[str, Any]:
-    """As it goes out in JSON; `at` is RFC 3339 in the city's zone, `url` empty where the service has no address."""
+def message(
+    notice: Notice,
+    city: City,
+    rules: Rules,
+    *,
+    page_url: str = "",
+    exercise: bool = False,
+    code: Mapping[Lang, str] | None = None,
+) -> dict[str, Any]:
+    """As it goes out in JSON; `at` is RFC 3339 in the city's zone, `url` empty where the service has no address.
+
+    `texts` short, `long` and `spoken` by language, `sms` without accents with its segments. `code`: by language the
+    line by which a text proves itself.
+    """  # fmt: skip
+    made = {
+        lang: compose(notice, city, rules, lang, page_url=page_url, exercise=exercise, code=code[lang] if code else "")
+        for lang in LANGS
+    }
     return {
         "incident": notice.incident,
         "version": notice.version,
@@ -21,8 +38,11 @@ def message(notice: Notice, city: City, rules: Rules, *, page_url: str = "", exe
         "hazard": notice.hazard,
         "area": notice.area,
         "level": notice.level,
-        "exercise": exercise,
-        "texts": {lang: sentence(notice, city, rules, lang, page_url=page_url, exercise=exercise) for lang in LANGS},
+        "exercise": exercise or notice.drill,
+        "texts": {lang: texts.short for lang, texts in made.items()},
+        "long": {lang: texts.long for lang, texts in made.items()},
+        "spoken": {lang: texts.spoken for lang, texts in made.items()},
+        "sms": {lang: {"text": texts.sms.text, "segments": texts.sms.segments} for lang, texts in made.items()},
         "at": _local(notice.at, city),
         "url": page_url,
     }
@@ -31,6 +51,7 @@ def message(notice: Notice, city: City, rules: Rules, *, page_url: str = "", exe
 def bare_message(notice: Notice) -> dict[str, Any]:
     """Says the little that needs neither registry nor rules: better than silence where the full text cannot be made."""
     level = {lang: level_word(notice.level, lang) or notice.reason.value for lang in LANGS}
+    start = {lang: f"{EXERCISE[lang]}. " if notice.drill else "" for lang in LANGS}
     return {
         "incident": notice.incident,
         "version": notice.version,
@@ -38,7 +59,10 @@ def bare_message(notice: Notice) -> dict[str, Any]:
         "hazard": notice.hazard,
         "area": notice.area,
         "level": notice.level,
-        "texts": {lang: f"{level[lang]}: {hazard_name(notice.hazard, lang)}, {notice.area}." for lang in LANGS},
+        "exercise": notice.drill,
+        "texts": {
+            lang: f"{start[lang]}{level[lang]}: {hazard_name(notice.hazard, lang)}, {notice.area}." for lang in start
+        },
     }
 
 

@@ -25,9 +25,16 @@ HAZARDS: Final[Mapping[Lang, Mapping[str, str]]] = {
     "en": {"rain": "heavy rain", "flood": "flooding", "power": "power trouble", "school": "poor school environment",
            "toilet": "public toilet trouble"},
 }  # fmt: skip
+# What no sensor measures: a person says it (alerts/words/hand.py).
+HAND_HAZARDS: Final[Mapping[Lang, Mapping[str, str]]] = {
+    "vi": {"storm": "bão", "landslide": "sạt lở đất", "reservoir": "hồ chứa xả nước", "evacuation": "yêu cầu sơ tán",
+           "school_closure": "học sinh nghỉ học"},
+    "en": {"storm": "storm", "landslide": "landslide", "reservoir": "reservoir release",
+           "evacuation": "order to evacuate", "school_closure": "schools closed"},
+}  # fmt: skip
 _UNITS: Final = ((3_600_000, "giờ", "hour"), (60_000, "phút", "minute"), (1000, "giây", "second"))
 _MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
-_NAME_MOST: Final = 48  # longer names are cut: the short form of a warning has 360 characters
+NAME_MOST: Final = 48  # longer names are cut: the short form of a warning has 360 characters
 
 
 def level_word(level: int, lang: Lang) -> str:
@@ -37,7 +44,7 @@ def level_word(level: int, lang: Lang) -> str:
 
 def hazard_name(hazard: str, lang: Lang) -> str:
     """As inside a sentence; a hazard of a deployment's own keeps the name that its rules give it."""
-    return HAZARDS[lang].get(hazard) or one_line(hazard)
+    return HAZARDS[lang].get(hazard) or HAND_HAZARDS[lang].get(hazard) or one_line(hazard)
 
 
 def area_name(area: Area, lang: Lang) -> str:
@@ -74,9 +81,9 @@ def local_time(ms: int, zone: ZoneInfo, lang: Lang) -> str:
     return f"{then:%H:%M %d/%m}" if lang == "vi" else f"{then:%H:%M}, {then.day} {_MONTHS[then.month - 1]}"
 
 
-def one_line(text: str, most: int = _NAME_MOST) -> str:
-    """A name from a file, fit for a sentence: composed accents, one line, nothing invisible, at most `most` long."""
+def one_line(text: str, most: int = NAME_MOST) -> str:
+    """A name from a file, fit for a sentence: composed accents, one line, no markup, at most `most` long."""
     text = unicodedata.normalize("NFC", text)
-    visible = "".join(c if unicodedata.category(c)[0] != "C" else " " for c in text)
+    visible = "".join(c if unicodedata.category(c)[0] != "C" and c not in "<>" else " " for c in text)
     clean = " ".join(visible.split())
     return clean if len(clean) <= most else clean[: most - 1].rstrip() + "…"
