@@ -140,8 +140,8 @@ def test_one_alert_shows_why_and_everything_that_was_published_of_it(client: htt
         (1, "first", 0),
         (2, "worse", 3),
     ]
-    assert shown["versions"][1]["text"]["vi"].startswith("Khẩn cấp: ngập lụt ở Hải Châu")
-    assert shown["versions"][1]["text"]["en"].startswith("Emergency: flooding in Hai Chau")
+    assert shown["versions"][1]["text"]["vi"].startswith("Khẩn cấp: ngập lụt quanh Nguyễn Văn Linh (Hải Châu)")
+    assert shown["versions"][1]["text"]["en"].startswith("Emergency: flooding around Nguyễn Văn Linh (Hai Chau)")
 
 
 def test_the_situation_is_one_sentence_and_its_facts(client: httpx.Client) -> None:

@@ -3,13 +3,15 @@
 from dataclasses import replace
 
 import pytest
-from worded import AT, HANDS, by_hand, city, composed, rules
+from worded import AT, HANDS, by_hand, city, composed, notice, rules
 
 from alerts.incidents.incident import Hand, Reason
 from alerts.words.hand import TEMPLATES, check_hand
 from alerts.words.hand_parts import hand_action
 from alerts.words.hand_table import ROWS
+from alerts.words.lint import faults
 from alerts.words.names import HAND_HAZARDS, LANGS
+from alerts.words.subject import subject
 
 UNTIL = AT + 36_000_000
 
@@ -21,7 +23,8 @@ def hand(template: str, level: int = 3, **fields: str) -> Hand:
 @pytest.mark.parametrize("template", TEMPLATES)
 def test_what_a_template_asks_for_is_enough_at_each_of_its_levels(template: str) -> None:
     for level in TEMPLATES[template].levels:
-        check_hand(hand(template, level), TEMPLATES[template].hazard or "flood")
+        hazard = TEMPLATES[template].hazard or "flood"
+        assert check_hand(hand(template, level), hazard) == hazard
 
 
 def test_every_template_has_its_rows_at_each_level_and_its_hazard_a_name() -> None:
@@ -69,9 +72,25 @@ def test_what_does_not_fit_is_refused_with_field_found_and_expected(given: Hand,
 
 
 def test_a_template_is_for_its_own_hazard() -> None:
-    check_hand(hand("seen"), "rain")
+    assert check_hand(hand("seen"), "chay-rung") == "chay-rung"
+    assert check_hand(hand("storm")) == "storm"
     with pytest.raises(ValueError, match="hazard: found 'rain', expected storm for storm"):
         check_hand(hand("storm"), "rain")
+
+
+@pytest.mark.parametrize("hazard", ["", "evacuation", "storm", "evacuate-now", "a/b", "#", "Mưa", "x" * 65])
+def test_no_other_template_gives_an_order_to_evacuate_and_no_hazard_breaks_a_topic(hazard: str) -> None:
+    with pytest.raises(ValueError, match="hazard: found"):
+        check_hand(hand("seen"), hazard)
+
+
+def test_no_rule_gives_an_order_to_evacuate_by_its_name() -> None:
+    told = notice(Reason.FIRST, 4, hazard="evacuation")
+    texts = composed(told, city(), rules("evacuation", "rain"))
+
+    assert not faults(texts, subject(told, city()))
+    assert "sơ tán" not in texts["vi"].long + texts["vi"].spoken
+    assert "evacuat" not in texts["en"].long
 
 
 def test_an_evacuation_says_from_where_to_where_and_by_when_in_every_form() -> None:

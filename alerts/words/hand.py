@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,7 +11,9 @@ from typing import Final
 
 from alerts.incidents.incident import Hand
 from alerts.words.forbidden import forbidden
+from alerts.words.names import HAND_HAZARDS, HAZARDS
 
+_HAZARD: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}\Z")  # as the rules name theirs
 EVACUATION: Final = "evacuation"  # the only one that may say so; it takes two persons (CONTRACTS section 6)
 _ENGLISH: Final = "_en"  # a text may be given in English as well: where -> where_en
 
@@ -54,18 +57,17 @@ TEMPLATES: Final[Mapping[str, Template]] = {
 }  # fmt: skip
 
 
-def check_hand(hand: Hand, hazard: str = "") -> None:
-    """Raises ValueError for the first thing that is wrong: the field, what was found, what is expected.
+def check_hand(hand: Hand, hazard: str = "") -> str:
+    """The hazard that it is of. `hazard`: what its giver named; "" where the template knows it.
 
-    `hazard`: the one that it is to be raised for, where that is known already.
+    Raises ValueError for the first thing that is wrong: the field, what was found, what is expected.
     """
     template = TEMPLATES.get(hand.template)
     if template is None:
         raise _wrong("template", hand.template, f"one of {', '.join(TEMPLATES)}")
     if hand.level not in template.levels:
         raise _wrong("level", hand.level, f"one of {', '.join(map(str, template.levels))} for {hand.template}")
-    if hazard and template.hazard not in ("", hazard):
-        raise _wrong("hazard", hazard, f"{template.hazard} for {hand.template}")
+    _check_hazard(hand, hazard, template)
     if not _EARLIEST_MS <= hand.until < _LATEST_MS:
         raise _wrong("until", hand.until, "ms UTC: a warning by hand ends by itself")
     given = _given(hand, template)
@@ -73,6 +75,18 @@ def check_hand(hand: Hand, hazard: str = "") -> None:
         if field.required and not given.get(field.name, "").strip():
             raise _wrong(field.name, given.get(field.name, ""), "a moment" if field.moment else "a text, not empty")
     _check_order(given)
+    return template.hazard or hazard
+
+
+def _check_hazard(hand: Hand, hazard: str, template: Template) -> None:
+    """What has a template of its own is not given by another: who may evacuate goes by the template."""
+    if template.hazard:
+        if hazard not in ("", template.hazard):
+            raise _wrong("hazard", hazard, f"{template.hazard} for {hand.template}")
+    elif hazard in HAND_HAZARDS["en"]:
+        raise _wrong("hazard", hazard, f"the template of that name, not {hand.template}")
+    elif not _HAZARD.match(hazard) or forbidden(hazard):
+        raise _wrong("hazard", hazard, f"{', '.join(HAZARDS['en'])} or one of the rules' own")
 
 
 def _given(hand: Hand, template: Template) -> dict[str, str]:

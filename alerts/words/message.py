@@ -48,10 +48,15 @@ def message(
     }
 
 
-def bare_message(notice: Notice) -> dict[str, Any]:
+def bare_message(notice: Notice, *, exercise: bool = False, code: Mapping[Lang, str] | None = None) -> dict[str, Any]:
     """Says the little that needs neither registry nor rules: better than silence where the full text cannot be made."""
-    level = {lang: level_word(notice.level, lang) or notice.reason.value for lang in LANGS}
-    start = {lang: f"{EXERCISE[lang]}. " if notice.drill else "" for lang in LANGS}
+    exercise = exercise or notice.drill
+
+    def text(lang: Lang) -> str:
+        level = level_word(notice.level, lang) or notice.reason.value
+        said = f"{level}: {hazard_name(notice.hazard, lang)}, {notice.area}."
+        return f"{EXERCISE[lang] + '. ' if exercise else ''}{said} {code[lang] if code else ''}".rstrip()
+
     return {
         "incident": notice.incident,
         "version": notice.version,
@@ -59,10 +64,8 @@ def bare_message(notice: Notice) -> dict[str, Any]:
         "hazard": notice.hazard,
         "area": notice.area,
         "level": notice.level,
-        "exercise": notice.drill,
-        "texts": {
-            lang: f"{start[lang]}{level[lang]}: {hazard_name(notice.hazard, lang)}, {notice.area}." for lang in start
-        },
+        "exercise": exercise,
+        "texts": {lang: text(lang) for lang in LANGS},
     }
 
 

@@ -6,16 +6,21 @@ from collections.abc import Sequence
 
 from alerts.incidents.incident import Incident, Notice
 from alerts.words.names import Lang, area_name, hazard_name, level_word
-from alerts.words.texts import compose
+from alerts.words.texts import TEXT_MOST, compose
 from ingest.city import Area, City
 from processing.rules import Rules
 
+__all__ = ["TEXT_MOST", "sentence", "situation"]
+
 
 def sentence(
-    notice: Notice, city: City, rules: Rules, lang: Lang, *, page_url: str = "", exercise: bool = False
+    notice: Notice, city: City, rules: Rules, lang: Lang, *, page_url: str = "", exercise: bool = False, proof: str = ""
 ) -> str:
-    """The short text of a notice, at most TEXT_MOST characters, on one line (alerts/words/texts.py)."""
-    return compose(notice, city, rules, lang, page_url=page_url, exercise=exercise).short
+    """The short text of a notice, at most TEXT_MOST characters, on one line (alerts/words/texts.py).
+
+    `proof`: the line by which it proves itself, its last words.
+    """
+    return compose(notice, city, rules, lang, page_url=page_url, exercise=exercise, code=proof).short
 
 
 def situation(area: Area, incidents: Sequence[Incident], lang: Lang) -> str:

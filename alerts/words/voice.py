@@ -8,6 +8,7 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from alerts.words import spelled
+from alerts.words.forbidden import EVACUATION
 from alerts.words.names import (
     NAME_MOST,
     Lang,
@@ -82,7 +83,9 @@ class Voice:
         return self.name(city.name) or _NAMELESS[self.lang]
 
     def hazard(self, hazard: str) -> str:
-        return self.name(hazard_name(hazard, self.lang)) or self.pick("sự cố", "trouble")
+        """No rule's name gives an order to evacuate: that takes a person's template, and two persons."""
+        name = hazard_name(hazard, self.lang)
+        return (self.name(name) if not EVACUATION.search(name) else "") or self.pick("sự cố", "trouble")
 
     def time(self, ms: int) -> str:
         if self.spoken:
