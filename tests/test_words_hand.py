@@ -119,7 +119,7 @@ def test_the_kind_of_thing_is_not_said_twice_and_moments_are_told() -> None:
     assert storm.startswith("Nguy hiểm: bão số 12 (Kalmaegi) ở ven biển (Hải Châu).")
     assert "Từ 18:00 14/10. Có hiệu lực đến 01:03 15/10 nếu không có tin mới." in storm
     assert water.startswith("Khẩn cấp, nặng hơn")
-    assert "hồ A Vương xả nước ở hạ du (Hải Châu)." in water
+    assert "hồ A Vương xả nước xuống hạ du (Hải Châu)." in water
     assert "Xả xuống sông Vu Gia từ 18:00 14/10." in water
 
 

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 from worded import AREA, HANDS, MEASURED, STATES, by_hand, city, composed, notice, rules, sensor
+from words_table import PAGE, page
 
 from alerts.incidents.incident import ENDS, Confirmation, Reason
 from alerts.words.city_event import city_message
@@ -279,3 +280,9 @@ def test_the_longest_names_and_the_code_leave_every_element_in_the_short_text(ki
         texts = composed(told, there, rules(hazard, quantity), page_url="https://canhbao.danang.gov.vn/", code=code)
         assert not faults(texts, subject(told, there)), texts
         assert code in texts["vi"].short
+
+
+def test_the_documented_texts_are_those_that_are_sent() -> None:
+    text = PAGE.read_text("utf-8")
+
+    assert page(text) == text, "python tests/words_table.py"

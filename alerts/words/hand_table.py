@@ -52,7 +52,7 @@ ROWS: Final[Mapping[Lang, Mapping[str, Row]]] = {
             "Đất đá có thể vẫn còn trượt.", "Tránh đoạn đường sạt lở; không đào bới một mình.",
         ),
         "reservoir": Row(
-            "hồ {name} xả nước", "ở",
+            "hồ {name} xả nước", "xuống",
             {
                 2: ("Nước sông lên nhanh, bãi sông có thể ngập.", "Rời lòng sông, bãi sông; neo chắc thuyền."),
                 3: ("Nước sông lên nhanh, có thể vào nhà ven sông.", "Tránh xa bờ sông; đưa người và đồ lên chỗ cao."),
@@ -108,7 +108,7 @@ ROWS: Final[Mapping[Lang, Mapping[str, Row]]] = {
             "Earth may still be sliding.", "Avoid the road of the slide; do not dig alone.",
         ),
         "reservoir": Row(
-            "release of water from {name}", "in",
+            "release of water from {name}", "towards",
             {
                 2: ("The river rises fast over its banks.", "Leave the river bed and banks; tie up boats well."),
                 3: ("The river rises fast and may enter houses.", "Keep away from the river; bring people higher."),

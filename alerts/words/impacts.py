@@ -17,9 +17,9 @@ RIVER: Final = "river"  # a flood that a river gauge measured: what is known is 
 _IMPACTS: Final[Mapping[Lang, Mapping[str, Four]]] = {
     "vi": {
         "rain": (
-            "Đường trơn, chỗ trũng đọng nước.",
+            "Đường trơn, chỗ trũng có thể đọng nước.",
             "Đường có thể thành dòng nước, khó nhìn khi lái xe.",
-            "Nước dâng nhanh ở chỗ trũng; suối và sườn dốc nguy hiểm.",
+            "Nước có thể dâng nhanh ở chỗ trũng; suối, sườn dốc nguy hiểm.",
             "Mưa nguy hiểm đến tính mạng: ngập sâu, nước xiết, đất có thể trượt.",
         ),
         "flood": (
@@ -61,9 +61,9 @@ _IMPACTS: Final[Mapping[Lang, Mapping[str, Four]]] = {
     },
     "en": {
         "rain": (
-            "Roads are slippery; water stands in low spots.",
+            "Roads are slippery; water may stand in low spots.",
             "Roads can turn into streams; drivers see little.",
-            "Water rises fast in low spots; streams and slopes are dangerous.",
+            "Water can rise fast in low spots; streams, slopes are dangerous.",
             "Rain that endangers life: deep and fast water, slopes can slide.",
         ),
         "flood": (
