@@ -38,6 +38,7 @@ MATRIX = (
     (verbs.Assign("i", "lan"), "-xxx"),
     (verbs.Comment("i", "x"), "-xxx"),
     (verbs.Raise(HAND, "storm", ("north",)), "-xxx"),
+    (verbs.Raise(Hand("evacuation", 4, 1, "lan"), "evacuation", ("north",)), "--xx"),
     (verbs.EndSilence("s"), "-xxx"),
     (verbs.Silence("s", 0, 1, "x", "lan", hazard="power", planned=True), "-xxx"),
     (verbs.Silence("s", 0, 1, "x", "lan", hazard="flood", planned=True), "--xx"),

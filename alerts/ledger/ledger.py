@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from sqlalchemy import Connection, bindparam, func, insert, or_, select, tuple_, update
+from sqlalchemy import ColumnElement, Connection, bindparam, func, insert, or_, select, tuple_, update
 from sqlalchemy.dialects.sqlite import insert as upsert  # PostgreSQL's has the same name and the same form
 
 from alerts.acting import Acted
@@ -149,10 +149,11 @@ class Ledger:
             recent = or_(table.c.closed_at.is_(None), table.c.closed_at >= arrival - CONTINUES_MS)
             return [incident_of(row) for row in db.execute(select(table).where(recent).order_by(table.c.id))]
 
-    def open_incidents(self) -> list[Incident]:
-        """Highest level first."""
+    def open_incidents(self, *, drill: bool = False, unpublished: bool = False) -> list[Incident]:
+        """Highest level first; those in earnest, or drills. `unpublished`: also those of which nothing is public."""
         table = schema.incident
         query = select(table).where(table.c.closed_at.is_(None)).order_by(table.c.level.desc(), table.c.id)
+        query = query.where(*_shown(drill=drill, unpublished=unpublished))
         with self.store.reading() as db:
             return [incident_of(row) for row in db.execute(query)]
 
@@ -162,19 +163,22 @@ class Ledger:
             return None if row is None else incident_of(row)
 
     def incidents(
-        self, *, active: bool | None = None, area: str | None = None, hazard: str | None = None,
-        since: int | None = None, cursor: str | None = None, limit: int = 100,
+        self, *, active: bool | None = None, areas: Collection[str] | None = None, hazard: str | None = None,
+        since: int | None = None, cursor: str | None = None, limit: int = 100, drill: bool = False,
+        unpublished: bool = False,
     ) -> tuple[list[Incident], str | None]:  # fmt: skip
         """The newest opened first, and the cursor of the next page (None: no more).
 
-        `since` ms UTC: updated at or after it. Raises ValueError for a cursor that is none of ours.
+        `since` ms UTC: updated at or after it. In earnest, or the drills; `unpublished`: also those of which nothing is
+        public. Raises ValueError for a cursor that is none of ours.
         """
         table = schema.incident
         query = select(table).order_by(table.c.opened_at.desc(), table.c.id.desc()).limit(limit + 1)
+        query = query.where(*_shown(drill=drill, unpublished=unpublished))
         if active is not None:
             query = query.where(table.c.closed_at.is_(None) if active else table.c.closed_at.is_not(None))
-        if area is not None:
-            query = query.where(table.c.area == area)
+        if areas is not None:
+            query = query.where(table.c.area.in_(areas))
         if hazard is not None:
             query = query.where(table.c.hazard == hazard)
         if since is not None:
@@ -250,6 +254,11 @@ def _write(db: Connection, incidents: Sequence[Incident], outcome: Outcome | Non
         db.execute(_NOTICES, [notice_row(notice, entry) for notice in outcome.notices])
     if outcome is not None:
         why.write(db, outcome.decisions, outcome.calls, entry)
+
+
+def _shown(*, drill: bool, unpublished: bool) -> list[ColumnElement[bool]]:
+    table = schema.incident
+    return [table.c.drill.is_(drill), *([] if unpublished else [table.c.version > 0])]
 
 
 def _unknown(db: Connection, late_breaches: Sequence[LateBreach]) -> list[LateBreach]:

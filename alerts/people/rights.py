@@ -3,7 +3,8 @@
 The rule behind the table (CONTRACTS sections 5 and 6): what wakes somebody, asks or restores needs an operator; what
 residents hear because of it, or no longer hear, needs an approver. An operator can raise a warning, but his word alone
 is no approval (`Raise.approver`); a silence can keep a true warning from people, an announced outage of the power
-company explains power alone; ending either only lets warnings through again.
+company explains power alone; ending either only lets warnings through again. That people are told
+to leave takes two approvers: one who raises it, and another one who approves it.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from alerts.people.user import Role, User
 from ingest.city import City
 
 POWER: Final = "power"
+EVACUATION: Final = "evacuation"  # the template that tells people to leave
 STEP_MOST: Final = 50  # people called at once; of more, those first by name: a call to everybody is a call to nobody
 
 NEEDS: Final[Mapping[type, Role]] = {
@@ -48,6 +50,8 @@ def needed(verb: Verb) -> Role:
     """The least role that may do it."""
     if isinstance(verb, Silence) and verb.planned and verb.hazard == POWER:
         return Role.OPERATOR
+    if isinstance(verb, Raise) and verb.hand.template == EVACUATION:
+        return Role.APPROVER
     return NEEDS[type(verb)]
 
 

@@ -2,30 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from typing import Final
 
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from alerts.watch.ring import Ring, kept
 from alerts.web.asking import Asking
+from alerts.web.bench import Bench
 from alerts.web.events import FanOut
 from alerts.web.export import export_routes
 from alerts.web.health import health_routes
 from alerts.web.imports import import_routes
 from alerts.web.letters import letter_routes
 from alerts.web.machine import machine_routes, service_samples
+from alerts.web.operators import Door
 from alerts.web.pages import page_routes
 from alerts.web.past import past_routes
+from alerts.web.people import audit_routes, people_routes
 from alerts.web.problems import answer_with_problems
 from alerts.web.prometheus.queries import Queries
 from alerts.web.prometheus.regex import re2_matches
 from alerts.web.prometheus.routes import prometheus_routes
 from alerts.web.public import public_routes
-from alerts.web.sources import Sources
+from alerts.web.sources import Desks, Sources
+from alerts.web.standing import official_routes, standing_routes
+from alerts.web.verbs import verb_routes
 from alerts.web.warnings import event_routes, warning_routes
 from alerts.web.why import why_routes
 
@@ -42,6 +47,7 @@ def create_app(sources: Sources) -> FastAPI:
     before the server stops, which otherwise waits for them.
     """
     fan_out, ring = FanOut(sources), Ring()
+    door = None if sources.operators is None else _door(sources.operators)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -59,25 +65,45 @@ def create_app(sources: Sources) -> FastAPI:
     app.add_middleware(_SafeHeaders)
     answer_with_problems(app)
     app.include_router(public_routes(sources))
-    app.include_router(warning_routes(sources, fan_out))
+    app.include_router(warning_routes(sources, fan_out, door))
+    app.include_router(official_routes(sources))
     app.include_router(event_routes(fan_out))
     app.include_router(machine_routes(sources, fan_out))
     app.include_router(page_routes(sources, fan_out))
-    asking = None if sources.history is None else Asking(sources.history)
-    if sources.history is not None and asking is not None:
+    asking = None
+    if sources.history is not None:
+        asking = Asking(sources.history)
         app.include_router(past_routes(sources, asking))
-        if sources.operators is not None:
-            app.include_router(export_routes(sources, sources.operators, sources.history, asking))
-    if sources.operators is not None:
-        app.include_router(letter_routes(sources, sources.operators))
-        app.include_router(health_routes(sources, sources.operators))
-        app.include_router(why_routes(sources, sources.operators, asking))
-        if sources.history is not None:
-            queries = Queries(lambda: sources.view().city, sources.history, ring, re2_matches)
-            app.include_router(prometheus_routes(queries, sources.now_ms, sources.operators.token))
-        if sources.operators.imports is not None:
-            app.include_router(import_routes(sources.operators, sources.operators.imports))
+    if sources.operators is not None and door is not None:
+        for router in _operators(sources, sources.operators, door, asking, ring):
+            app.include_router(router)
     return app
+
+
+def _operators(
+    sources: Sources, desks: Desks, door: Door, asking: Asking | None, ring: Ring
+) -> Iterator[APIRouter]:  # fmt: skip
+    yield letter_routes(sources, desks, door)
+    yield health_routes(sources, door)
+    yield why_routes(sources, door, asking)
+    if sources.history is not None and asking is not None:
+        yield export_routes(sources, door, sources.history, asking)
+        queries = Queries(lambda: sources.view().city, sources.history, ring, re2_matches)
+        yield prometheus_routes(queries, sources.now_ms, door)
+    if desks.imports is not None:
+        yield import_routes(door, desks.imports)
+    if desks.people is not None:
+        yield people_routes(sources, desks.people.staff, door)
+        yield audit_routes(sources, desks.people.audit, door)
+        if desks.people.act is not None:
+            bench = Bench(sources, desks.people.act)
+            yield standing_routes(sources, desks.people.audit, bench, door)
+            if desks.people.hands is not None:
+                yield verb_routes(sources, desks.people.staff, bench, desks.people.hands, door)
+
+
+def _door(desks: Desks) -> Door:
+    return Door(desks.token, (lambda _: None) if desks.people is None else desks.people.staff.holder)
 
 
 class _SafeHeaders:

@@ -181,10 +181,9 @@ class FanOut:
 
     def _situations(self, notices: Sequence[Notice]) -> bytes:
         view, incidents = self._sources.view(), self._sources.ledger.open_incidents()
-        codes = [
-            *dict.fromkeys(notice.area for notice in notices if notice.area in view.city.areas),
-            payloads.WHOLE_CITY,
-        ]
+        told = [notice.area for notice in notices if notice.area in view.city.areas]
+        near = (code for area in told for code in (*view.city.lineage(area), *view.city.within(area)))
+        codes = [*dict.fromkeys(near), payloads.WHOLE_CITY]
         return b"".join(encode_event("situation", payloads.situation_event(view, code, incidents)) for code in codes)
 
     async def _beat_for_ever(self) -> None:

@@ -16,9 +16,9 @@ from starlette.types import Receive, Scope, Send
 
 from alerts.exporting import Selection, selection
 from alerts.web.asking import Asking
-from alerts.web.operators import REFUSALS, operator_route
+from alerts.web.operators import REFUSALS, Door, operator_route
 from alerts.web.problems import shown_problems
-from alerts.web.sources import Desks, Sources
+from alerts.web.sources import Sources
 from alerts.web.warnings import with_plus
 from ingest.history import stream
 from ingest.history.store import Reader, Rows, StoreError
@@ -44,8 +44,8 @@ class ExportQuery(BaseModel):
     quantity: _Names = []
 
 
-def export_routes(sources: Sources, desks: Desks, reader: Reader, asking: Asking) -> APIRouter:
-    router = APIRouter(prefix="/api/v1", tags=["operators"], route_class=operator_route(desks.token))
+def export_routes(sources: Sources, door: Door, reader: Reader, asking: Asking) -> APIRouter:
+    router = APIRouter(prefix="/api/v1", tags=["operators"], route_class=operator_route(door))
 
     @router.get("/export", summary="Readings of any sensor, for canhbao export", responses=_PROBLEMS)
     async def export(query: Annotated[ExportQuery, Query()]) -> Response:

@@ -11,11 +11,11 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field
 
 from alerts.view import View
-from alerts.web.operators import REFUSALS, operator_route
+from alerts.web.operators import REFUSALS, Door, operator_route
 from alerts.web.payloads import local_time
 from alerts.web.problems import shown_problems
 from alerts.web.schemas import Shape
-from alerts.web.sources import Desks, Sources
+from alerts.web.sources import Sources
 from ingest.gateways import GatewayState
 from processing.transitions import LateBreach, Status
 
@@ -95,8 +95,8 @@ class Health(Shape):
     late_breaches: list[LateOut] = Field(description="the newest first")
 
 
-def health_routes(sources: Sources, desks: Desks) -> APIRouter:
-    router = APIRouter(prefix="/api/v1", tags=["operators"], route_class=operator_route(desks.token))
+def health_routes(sources: Sources, door: Door) -> APIRouter:
+    router = APIRouter(prefix="/api/v1", tags=["operators"], route_class=operator_route(door))
 
     @router.get("/health/sensors", summary="Sensors that are not well, by gateway", responses=_PROBLEMS)
     def sensors(query: Annotated[HealthQuery, Query()]) -> Health:

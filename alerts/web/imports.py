@@ -14,9 +14,9 @@ from starlette.exceptions import HTTPException
 from alerts.brought import ROWS_MOST, Brought, Row
 from alerts.driving import BusyError, UnsureError
 from alerts.importing import Imports
-from alerts.web.operators import REFUSALS, operator_route
+from alerts.people.user import Role
+from alerts.web.operators import REFUSALS, Door, operator_route
 from alerts.web.problems import shown_problems
-from alerts.web.sources import Desks
 from ingest.readings import Flag
 
 AGAIN_S: Final = {"Retry-After": "2"}
@@ -78,8 +78,8 @@ class BroughtOut(BaseModel):
         )
 
 
-def import_routes(desks: Desks, imports: Imports) -> APIRouter:
-    router = APIRouter(prefix="/api/v1", tags=["operators"], route_class=operator_route(desks.token))
+def import_routes(door: Door, imports: Imports) -> APIRouter:
+    router = APIRouter(prefix="/api/v1", tags=["operators"], route_class=operator_route(door, write=Role.ADMIN))
 
     @router.post("/import", summary="Readings out of files, as backfill", responses=_PROBLEMS)
     def bring(columns: Columns) -> BroughtOut:

@@ -14,7 +14,7 @@ from starlette.exceptions import HTTPException
 
 from alerts.driving import BusyError, Driven, UnsureError
 from alerts.letters import SOME_MOST, CutLetterError, Letter
-from alerts.web.operators import BY, REFUSALS, operator_route
+from alerts.web.operators import REFUSALS, Door, Who, operator_route
 from alerts.web.payloads import local_time
 from alerts.web.problems import shown_problems
 from alerts.web.schemas import Shape
@@ -157,9 +157,9 @@ class TourOut(Shape):
     next: int | None = Field(description="cursor of the next call; null: these were the last")
 
 
-def letter_routes(sources: Sources, desks: Desks) -> APIRouter:
+def letter_routes(sources: Sources, desks: Desks, door: Door) -> APIRouter:
     """Handlers run in worker threads: the journal is files, and driving waits for the disk."""
-    router = APIRouter(prefix="/api/v1", tags=["operators"], route_class=operator_route(desks.token))
+    router = APIRouter(prefix="/api/v1", tags=["operators"], route_class=operator_route(door))
     letters = desks.letters
 
     def found(id_: int) -> Letter:
@@ -184,14 +184,14 @@ def letter_routes(sources: Sources, desks: Desks) -> APIRouter:
         "/dead-letters/{id}/drive", summary="Drive it again, as it is or corrected",
         responses=_PROBLEMS | _NOT_FOUND | _UNABLE,
     )  # fmt: skip
-    def drive(id: _Id, sent: DriveOne) -> DrivenOut:  # noqa: A002  # the name in the path is the API's
+    def drive(id: _Id, sent: DriveOne, user: Who) -> DrivenOut:  # noqa: A002  # the name in the path is the API's
         letter = found(id)
-        driven = _able(lambda: letters.drive(letter, BY, topic=sent.topic, payload=sent.bytes))
+        driven = _able(lambda: letters.drive(letter, user.name, topic=sent.topic, payload=sent.bytes))
         return DrivenOut.of(driven, zone())
 
     @router.post("/dead-letters/drive", summary="Drive some of them again", responses=_PROBLEMS | _UNABLE)
-    def drive_some(query: DriveSome) -> TourOut:
-        tour = _able(lambda: letters.drive_some(query.wanted, BY, after_id=query.cursor, limit=query.limit))
+    def drive_some(query: DriveSome, user: Who) -> TourOut:
+        tour = _able(lambda: letters.drive_some(query.wanted, user.name, after_id=query.cursor, limit=query.limit))
         return TourOut(
             driven=tour.driven, skipped=tour.skipped, cut=tour.cut, accepted=tour.accepted,
             duplicates=tour.duplicates, conflicts=tour.conflicts, refused=dict(tour.refused), next=tour.after,

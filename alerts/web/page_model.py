@@ -87,8 +87,8 @@ class Page:
 def page(view: View, open_incidents: Sequence[Incident], area: str, lang: Lang, *, delayed: bool) -> Page:
     """`area`: a code of the registry or WHOLE_CITY. `delayed`: the view is older than it ever should be."""
     labels, city = LABELS[lang], view.city
-    here = payloads.concerning(area, open_incidents)
-    everywhere = payloads.concerning(payloads.WHOLE_CITY, open_incidents)
+    here = payloads.concerning(city, area, open_incidents)
+    everywhere = payloads.concerning(city, payloads.WHOLE_CITY, open_incidents)
     whole = area == payloads.WHOLE_CITY
     level = max((incident.level for incident in here), default=0)
     as_of = _moment(view.arrival, view)
@@ -97,7 +97,7 @@ def page(view: View, open_incidents: Sequence[Incident], area: str, lang: Lang, 
         area_name=city.name if whole else payloads.area_name(city, area, lang), areas=_by_name(city, lang),
         sentence=payloads.sentence(view, area, here, lang), level=level, word=_word(level, lang) if here else "",
         here=tuple(_warned(view, i, lang) for i in here),
-        elsewhere=tuple(_warned(view, i, lang) for i in everywhere if not whole and i.area != area),
+        elsewhere=tuple(_warned(view, i, lang) for i in everywhere if i not in here),
         groups=_groups(view, area, lang), as_of=as_of, as_of_iso=payloads.local_time(view.arrival, city.timezone),
         simulated=payloads.simulated(view), delayed=labels["delayed"].format(time=as_of) if delayed else "",
     )  # fmt: skip
@@ -151,8 +151,9 @@ def _window(judged: Judgement | None, lang: Lang) -> str:
 
 def _groups(view: View, area: str, lang: Lang) -> tuple[Group, ...]:
     rows: dict[str, list[Row]] = {}
+    within = set(view.city.within(area))
     for n, sensor in payloads.public_sensors(view):
-        if area == payloads.WHOLE_CITY or area in sensor.affects or area == sensor.area:
+        if area == payloads.WHOLE_CITY or not within.isdisjoint((*sensor.affects, sensor.area)):
             rows.setdefault(sensor.area, []).append(_row(view, n, sensor, lang))
     groups = []
     for code, name in _by_name(view.city, lang):

@@ -24,6 +24,7 @@ from alerts.web.schemas import (
     LatestOut,
     MemberOut,
     NoticeEvent,
+    OperatorsAlert,
     SensorDetail,
     SensorList,
     SensorOut,
@@ -123,13 +124,25 @@ def alert(view: View, incident: Incident) -> AlertOut:
         peak=incident.peak, version=incident.version, opened_at=local_time(incident.opened_at, zone),
         updated_at=local_time(incident.updated_at, zone),
         closed_at=None if incident.closed_at is None else local_time(incident.closed_at, zone),
-        simulated=simulated(view), because=[m for m in (_member(view, row) for row in incident.members) if m],
+        simulated=simulated(view), drill=incident.drill,
+        because=[m for m in (_member(view, row) for row in incident.members) if m],
     )  # fmt: skip
 
 
 def alert_detail(view: View, incident: Incident, versions: Sequence[tuple[int, Notice]]) -> AlertDetail:
     events = [notice_event(view, seq, notice) for seq, notice in versions]
     return AlertDetail(**alert(view, incident).model_dump(), versions=events)
+
+
+def operators_alert(view: View, incident: Incident) -> OperatorsAlert:
+    zone = view.city.timezone
+    seen = incident.acknowledged_at
+    return OperatorsAlert(
+        **alert(view, incident).model_dump(), wanted=incident.wanted, awaiting=incident.awaiting,
+        approved=incident.approved, approved_by=[one.by for one in incident.approvals],
+        acknowledged_by=incident.acknowledged_by, acknowledged_at=None if seen is None else local_time(seen, zone),
+        assigned_to=incident.assigned_to, event=incident.event,
+    )  # fmt: skip
 
 
 def _member(view: View, member: Member | None) -> MemberOut | None:
@@ -157,17 +170,21 @@ def statistic_unit(unit: str, judged: Judgement | None) -> str:
     return "" if judged is not None and judged.statistic is Statistic.COUNT else unit
 
 
-def concerning(area: str, incidents: Sequence[Incident]) -> list[Incident]:
-    """Those of the area (of all areas: WHOLE_CITY), the gravest first, then the newest."""
-    here = [incident for incident in incidents if area in (WHOLE_CITY, incident.area)]
+def concerning(city: City, area: str, incidents: Sequence[Incident]) -> list[Incident]:
+    """Those of the area (of all areas: WHOLE_CITY), of what is part of it and of what it is part of, the gravest first,
+    then the newest.
+    """
+    near = {*city.within(area), *city.lineage(area)}
+    here = [incident for incident in incidents if area == WHOLE_CITY or incident.area in near]
     return sorted(here, key=lambda i: (-i.level, -i.updated_at, i.id))
 
 
 def situation(view: View, area: str, open_incidents: Sequence[Incident], lang: Lang) -> SituationOut:
     """`area`: a code of the registry or WHOLE_CITY."""
-    here = concerning(area, open_incidents)
+    here = concerning(view.city, area, open_incidents)
     level = max((incident.level for incident in here), default=0)
-    speaking = [n for n, sensor in public_sensors(view) if area == WHOLE_CITY or area in sensor.affects]
+    within = set(view.city.within(area))
+    speaking = [n for n, sensor in public_sensors(view) if area == WHOLE_CITY or not within.isdisjoint(sensor.affects)]
     return SituationOut(
         area=area, area_name=area_name(view.city, area, lang), lang=lang, sentence=sentence(view, area, here, lang),
         level=level, level_name=LEVEL_NAMES[level], as_of=local_time(view.arrival, view.city.timezone),
@@ -181,11 +198,13 @@ def sentence(view: View, area: str, here: Sequence[Incident], lang: Lang) -> str
     start = EXERCISE[lang] if simulated(view) else ""
     if area == WHOLE_CITY:
         return start + city_sentence(view.city, here, lang)
+    if any(incident.area != area for incident in here):
+        return f"{start}{area_name(view.city, area, lang)}: {city_sentence(view.city, here, lang)}"
     return start + area_sentence(view.city.areas[area], here, lang)
 
 
 def situation_event(view: View, area: str, open_incidents: Sequence[Incident]) -> SituationEvent:
-    here = concerning(area, open_incidents)
+    here = concerning(view.city, area, open_incidents)
     level = max((incident.level for incident in here), default=0)
     return SituationEvent(
         area=area, level=level, level_name=LEVEL_NAMES[level], as_of=local_time(view.arrival, view.city.timezone),

@@ -136,7 +136,27 @@ class AlertOut(Shape):
     updated_at: str
     closed_at: str | None
     simulated: bool
+    drill: bool = Field(description="an exercise")
     because: list[MemberOut]
+
+
+class OperatorsAlert(AlertOut):
+    """As operators see it, also where nothing of it is public (version 0)."""
+
+    wanted: int = Field(description="the level that would be published if all of it were confirmed", ge=0, le=4)
+    awaiting: bool = Field(description="operators are asked to approve more than is published")
+    approved: int = Field(description="up to which persons have said yes", ge=0, le=4)
+    approved_by: list[str]
+    acknowledged_by: str
+    acknowledged_at: str | None
+    assigned_to: str
+    event: str = Field(description="the city event that it is part of; empty: none")
+
+
+class OperatorsAlerts(Shape):
+    as_of: str
+    alerts: list[OperatorsAlert]
+    next: str | None = Field(description="`cursor` of the next page; null: there is none")
 
 
 class AlertList(Shape):

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
+from alerts.acting import Acted
 from alerts.importing import Imports
-from alerts.incidents.incident import Incident, Notice
+from alerts.incidents.incident import Hand, Incident, Notice
+from alerts.incidents.verbs import Act, OfficialLevel, Silence
+from alerts.ledger.audit import Audit
 from alerts.ledger.why import Record
 from alerts.letters import Letters
+from alerts.staff import Staff
 from alerts.view import View
 from ingest.history.store import Reader
 from processing.transitions import LateBreach
@@ -41,11 +45,13 @@ class Wake(Protocol):
 class LedgerReader(Protocol):
     """The reading side of alerts/ledger. Called from worker threads, several at once."""
 
-    def open_incidents(self) -> Sequence[Incident]: ...
+    def open_incidents(self, *, drill: bool = False, unpublished: bool = False) -> Sequence[Incident]:
+        """In earnest, or the drills; `unpublished`: also those of which nothing is public."""
+        ...
 
     def incidents(
-        self, *, active: bool | None, area: str | None, hazard: str | None, since: int | None,
-        cursor: str | None, limit: int,
+        self, *, active: bool | None, areas: Collection[str] | None, hazard: str | None, since: int | None,
+        cursor: str | None, limit: int, drill: bool = False, unpublished: bool = False,
     ) -> tuple[Sequence[Incident], str | None]:  # fmt: skip
         """The newest first, and the cursor of the next page.
 
@@ -77,12 +83,36 @@ class LedgerReader(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Standing:
+    """What persons have said that holds beside the incidents: silences that are not over, and the official level."""
+
+    silences: tuple[Silence, ...] = ()
+    official: OfficialLevel | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PeopleDesk:
+    """Users, what they do, and the audit of it. Called from worker threads.
+
+    `act` does what a person does, to the end: on disk when it returns. Raises RefusedError, BusyError, UnsureError and
+    LedgerError. `hands`: of a warning by hand and the hazard that its giver named ("": none), checked, the hazard that
+    it is of; raises ValueError. Without them no verbs are served.
+    """
+
+    staff: Staff
+    audit: Audit
+    act: Callable[[Act], Acted] | None = None
+    hands: Callable[[Hand, str], str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Desks:
-    """What operators reach, and the token that shows that they are."""
+    """What operators reach. `token`: this machine's own. `people` None: nothing of users, verbs and audit is served."""
 
     token: str = field(repr=False)
     letters: Letters
     imports: Imports | None = None
+    people: PeopleDesk | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,3 +131,4 @@ class Sources:
     counters: Callable[[], Mapping[str, float]]  # metric name (with labels) -> since the start
     operators: Desks | None = None
     history: Reader | None = None
+    standing: Callable[[], Standing] = Standing

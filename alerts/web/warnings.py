@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from http import HTTPStatus
 from typing import Annotated, Any, Final
 
@@ -11,11 +11,14 @@ from fastapi import APIRouter, Query, Request, Response
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
 from starlette.exceptions import HTTPException
 
+from alerts.incidents.incident import Incident
+from alerts.people.user import Role
 from alerts.web import payloads
 from alerts.web.events import EventStream, FanOut
+from alerts.web.operators import Door, forbidden
 from alerts.web.problems import shown_problems
 from alerts.web.rendered import FRESH, Shelf, as_json
-from alerts.web.schemas import AlertDetail, AlertList, NoticeEvent, SituationEvent, SituationOut
+from alerts.web.schemas import AlertDetail, AlertList, NoticeEvent, OperatorsAlerts, SituationEvent, SituationOut
 from alerts.web.sources import Sources
 from alerts.words.names import Lang
 from processing.rules import HAZARDS
@@ -34,21 +37,23 @@ class AlertQuery(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     active: bool | None = Field(None, description="true: open now; false: over; left out: both")
-    area: str | None = Field(None, description="code of an area", examples=["20242"])
+    area: str | None = Field(None, description="code of an area, for it and all that is part of it", examples=["20242"])
     hazard: str | None = Field(None, max_length=64, examples=list(HAZARDS))
     since: Annotated[AwareDatetime, BeforeValidator(with_plus)] | None = Field(
         None, description="changed at or after; RFC 3339 with an offset", examples=["2022-10-14T15:00:00+07:00"]
     )
     cursor: str | None = Field(None, description="`next` of the page before", max_length=200)
     limit: int = Field(_PAGE, ge=1, le=500)
+    drill: bool = Field(False, description="true: exercises, and nothing else")
+    unpublished: bool = Field(False, description="true: also those of which nothing is public; needs an operator")
 
     @property
     def is_common(self) -> bool:
         """Asked by many at once, and of few kinds: its answer is kept. Pages of the past are made each time."""
-        return self.since is None and self.cursor is None and self.limit == _PAGE
+        return not self.unpublished and self.since is None and self.cursor is None and self.limit == _PAGE
 
 
-def warning_routes(sources: Sources, fan_out: FanOut) -> APIRouter:
+def warning_routes(sources: Sources, fan_out: FanOut, door: Door | None = None) -> APIRouter:
     """`fan_out` knows the newest notice: what was answered before it is made anew.
 
     Handlers run in worker threads: the ledger is a file.
@@ -61,10 +66,13 @@ def warning_routes(sources: Sources, fan_out: FanOut) -> APIRouter:
         mark = (sources.view().position, fan_out.last_seq)
         return shelf.get(key, mark, lambda: as_json(make())).response(request, FRESH)
 
-    @router.get("/alerts", response_model=AlertList, summary="Warnings, the newest first", responses=_WRONG_CALL)
+    @router.get(
+        "/alerts", response_model=AlertList | OperatorsAlerts, summary="Warnings, the newest first",
+        responses=_WRONG_CALL,
+    )  # fmt: skip
     def alerts(request: Request, query: Annotated[AlertQuery, Query()]) -> Response:
-        if query.area is not None and query.area not in sources.view().city.areas:
-            raise HTTPException(HTTPStatus.UNPROCESSABLE_ENTITY, f"area: {query.area!r} is not one of /api/v1/areas")
+        if query.unpublished:
+            return _unpublished(sources, query, request, door)
         if not query.is_common:
             return as_json(_alerts(sources, query)).response(request, FRESH)
         return answer(request, query, lambda: _alerts(sources, query))
@@ -75,7 +83,7 @@ def warning_routes(sources: Sources, fan_out: FanOut) -> APIRouter:
     )  # fmt: skip
     def alert(request: Request, id: str) -> Response:  # noqa: A002  # the name in the path is the API's
         incident = sources.ledger.incident(id)
-        if incident is None:
+        if incident is None or not incident.version:
             raise HTTPException(HTTPStatus.NOT_FOUND, f"no warning {id!r}")
         return as_json(payloads.alert_detail(sources.view(), incident, sources.ledger.notices_of(id))).response(
             request, FRESH
@@ -112,17 +120,39 @@ def event_routes(fan_out: FanOut) -> APIRouter:
 
 
 def _alerts(sources: Sources, query: AlertQuery) -> AlertList:
-    since_ms = None if query.since is None else int(query.since.timestamp() * 1000)
-    try:
-        found, after = sources.ledger.incidents(
-            active=query.active, area=query.area, hazard=query.hazard, since=since_ms, cursor=query.cursor,
-            limit=query.limit,
-        )  # fmt: skip
-    except (ValueError, OverflowError):
-        raise HTTPException(HTTPStatus.UNPROCESSABLE_ENTITY, "cursor: not the `next` of any page") from None
+    found, after = _found(sources, query)
     view = sources.view()
     as_of = payloads.local_time(view.arrival, view.city.timezone)
     return AlertList(as_of=as_of, alerts=[payloads.alert(view, incident) for incident in found], next=after)
+
+
+def _unpublished(sources: Sources, query: AlertQuery, request: Request, door: Door | None) -> Response:
+    """All that there is, for operators; kept by nobody on the way."""
+    if door is None:
+        raise HTTPException(HTTPStatus.NOT_FOUND, "no operators here")
+    user = door.admit(request)
+    if not user.role.covers(Role.OPERATOR):
+        raise forbidden(user, request, f"this needs the role operator; {user.name} is {user.role}")
+    found, after = _found(sources, query)
+    view = sources.view()
+    as_of = payloads.local_time(view.arrival, view.city.timezone)
+    shown = OperatorsAlerts(as_of=as_of, alerts=[payloads.operators_alert(view, one) for one in found], next=after)
+    return as_json(shown).response(request, "no-store")
+
+
+def _found(sources: Sources, query: AlertQuery) -> tuple[Sequence[Incident], str | None]:
+    since_ms = None if query.since is None else int(query.since.timestamp() * 1000)
+    city = sources.view().city
+    if query.area is not None and query.area not in city.areas:
+        raise HTTPException(HTTPStatus.UNPROCESSABLE_ENTITY, f"area: {query.area!r} is not one of /api/v1/areas")
+    areas = None if query.area is None else city.within(query.area)
+    try:
+        return sources.ledger.incidents(
+            active=query.active, areas=areas, hazard=query.hazard, since=since_ms, cursor=query.cursor,
+            limit=query.limit, drill=query.drill, unpublished=query.unpublished,
+        )  # fmt: skip
+    except (ValueError, OverflowError):
+        raise HTTPException(HTTPStatus.UNPROCESSABLE_ENTITY, "cursor: not the `next` of any page") from None
 
 
 _WRONG_CALL: Final = shown_problems(HTTPStatus.UNPROCESSABLE_ENTITY)

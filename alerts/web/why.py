@@ -8,20 +8,22 @@ from functools import partial
 from http import HTTPStatus
 from typing import Annotated, Final
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Request
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
 from alerts.incidents.decision import Decided, Decision
 from alerts.incidents.incident import Confirmation, Incident, Member, Notice
 from alerts.ledger.why import Kept, Record
+from alerts.people.rights import refused
+from alerts.people.user import Role
 from alerts.view import View
 from alerts.web.asking import Asking
 from alerts.web.evidence import NOT_KEPT, Judged, Windows, evidence, look_up, wanted_of
-from alerts.web.operators import REFUSALS, operator_route
+from alerts.web.operators import REFUSALS, Door, Who, forbidden, operator_route
 from alerts.web.payloads import local_time
 from alerts.web.problems import shown_problems
-from alerts.web.sources import Desks, Sources
+from alerts.web.sources import Sources
 from alerts.web.why_schemas import CallOut, ConfirmationOut, DecisionOut, DeliveryOut, VersionOut, WhyOut, WhyQuery
 from alerts.words.names import Lang
 from alerts.words.why import why_sentence
@@ -36,13 +38,18 @@ Readings are what the history has now: what came after the decision stands among
 as they are now."""
 
 
-def why_routes(sources: Sources, desks: Desks, asking: Asking | None) -> APIRouter:
-    router = APIRouter(prefix="/api/v1", tags=["operators"], route_class=operator_route(desks.token))
+def why_routes(sources: Sources, door: Door, asking: Asking | None) -> APIRouter:
+    route = operator_route(door, everywhere=False)
+    router = APIRouter(prefix="/api/v1", tags=["operators"], route_class=route)
 
     @router.get("/alerts/{id}/why", summary="Why a warning is as it is", description=_DESCRIPTION, responses=_PROBLEMS)
-    async def why(id: str, query: Annotated[WhyQuery, Query()]) -> WhyOut:  # noqa: A002  # the name in the path is the API's
+    async def why(
+        request: Request, id: str, who: Who, query: Annotated[WhyQuery, Query()]  # noqa: A002  # the API's name
+    ) -> WhyOut:  # fmt: skip
         view = sources.view()
         incident, notices, record = await run_in_threadpool(_of_ledger, sources, id)
+        if lacks := refused(who, Role.VIEWER, incident.hazard, incident.area, view.city):
+            raise forbidden(who, request, lacks)
         page = [kept for kept in record.decisions if kept.number > query.after]
         shown = page[: query.limit]
         windows = await _windows(asking, view, _judged(notices, shown))

@@ -1,4 +1,4 @@
-"""`/prometheus/api/v1`, for Grafana's Prometheus data source: read-only, for operators."""
+"""`/prometheus/api/v1`, for Grafana's Prometheus data source: read-only, for viewers."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from typing import Any, Final, TypeVar
 import msgspec
 from fastapi import APIRouter, Request, Response
 
+from alerts.people.user import Role
 from alerts.promql.series import Series
 from alerts.promql.tokens import QueryError
-from alerts.web.operators import REFUSALS, operator_route
+from alerts.web.operators import REFUSALS, Door, operator_route
 from alerts.web.prometheus.gate import BusyError, Gate
 from alerts.web.prometheus.metadata import BUILD, metadata
 from alerts.web.prometheus.parameters import Parameters, limit, parameters, range_ms, selectors, text, time_ms
@@ -70,8 +71,10 @@ class _Questions:
         return self._queries.series(selectors(given))
 
 
-def prometheus_routes(queries: Queries, now_ms: Callable[[], int], token: str) -> APIRouter:
-    router = APIRouter(prefix="/prometheus/api/v1", tags=["operators"], route_class=operator_route(token))
+def prometheus_routes(queries: Queries, now_ms: Callable[[], int], door: Door) -> APIRouter:
+    router = APIRouter(
+        prefix="/prometheus/api/v1", tags=["operators"], route_class=operator_route(door, write=Role.VIEWER)
+    )
     asked = _Questions(queries, now_ms)
     gate = Gate()
 
