@@ -10,7 +10,19 @@ from typing import Final
 from ingest.city import ConfigError
 
 # One file each in alerts/commands.
-COMMANDS: Final = ("demo", "run", "check", "replay", "export", "import", "gateway", "dead-letters", "backup", "restore")
+COMMANDS: Final = (
+    "demo",
+    "run",
+    "check",
+    "replay",
+    "export",
+    "import",
+    "gateway",
+    "user",
+    "dead-letters",
+    "backup",
+    "restore",
+)
 _FILES: Final = {"dead-letters": "dead_letters", "import": "import_"}  # where the name is no module's
 
 

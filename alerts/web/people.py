@@ -164,12 +164,7 @@ def people_routes(sources: Sources, staff: Staff, door: Door) -> APIRouter:
 
     @router.get("/users", summary="Users within one's own scope, and their tokens", responses=_PROBLEMS)
     def listed(user: Who) -> UserList:
-        zone = sources.view().city.timezone
-        rows = [
-            StaffOut(**_fields(one), tokens=[TokenOut.of(token, zone) for token in tokens])
-            for one, tokens in staff.listed(user)
-        ]
-        return UserList(users=rows)
+        return listed_users(staff, user, sources.view().city.timezone)
 
     @router.post("/users", summary="A new user; the same again changes nothing", responses=_UNABLE)
     def add(sent: UserIn, user: Who, key: IdempotencyKey = "") -> UserOut:
@@ -206,16 +201,26 @@ def audit_routes(sources: Sources, audit: Audit, door: Door) -> APIRouter:
 
     @router.get("/audit/verify", summary="Whether the chain of hashes holds", responses=_PROBLEMS)
     def verify(query: Annotated[VerifyQuery, Query()]) -> Verified:
-        try:
-            kept = None if query.head is None else Head.of(query.head)
-        except ValueError as error:
-            raise HTTPException(HTTPStatus.UNPROCESSABLE_ENTITY, f"head: {error}") from None
-        head, fault = audit.verify(kept)
-        if fault is None:
-            return Verified(whole=True, head=str(head), broken=None, why="")
-        return Verified(whole=False, head=str(head), broken=fault.seq, why=fault.why)
+        return _able(lambda: verified(audit, query.head))
 
     return router
+
+
+def listed_users(staff: Staff, by: User, zone: ZoneInfo) -> UserList:
+    """Those within the scope of `by`."""
+    rows = [
+        StaffOut(**_fields(one), tokens=[TokenOut.of(token, zone) for token in tokens])
+        for one, tokens in staff.listed(by)
+    ]
+    return UserList(users=rows)
+
+
+def verified(audit: Audit, kept: str | None) -> Verified:
+    """Raises ValueError for a head that is none."""
+    head, fault = audit.verify(None if kept is None else Head.of(kept))
+    if fault is None:
+        return Verified(whole=True, head=str(head), broken=None, why="")
+    return Verified(whole=False, head=str(head), broken=fault.seq, why=fault.why)
 
 
 def _able(do: Callable[[], T]) -> T:
