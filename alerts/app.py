@@ -16,23 +16,26 @@ from functools import partial
 from random import Random
 from typing import Final
 
+from alerts.acts import Acts
 from alerts.delivery.channels import CHANNELS, Channel, Means
 from alerts.delivery.hold import FILE, Gate, read_hold
 from alerts.folds import RecoveryError
 from alerts.importing import Imports
+from alerts.ledger.audit import Audit
 from alerts.ledger.ledger import Ledger
 from alerts.ledger.outbox import Outbox
 from alerts.ledger.store import LedgerError
 from alerts.settings import Secret, Settings, read_text
 from alerts.snapshots import Snapshots
 from alerts.spine import Texts
+from alerts.staff import Staff
 from alerts.view import View
 from alerts.watch.parts import parts
 from alerts.way import Clock, StoppedError, Stores
 from alerts.web.app import create_app
 from alerts.web.operators import operators_token
 from alerts.web.server import ListenError, Server, listen, urls
-from alerts.web.sources import Desks, Part, Sources
+from alerts.web.sources import Desks, Part, PeopleDesk, Sources, Standing
 from alerts.words.names import Lang
 from alerts.works import Connections, Login, Works
 from ingest.broker.nats import BrokerError, NatsBroker
@@ -155,8 +158,9 @@ class Service:
                 self._parts,
                 self._service_ms,
                 lambda: self.counters,
-                Desks(self._token, self._works.letters, self._imports()),
+                Desks(self._token, self._works.letters, self._imports(), self._people()),
                 self._history.client,
+                self._standing,
             )
         )
         server = Server(app, END_S)
@@ -202,6 +206,7 @@ class Service:
         finally:
             self._works.desk.close()
             self._works.imports.close()
+            self._works.acts.close()
 
     async def _deliver_the_rest(self) -> None:
         """What the last turns called for, as far as it goes out soon; the rest goes out after the next start."""
@@ -229,6 +234,14 @@ class Service:
             works.imports, self._history.client, lambda: works.view.city, time.monotonic, self._stopping.wait,
             lambda: 0 if kept_ms is None else self._service_ms() - kept_ms,
         )  # fmt: skip
+
+    def _people(self) -> PeopleDesk:
+        works = self._works
+        staff = Staff(works.people, lambda: works.view.city, self._service_ms)
+        return PeopleDesk(staff, Audit(works.ledger.store), Acts(works.acts).act)
+
+    def _standing(self) -> Standing:
+        return Standing(tuple(self.ledger.silences()), self.ledger.official_level(self._service_ms()))
 
     def _service_ms(self) -> int:
         return _wall_ms() if self._settings.clock == "wall" else self._works.view.arrival

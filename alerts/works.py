@@ -10,21 +10,26 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+from alerts.acting import Acted
 from alerts.brought import Bring, Brought
 from alerts.delivery.channels import Channel
 from alerts.delivery.delivery import Delivery
 from alerts.delivery.hold import Gate
 from alerts.driving import Desk, Drive, Driven
 from alerts.incidents.incident import Notice
+from alerts.incidents.verbs import Act
 from alerts.ledger.ledger import Ledger
 from alerts.ledger.marks import Marks
 from alerts.ledger.outbox import Outbox
+from alerts.ledger.people import People
 from alerts.letters import Letters
+from alerts.people.rights import chain_of
 from alerts.spine import Spine, Texts
 from alerts.view import View
 from alerts.watch.metrics import labelled
 from alerts.way import Clock, Stores
 from alerts.words.message import message
+from ingest.city import parse_city
 from ingest.inbox import Inbox
 from ingest.lanes import Lanes
 from ingest.mqtt.publisher import MqttPublisher
@@ -86,6 +91,8 @@ class Works:
         )  # fmt: skip
         self.desk = Desk[Drive, Driven](self.wake)
         self.imports = Desk[Bring, Brought](self.wake)
+        self.acts = Desk[Act, Acted](self.wake)
+        self.people, self._city_text = People(stores.ledger.store), texts.city_toml
         self.letters = Letters(stores.journal, Marks(stores.ledger.store), self.desk)
         lanes = Lanes(self.source, self.backfill, clock.seconds)
         self.spine = Spine(
@@ -97,7 +104,9 @@ class Works:
             self._turned,
             asked=self.desk.take,
             brought=self.imports.take,
+            acts=self.acts.take,
             prefixes=connections.networks,
+            chain_of=self._chain,
         )
         self.delivery = Delivery(
             Outbox(stores.ledger.store), channels(self.publisher), self._compose, now_ms=clock.now_ms, random=random,
@@ -153,6 +162,12 @@ class Works:
             **self.delivery.counters,
             **{f'canhbao_messages_waiting{{channel="{channel}"}}': waiting[channel] for channel in self.delivery.names},
         }  # fmt: skip
+
+    def _chain(self, hazard: str, area: str) -> tuple[tuple[str, ...], ...]:
+        """Who is called. Asked by the spine, also while it catches up and shows nothing yet."""
+        view = self.spine.view
+        city = parse_city(self._city_text) if view is None else view.city
+        return chain_of(self.people.users, city, area, hazard)
 
     def _turned(self, _view: View) -> None:
         self.delivery.wake()

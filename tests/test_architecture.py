@@ -32,7 +32,7 @@ EDGES = (
     "ingest.data_folder", "ingest.tidy", "ingest.tidy_parquet", "ingest.history", "ingest.broker",
     "processing.kernels.compiled",
     "alerts.spine", "alerts.way", "alerts.works", "alerts.driving", "alerts.importing", "alerts.letters",
-    "alerts.folds", "alerts.snapshots", "alerts.staff",
+    "alerts.folds", "alerts.snapshots", "alerts.staff", "alerts.acts",
     "alerts.decisions", "alerts.backup", "alerts.ledger", "alerts.delivery",
     "alerts.web", "alerts.watch", "alerts.settings", *AT_THE_TOP,
     "firmware_sim.spool", "firmware_sim.gateway", "firmware_sim.play", "firmware_sim.csv", "firmware_sim.tidy",

@@ -8,6 +8,7 @@ by the API; whoever keeps one from elsewhere can hand it to `verify`.
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -19,6 +20,8 @@ from sqlalchemy import Connection, Row, bindparam, insert, select
 
 from alerts.ledger import schema
 from alerts.ledger.store import Store
+
+log = logging.getLogger(__name__)
 
 GENESIS: Final = "0" * 64  # what the first row has before it
 _TABLE: Final = schema.audit
@@ -110,6 +113,11 @@ def find(db: Connection, by: str, key: str) -> Written | None:
     """The row of an act that was done before."""
     row = db.execute(_KNOWN, {"who": by, "its_key": key}).one_or_none()
     return None if row is None else _written(row)
+
+
+def tell(written: Written) -> None:
+    """The head, once its transaction is over: logs leave the machine, and are what an end cut off later is held to."""
+    log.info("audit %s: %s by %s", written.head, written.entry.verb, written.entry.by)
 
 
 def head(db: Connection) -> Head:

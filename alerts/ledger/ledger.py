@@ -14,7 +14,7 @@ from alerts.acting import Acted
 from alerts.incidents.decision import Outcome
 from alerts.incidents.incident import Incident, Notice
 from alerts.incidents.publishing import CONTINUES_MS
-from alerts.incidents.verbs import Act, Silence
+from alerts.incidents.verbs import Act, OfficialLevel, Silence
 from alerts.ledger import audit, schema, why
 from alerts.ledger.rows import (
     health_row,
@@ -28,7 +28,7 @@ from alerts.ledger.rows import (
     transition_row,
 )
 from alerts.ledger.store import LedgerError, Store
-from alerts.ledger.verbs import answered, audited, standing_silences, write_verb
+from alerts.ledger.verbs import answered, audited, official_level, standing_silences, write_verb
 from alerts.ledger.why import Record, read
 from ingest.disk import LOCAL, Disk
 from ingest.entries import Position
@@ -110,13 +110,16 @@ class Ledger:
         `position`: up to where the journal had been decided when it was done. None: the act was refused, and only what
         time had brought up to it is written.
         """
+        written = None
         with self.store.writing() as db:
             db.execute(_MOVED, {"to": position, "at": arrival})
             _write(db, incidents, outcome, None)
             if acted is not None:
                 act, answer = acted
-                audit.append(db, audited(act, answer))
+                written, _ = audit.append(db, audited(act, answer))
                 write_verb(db, act, silences)
+        if written is not None:
+            audit.tell(written)
 
     def acted(self, by: str, key: str) -> Acted | None:
         """What became of the act of that person and key; None: it was never done."""
@@ -128,6 +131,11 @@ class Ledger:
         with self.store.reading() as db:
             arrival = db.execute(select(schema.progress.c.arrival)).scalar_one()
             return standing_silences(db, arrival)
+
+    def official_level(self, now: int) -> OfficialLevel | None:
+        """The disaster-risk level that is in force at `now`, ms UTC."""
+        with self.store.reading() as db:
+            return official_level(db, now)
 
     def position(self) -> Position:
         """Up to where the journal has been decided; ORIGIN at first."""

@@ -7,7 +7,6 @@ secret only the SHA-256 is kept: it is as random as a key can be, so that nothin
 from __future__ import annotations
 
 import hmac
-import logging
 import re
 import secrets
 import threading
@@ -23,8 +22,6 @@ from alerts.ledger import audit, schema
 from alerts.ledger.audit import Entry
 from alerts.ledger.store import Store
 from alerts.people.user import Centre, Role, User
-
-log = logging.getLogger(__name__)
 
 USERS_MOST: Final = 2_000  # in memory, and looked through when somebody is to be called; the next one is refused
 TOKENS_MOST: Final = 8  # of one user that are not revoked; the next one is refused
@@ -167,7 +164,7 @@ class People:
 
     def _take_over(self, written: audit.Written) -> None:
         self._known = _read(self._store)
-        log.info("audit %s: %s by %s", written.head, written.entry.verb, written.entry.by)
+        audit.tell(written)
 
 
 def _audited(db: Connection, by: By, verb: str, object_: str, detail: Mapping[str, Any]) -> audit.Written:

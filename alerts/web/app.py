@@ -13,6 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from alerts.watch.ring import Ring, kept
 from alerts.web.asking import Asking
 from alerts.web.bench import Bench
+from alerts.web.by_hand import hand_routes
 from alerts.web.events import FanOut
 from alerts.web.export import export_routes
 from alerts.web.health import health_routes
@@ -98,8 +99,9 @@ def _operators(
         if desks.people.act is not None:
             bench = Bench(sources, desks.people.act)
             yield standing_routes(sources, desks.people.audit, bench, door)
+            yield verb_routes(sources, desks.people.staff, bench, door)
             if desks.people.hands is not None:
-                yield verb_routes(sources, desks.people.staff, bench, desks.people.hands, door)
+                yield hand_routes(bench, desks.people.hands, door)
 
 
 def _door(desks: Desks) -> Door:

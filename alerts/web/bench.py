@@ -30,10 +30,14 @@ from ingest.city import City
 
 KEY_HEADER: Final = "Idempotency-Key"
 WHY_MOST: Final = 500
+AREAS_MOST: Final = 300
 AGAIN: Final = {"Retry-After": "2"}
 PROBLEMS: Final = REFUSALS | shown_problems(
     HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT, HTTPStatus.UNPROCESSABLE_ENTITY, HTTPStatus.SERVICE_UNAVAILABLE
 )
+
+
+Code = Annotated[str, Field(min_length=1, max_length=64)]
 
 
 class Said(BaseModel):

@@ -141,8 +141,15 @@ def operators_alert(view: View, incident: Incident) -> OperatorsAlert:
         **alert(view, incident).model_dump(), wanted=incident.wanted, awaiting=incident.awaiting,
         approved=incident.approved, approved_by=[one.by for one in incident.approvals],
         acknowledged_by=incident.acknowledged_by, acknowledged_at=None if seen is None else local_time(seen, zone),
-        assigned_to=incident.assigned_to, event=incident.event,
+        assigned_to=incident.assigned_to, event=incident.event, called=list(_called(incident)),
     )  # fmt: skip
+
+
+def _called(incident: Incident) -> tuple[str, ...]:
+    chain = incident.chain
+    if chain is None or not chain.called or not chain.steps:
+        return ()
+    return chain.steps[min(chain.called, len(chain.steps)) - 1]
 
 
 def _member(view: View, member: Member | None) -> MemberOut | None:

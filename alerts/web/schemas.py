@@ -151,6 +151,7 @@ class OperatorsAlert(AlertOut):
     acknowledged_at: str | None
     assigned_to: str
     event: str = Field(description="the city event that it is part of; empty: none")
+    called: list[str] = Field(description="whom the newest call went to; empty: nobody is being called")
 
 
 class OperatorsAlerts(Shape):

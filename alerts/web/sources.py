@@ -96,7 +96,7 @@ class PeopleDesk:
 
     `act` does what a person does, to the end: on disk when it returns. Raises RefusedError, BusyError, UnsureError and
     LedgerError. `hands`: of a warning by hand and the hazard that its giver named ("": none), checked, the hazard that
-    it is of; raises ValueError. Without them no verbs are served.
+    it is of; raises ValueError. Without `act` no verbs are served, without `hands` no warnings by hand.
     """
 
     staff: Staff

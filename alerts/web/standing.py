@@ -14,13 +14,12 @@ from starlette.exceptions import HTTPException
 from alerts.incidents.verbs import EndSilence, OfficialLevel, Silence
 from alerts.ledger.audit import Audit
 from alerts.people.rights import POWER
-from alerts.web.bench import PROBLEMS, ActedOut, Bench, Call, Calling, Said
+from alerts.web.bench import AREAS_MOST, PROBLEMS, ActedOut, Bench, Call, Calling, Code, Said
 from alerts.web.operators import Door, operator_route
 from alerts.web.payloads import local_time
 from alerts.web.rendered import FRESH, as_json
 from alerts.web.schemas import Shape
 from alerts.web.sources import Sources
-from alerts.web.verbs import AREAS_MOST, Code
 
 SILENCE_MS_MOST: Final = 7 * 86_400_000  # a cause that lasts longer is looked at again
 AHEAD_MS_MOST: Final = 90 * 86_400_000

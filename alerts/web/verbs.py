@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from http import HTTPStatus
-from typing import Annotated, Final
+from typing import Annotated
 
 from fastapi import APIRouter, Path
-from pydantic import AwareDatetime, Field
+from pydantic import Field
 from starlette.exceptions import HTTPException
 
-from alerts.incidents.incident import EMERGENCY, Hand, Incident
-from alerts.incidents.verbs import Acknowledge, Approve, Assign, Close, Comment, Ease, Raise, Verb
+from alerts.incidents.incident import EMERGENCY, Incident
+from alerts.incidents.verbs import Acknowledge, Approve, Assign, Close, Comment, Ease, Verb
 from alerts.people.rights import refused
 from alerts.people.user import Role, User
 from alerts.staff import Staff
@@ -20,13 +20,7 @@ from alerts.web.operators import Door, operator_route
 from alerts.web.sources import Sources
 from ingest.city import City
 
-AREAS_MOST: Final = 300
-FIELDS_MOST: Final = 16
-FIELD_MOST: Final = 200  # characters; the templates' own limits are narrower
-HAND_MS_MOST: Final = 7 * 86_400_000  # it ends by itself; what lasts longer is given again
 _Id = Annotated[str, Path(alias="id", max_length=200, examples=["flood.20242.20221014T0803Z"])]
-_Text = Annotated[str, Field(max_length=FIELD_MOST)]
-Code = Annotated[str, Field(min_length=1, max_length=64)]
 
 
 class AssignIn(Said):
@@ -53,27 +47,14 @@ class CloseIn(Said):
     withdraw: bool = Field(default=False, description="it should never have been said (CAP: Cancel)")
 
 
-class HandIn(Said):
-    """A warning by hand. An operator's waits for an approver; one that says evacuate for a second approver."""
-
-    template: str = Field(max_length=64, examples=["reservoir"])
-    hazard: str = Field("", max_length=64, description="where the template leaves it open")
-    level: int = Field(ge=1, le=EMERGENCY, examples=[3])
-    areas: list[Code] = Field(min_length=1, max_length=AREAS_MOST, description="each with all that is part of it",
-                              examples=[["20242"]])  # fmt: skip
-    until: AwareDatetime = Field(description="then it is over by itself; RFC 3339 with an offset, 7 days at most")
-    fields: dict[Code, _Text] = Field({}, max_length=FIELDS_MOST, description="what the template asks for")
-    drill: bool = Field(default=False, description="an exercise, told as such and apart")
-
-
 _SEEN, _APPROVED, _CLOSED = Said(), ApproveIn(), CloseIn()  # where no body is sent
 
 
 class _Verbs:
     """One method a route. They run in worker threads: an act waits for the disk."""
 
-    def __init__(self, sources: Sources, staff: Staff, bench: Bench, hands: Callable[[Hand, str], str]) -> None:
-        self._sources, self._staff, self._bench, self._hands = sources, staff, bench, hands
+    def __init__(self, sources: Sources, staff: Staff, bench: Bench) -> None:
+        self._sources, self._staff, self._bench = sources, staff, bench
 
     def acknowledge(self, alert: _Id, call: Calling, sent: Said = _SEEN) -> ActedOut:
         return self._on_one(call, alert, Acknowledge(alert), sent)
@@ -105,32 +86,15 @@ class _Verbs:
         verb = Approve(event=sent.event, level=sent.level)
         return self._bench.do(call, verb, [(hazard, "") for hazard in sorted(hazards)], sent)
 
-    def give(self, call: Calling, sent: HandIn) -> ActedOut:
-        bench, until_ms = self._bench, int(sent.until.timestamp() * 1000)
-        if not 0 < until_ms - bench.now_ms <= HAND_MS_MOST:
-            raise HTTPException(HTTPStatus.UNPROCESSABLE_ENTITY, "until: in the future, and within 7 days")
-        areas = bench.areas(sent.areas)
-        hand = Hand(sent.template, sent.level, until_ms, call.user.name, tuple(sorted(sent.fields.items())))
-        try:
-            hazard = self._hands(hand, sent.hazard)
-        except ValueError as error:
-            raise HTTPException(HTTPStatus.UNPROCESSABLE_ENTITY, str(error)) from None
-        approver = not any(refused(call.user, Role.APPROVER, hazard, area, bench.city) for area in areas)
-        verb = Raise(hand, hazard, areas, sent.drill, approver)
-        return bench.do(call, verb, [(hazard, area) for area in areas], sent)
-
     def _on_one(self, call: Call, id_: str, verb: Verb, sent: Said) -> ActedOut:
         incident = self._bench.incident(id_)
         return self._bench.do(call, verb, [(incident.hazard, incident.area)], sent)
 
 
-def verb_routes(
-    sources: Sources, staff: Staff, bench: Bench, hands: Callable[[Hand, str], str], door: Door
-) -> APIRouter:  # fmt: skip
-    """`hands` checks what is given by hand, as in PeopleDesk."""
+def verb_routes(sources: Sources, staff: Staff, bench: Bench, door: Door) -> APIRouter:
     route = operator_route(door, everywhere=False)  # the table of rights says the rest, for each place
     router = APIRouter(prefix="/api/v1", tags=["operators"], route_class=route)
-    verbs = _Verbs(sources, staff, bench, hands)
+    verbs = _Verbs(sources, staff, bench)
     table: tuple[tuple[str, Callable[..., ActedOut], str], ...] = (
         ("/alerts/{id}/ack", verbs.acknowledge, "I have seen it: calls stop"),
         ("/alerts/{id}/assign", verbs.assign, "Who sees to it"),
@@ -139,7 +103,6 @@ def verb_routes(
         ("/alerts/{id}/ease", verbs.ease, "It is no more than this"),
         ("/alerts/{id}/close", verbs.close, "It is over, or never was"),
         ("/alerts/approve", verbs.approve_all, "Everything that waits in a city event"),
-        ("/alerts", verbs.give, "A warning by hand, or a drill"),
     )
     for path, handler, summary in table:
         router.add_api_route(path, handler, methods=["POST"], summary=summary, responses=PROBLEMS)

@@ -1,0 +1,152 @@
+"""People and the real service: the first token before it runs, verbs while it runs, all of it there after a kill."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from brokers import Client, until
+from test_run import reading
+from test_service import RUN, _addresses
+from test_spine import CITY, RULES
+
+from alerts.__main__ import main
+from alerts.ledger.audit import Audit
+from alerts.ledger.ledger import Ledger
+from alerts.web.operators import known_token
+
+UNCONFIRMED = RULES.replace('confirm_by = "none"', "")
+
+
+class Place:
+    """A data folder; `run` starts the service in it, `user` is `canhbao user`."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        (folder / "city.toml").write_text(CITY)
+        (folder / "rules.toml").write_text(UNCONFIRMED)
+        self.environ = {
+            **os.environ, "CANHBAO_HTTP__LISTEN": "127.0.0.1:0", "CANHBAO_MQTT__URL": "embedded:0",
+            "CANHBAO_CITY__FILE": str(folder / "city.toml"), "CANHBAO_RULES__FILE": str(folder / "rules.toml"),
+            "CANHBAO_DATA__PATH": str(folder / "data"),
+        }  # fmt: skip
+        self.process: subprocess.Popen[bytes] | None = None
+        self.log = folder / "log"
+
+    def run(self) -> tuple[str, int]:
+        self.log.unlink(missing_ok=True)
+        with self.log.open("w") as log:
+            self.process = subprocess.Popen(RUN, env=self.environ, stdout=log, stderr=log)
+        page, gateways = _addresses(self.log, self.process)
+        return page.rstrip("/") + "/api/v1", int(gateways.rpartition(":")[2])
+
+    def end(self, how: signal.Signals) -> None:
+        assert self.process is not None
+        self.process.send_signal(how)
+        self.process.wait(30)
+        self.process = None
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
+    made = Place(tmp_path)
+    for name, value in made.environ.items():
+        monkeypatch.setenv(name, value)
+    yield made
+    if made.process is not None:
+        made.end(signal.SIGKILL)
+
+
+def user(capsys: pytest.CaptureFixture[str], *arguments: str, code: int = 0) -> str:
+    assert main(["user", *arguments]) == code
+    said = capsys.readouterr()
+    return said.out if code == 0 else said.err
+
+
+def test_who_was_made_before_the_service_ran_acts_while_it_runs_and_nothing_is_lost_with_it(
+    place: Place, capsys: pytest.CaptureFixture[str]
+) -> None:
+    vy = user(capsys, "add", "vy", "--role", "approver").strip()
+    url, gateways = place.run()
+    an = user(capsys, "add", "an", "--role", "viewer").strip()
+    assert user(capsys, "list").splitlines() == [
+        f"an\tviewer\twhole city\tall hazards\tother\tactive\t{an[3:15]}",
+        f"vy\tapprover\twhole city\tall hazards\tother\tactive\t{vy[3:15]}",
+    ]
+    client = Client(gateways)
+    client.publish("canhbao/v1/gw-1/readings", json.dumps({"readings": [json.loads(reading(3.0))]}).encode())
+
+    def ask(method: str, path: str, token: str = vy, body: Any = None, key: str = "") -> httpx.Response:
+        headers = {"Authorization": f"Bearer {token}"} | ({"Idempotency-Key": key} if key else {})
+        return httpx.request(method, url + path, json=body, headers=headers, timeout=20)
+
+    def waiting() -> list[Any]:
+        return list(ask("GET", "/alerts?unpublished=true").json()["alerts"])
+
+    until(waiting)
+    (alert,) = waiting()
+    approve = f"/alerts/{alert['id']}/approve"
+    assert (alert["version"], alert["awaiting"]) == (0, True)
+    assert ask("POST", approve, an).status_code == 403
+    assert httpx.get(f"{url}/alerts").json()["alerts"] == []
+    until(lambda: waiting()[0]["called"] == ["vy"])
+    done = ask("POST", approve, body={"why": "seen"}, key="k1").json()
+    assert done["versions"] == [{"incident": alert["id"], "version": 1}]
+    assert [row["version"] for row in httpx.get(f"{url}/alerts").json()["alerts"]] == [1]
+    until_time = "2099-01-01T00:00:00+07:00"
+    assert ask("POST", "/silences", body={"hazard": "x", "until": until_time, "reason": "x"}).status_code == 422
+    page = ask("GET", "/audit", vy)
+    assert page.status_code == 403
+
+    place.end(signal.SIGKILL)
+    url, gateways = place.run()
+    assert ask("POST", approve, body={"why": "seen"}, key="k1").json() == done | {"already": True}
+    assert ask("POST", f"/alerts/{alert['id']}/close", key="k2").json()["versions"] == [
+        {"incident": alert["id"], "version": 2}
+    ]
+    assert user(capsys, "revoke", "vy") == "vy: 1 token has ended\n"
+    assert ask("GET", "/silences").status_code == 401
+    head = user(capsys, "audit").split()[-1]
+    rows = ask("GET", "/audit?limit=10", known_token(place.folder / "data")).json()["rows"]
+    place.end(signal.SIGTERM)
+
+    since_kill = [f"audit {row['seq']}:{row['hash']}" for row in rows if row["verb"] in ("close", "token_revoke")]
+    assert len(since_kill) == 2
+    assert all(one in place.log.read_text() for one in since_kill), "every head is in the log"
+    assert head in user(capsys, "audit", "--head", head)
+    ledger = Ledger.open(place.folder / "data" / "ledger.sqlite")
+    kept = [row.entry for row in Audit(ledger.store).page()[0]]
+    ledger.close()
+    assert [(row.verb, row.by) for row in kept if row.verb in ("approve", "close")] == [
+        ("close", "vy"),
+        ("approve", "vy"),
+    ]
+    assert all(secret not in str(kept) + place.log.read_text() for secret in (vy, an))
+    lost = user(capsys, "audit", "--head", f"99:{'0' * 64}", code=1)
+    assert "the end is missing" in lost
+
+
+@pytest.mark.usefixtures("place")
+def test_wrong_calls_are_told(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "areas: 'nowhere'" in user(capsys, "add", "an", "--role", "viewer", "--area", "nowhere", code=2)
+    assert "'Operator!'" in user(capsys, "add", "Operator!", "--role", "viewer", code=2)
+    assert "nothing to change" in user(capsys, "scope", "an", code=2)
+    assert "one of them" in user(capsys, "scope", "an", "--area", "20242", "--whole-city", code=2)
+    assert "no user an" in user(capsys, "token", "an", code=1)
+    assert "no head" in user(capsys, "audit", "--head", "x", code=2)
+    token = user(capsys, "add", "an", "--role", "viewer", "--area", "20242", "--hazard", "flood")
+    assert user(capsys, "scope", "an", "--role", "admin", "--whole-city", "--all-hazards") == (
+        "an\tadmin\twhole city\tall hazards\tother\tactive\n"
+    )
+    assert user(capsys, "revoke", "an", token[3:15]) == "an: 1 token has ended\n"
+    assert user(capsys, "revoke", "an") == "an: 0 tokens have ended\n"
+    assert "not active" in user(capsys, "token", "an", code=1)
+    assert "active" in user(capsys, "scope", "an", "--active")
+    assert json.loads(user(capsys, "list", "--json"))["role"] == "admin"
