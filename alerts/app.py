@@ -25,6 +25,7 @@ from alerts.ledger.audit import Audit
 from alerts.ledger.ledger import Ledger
 from alerts.ledger.outbox import Outbox
 from alerts.ledger.store import LedgerError
+from alerts.proof.keys import open_keys
 from alerts.settings import Secret, Settings, read_text
 from alerts.snapshots import Snapshots
 from alerts.spine import Texts
@@ -79,10 +80,12 @@ class Service:
         with _as_service_error(), ExitStack() as closing:
             texts = _texts(settings)
             self._socket = closing.enter_context(listen(settings.http_host, settings.http_port))
-            self.page_url, self._link_url = urls(*self._socket.getsockname()[:2])
+            self.page_url, local_url = urls(*self._socket.getsockname()[:2])
+            self._link_url = settings.public_url or local_url
             closing.enter_context(lock_folder(settings.data_path))
             warm_up()  # before MQTT connects: no reading waits for a compiler
             stores = self._open_stores(closing)
+            self._keys = open_keys(settings.data_path)
             connections = self._broker(closing)
             self.mqtt_url = connections.url
             self._changed = asyncio.Event()
@@ -90,7 +93,8 @@ class Service:
             self._gate = Gate(settings.data_path, Outbox(stores.ledger.store))
             self._works = Works(
                 stores, connections, texts, Clock(settings.clock, _wall_ms, time.monotonic, self._stopping.wait),
-                channels=self._channels, random=Random(), page_url=self._link_url, told=self._told, gate=self._gate,
+                channels=self._channels, random=Random(), page_url=self._link_url, public_url=settings.public_url,
+                keys=self._keys, told=self._told, gate=self._gate,
             )  # fmt: skip
             self._works.start(closing)
             self._history = _history(settings, lambda: self._works.view)

@@ -25,6 +25,7 @@ from processing.rules import DEFAULT_RULES_FILE
 PREFIX: Final = "CANHBAO_"
 EMBEDDED_MQTT_PORT: Final = 1883
 DAYS_MAX: Final = 36_500
+_PUBLIC_URL_MOST: Final = 80
 LOG_LEVELS: Final = ("DEBUG", "INFO", "WARNING", "ERROR")
 
 # Every key and its default; all are text. "" means: see the function that reads it.
@@ -51,7 +52,7 @@ _DEFAULTS: Final[Mapping[str, Mapping[str, str]]] = {
         "out_key_file": "",
     },
     "networks": dict.fromkeys(FOREIGN, ""),
-    "http": {"listen": "127.0.0.1:8000"},
+    "http": {"listen": "127.0.0.1:8000", "public_url": ""},
     "history": {"url": "duckdb", "token_file": "", "keep_raw_days": "400", "keep_minutes_days": "800"},
     "log": {"format": "auto", "level": "info"},
 }
@@ -98,6 +99,7 @@ class MqttSettings:
 class Settings:
     """Everything that an operator may choose, checked. `http_port` 0: any free one.
 
+    `public_url`: where residents reach the service, with its last slash; "" where nobody has said it.
     `networks`: other networks that are read, by what their topics begin with.
     """
 
@@ -109,6 +111,7 @@ class Settings:
     networks: Mapping[str, str]
     http_host: str
     http_port: int
+    public_url: str
     history_url: str
     history_token: Secret | None
     history_keep: Keep
@@ -175,6 +178,7 @@ def load(path: Path | None, environ: Mapping[str, str], *, with_secrets: bool = 
         networks={name: prefix for name in FOREIGN if (prefix := _prefix(name, of("networks", name)))},
         http_host=host,
         http_port=port,
+        public_url=_public_url(of("http", "public_url")),
         history_url=_history(of("history", "url")),
         history_token=secret("history", "token"),
         history_keep=_keep(of("history", "keep_raw_days"), of("history", "keep_minutes_days")),
@@ -315,6 +319,18 @@ def _server(given: _Given, schemes: tuple[str, ...], expected: str) -> SplitResu
     if url.scheme not in schemes or not host or port == 0:
         raise given.wrong(expected)
     return url
+
+
+def _public_url(given: _Given) -> str:
+    """It stands in texts that are paid by their length, and in front of addresses of ours: host and port, no more."""
+    if not given.text:
+        return ""
+    expected = f'https://host or http://host:port, at most {_PUBLIC_URL_MOST} characters, such as "https://canhbao.vn"'
+    url = _server(given, ("http", "https"), expected)
+    short_ascii = given.text.isascii() and given.text.isprintable() and len(given.text) <= _PUBLIC_URL_MOST
+    if not short_ascii or " " in given.text or url.path not in ("", "/") or url.query or url.fragment:
+        raise given.wrong(expected)
+    return f"{url.scheme}://{url.netloc.lower()}/"
 
 
 def _listen(given: _Given) -> tuple[str, int]:

@@ -15,15 +15,18 @@ from alerts.brought import Bring, Brought
 from alerts.delivery.channels import Channel
 from alerts.delivery.delivery import Delivery
 from alerts.delivery.hold import Gate
+from alerts.delivery.notary import Notary
 from alerts.driving import Desk, Drive, Driven
 from alerts.incidents.incident import Notice
 from alerts.incidents.verbs import Act
+from alerts.ledger.codes import Codes
 from alerts.ledger.ledger import Ledger
 from alerts.ledger.marks import Marks
 from alerts.ledger.outbox import Outbox
 from alerts.ledger.people import People
 from alerts.letters import Letters
 from alerts.people.rights import chain_of
+from alerts.proof.keys import Keys
 from alerts.spine import Spine, Texts
 from alerts.view import View
 from alerts.watch.metrics import labelled
@@ -73,11 +76,11 @@ class Works:
 
     def __init__(
         self, stores: Stores, connections: Connections, texts: Texts, clock: Clock, *,
-        channels: Callable[[MqttPublisher], Sequence[Channel]], random: Random, page_url: str,
-        told: Callable[[], object], gate: Gate | None = None,
+        channels: Callable[[MqttPublisher], Sequence[Channel]], random: Random, keys: Keys, page_url: str = "",
+        public_url: str = "", told: Callable[[], object], gate: Gate | None = None,
     ) -> None:  # fmt: skip
         self.ledger: Ledger = stores.ledger
-        self._page_url, self._told = page_url, told
+        self._page_url, self._public_url, self._told = page_url, public_url, told
         foreign = topic_filters(connections.networks)
         # Arrivals in the data's own time say nothing of ours.
         alive_ms = stores.journal.last_arrival if clock.arrival == "wall" else 0
@@ -108,8 +111,12 @@ class Works:
             prefixes=connections.networks,
             chain_of=self._chain,
         )
+        notary = Notary(
+            Codes(stores.ledger.store), keys, self._compose, now_ms=clock.now_ms, public_url=public_url,
+            exercise=clock.arrival == "data",
+        )  # fmt: skip
         self.delivery = Delivery(
-            Outbox(stores.ledger.store), channels(self.publisher), self._compose, now_ms=clock.now_ms, random=random,
+            Outbox(stores.ledger.store), channels(self.publisher), notary, now_ms=clock.now_ms, random=random,
             gate=gate,
         )  # fmt: skip
 
@@ -173,9 +180,12 @@ class Works:
         self.delivery.wake()
         self._told()
 
-    def _compose(self, notice: Notice) -> dict[str, Any]:
+    def _compose(self, notice: Notice, code: str) -> dict[str, Any]:
         view = self.view
-        return message(notice, view.city, view.rules, page_url=self._page_url, exercise=view.clock == "data")
+        return message(
+            notice, view.city, view.rules, page_url=self._page_url, exercise=view.clock == "data", code=code,
+            public_url=self._public_url,
+        )  # fmt: skip
 
 
 def _source(connections: Connections, login: Login, topics: tuple[str, ...], away_s: float) -> MqttSource:

@@ -36,7 +36,8 @@ SERVERS = {
     ),
     "chromium": Server("chromium", ("chromium", "chromium-browser", "google-chrome")),
     "npm": Server("npm", ("npm",)),  # with node: Grafana's own types of dashboards
-    "openssl": Server("openssl", ("openssl",)),  # throw-away certificates
+    "openssl": Server("openssl", ("openssl",)),  # throw-away certificates, and another's view of our signatures
+    "jq": Server("jq", ("jq",)),  # another's view of their canonical form
     "prometheus": Server("prometheus", ("prometheus",), service="prometheus"),  # with promtool; answers as we should
     "promtool": Server("prometheus", ("promtool",), service="prometheus"),  # Prometheus's own view of our metrics
     "docker-compose": Server("docker-compose", ("docker-compose",)),  # is the file one that it accepts?

@@ -34,6 +34,8 @@ EDGES = (
     "alerts.spine", "alerts.way", "alerts.works", "alerts.driving", "alerts.importing", "alerts.letters",
     "alerts.folds", "alerts.snapshots", "alerts.staff", "alerts.acts",
     "alerts.decisions", "alerts.backup", "alerts.ledger", "alerts.delivery",
+    "alerts.folds", "alerts.snapshots", "alerts.decisions", "alerts.backup", "alerts.ledger", "alerts.delivery",
+    "alerts.proof.keys",
     "alerts.web", "alerts.watch", "alerts.settings", *AT_THE_TOP,
     "firmware_sim.spool", "firmware_sim.gateway", "firmware_sim.play", "firmware_sim.csv", "firmware_sim.tidy",
     "firmware_sim.__main__",

@@ -187,16 +187,21 @@ def test_a_chunk_of_exactly_the_last_recipients_is_not_made_twice(
     assert ledger.counts().messages == {("people", "queued"): 2}
 
 
-def test_a_text_that_cannot_be_made_holds_up_no_warning(
-    ledger: Ledger, outbox: Outbox, caplog: pytest.LogCaptureFixture
-) -> None:
-    def broken(notice: Notice) -> dict[str, Any]:
-        raise KeyError(notice.hazard)
+def test_what_a_version_says_is_made_once_and_then_stays(ledger: Ledger, outbox: Outbox, mqtt: Mqtt) -> None:
+    made: list[int] = []
+
+    def once(notice: Notice) -> dict[str, Any]:
+        made.append(notice.version)
+        return {**compose(notice), "made": len(made)}
 
     decide(ledger, FIRST)
-    with caplog.at_level(logging.CRITICAL):
-        assert FanOut(outbox, [People()], broken).turn(AT)
-    assert outbox.due("people", AT, 1)[0].body["texts"]["vi"] == "Đề phòng: ngập lụt, A."
+    fan_out = FanOut(outbox, [People(["an", "binh"]), mqtt], once, chunk=1)
+    while fan_out.turn(AT):
+        pass
+    FanOut(outbox, [mqtt], once).renew(AT)
+
+    assert made == [1]
+    assert {message.body["made"] for name in ("people", "mqtt") for message in outbox.due(name, AT, 9)} == {1}
 
 
 # ---- sending ----------------------------------------------------------------------------------------------------

@@ -109,6 +109,14 @@ def test_a_registry_beside_the_settings_is_taken_without_being_named(write: Writ
     assert load(path, {}).rules_file == DEFAULT_RULES_FILE
 
 
+@pytest.mark.parametrize(
+    ("given", "url"),
+    [("", ""), ("https://CanhBao.vn", "https://canhbao.vn/"), ("http://192.168.1.5:8000/", "http://192.168.1.5:8000/")],
+)
+def test_the_public_address_ends_with_a_slash_where_there_is_one(given: str, url: str) -> None:
+    assert load(None, {"CANHBAO_HTTP__PUBLIC_URL": given}).public_url == url
+
+
 @pytest.mark.parametrize(("url", "port"), [("embedded", 1883), ("embedded:0", 0), ("embedded:2883", 2883)])
 def test_the_bundled_broker_may_be_given_a_port(url: str, port: int) -> None:
     assert load(None, {"CANHBAO_MQTT__URL": url}).mqtt.embedded_port == port
@@ -125,6 +133,12 @@ def test_the_bundled_broker_may_be_given_a_port(url: str, port: int) -> None:
         ('[http]\nlisten = "8000"\n', "http.listen", "host:port"),
         ('[http]\nlisten = "127.0.0.1:80000"\n', "http.listen", "65535"),
         ('[http]\nlisten = "127.0.0.1:²"\n', "http.listen", "65535"),
+        ('[http]\npublic_url = "canhbao.vn"\n', "http.public_url", "https://host"),
+        ('[http]\npublic_url = "https://canhbao.vn/warnings"\n', "http.public_url", "https://host"),
+        ('[http]\npublic_url = "https://canhbao.vn?x=1"\n', "http.public_url", "https://host"),
+        ('[http]\npublic_url = "ftp://canhbao.vn"\n', "http.public_url", "https://host"),
+        ('[http]\npublic_url = "https://a@canhbao.vn"\n', "http.public_url", "an address alone"),
+        ('[http]\npublic_url = "https://cảnhbáo.vn"\n', "http.public_url", "https://host"),
         ('[clock]\narrival = "moon"\n', "clock.arrival", '"wall" or "data"'),
         ('[mqtt]\nurl = "http://x"\n', "mqtt.url", "mqtts://"),
         ('[mqtt]\nurl = "embedded:x"\n', "mqtt.url", "port"),

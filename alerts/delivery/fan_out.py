@@ -8,14 +8,13 @@ from typing import Any, Final, TypeAlias
 
 from alerts.delivery.channels.channel import Channel
 from alerts.incidents.incident import Notice
-from alerts.ledger.outbox import Address, Outbox
-from alerts.words.message import bare_message
+from alerts.ledger.outbox import Address, Outbox, Pending
 
 log = logging.getLogger(__name__)
 
 CHUNK: Final = 1000  # messages a transaction: the spine, which writes to the same file, waits for no more than that
 
-Compose: TypeAlias = Callable[[Notice], dict[str, Any]]  # the message of a notice (alerts.words.message)
+Compose: TypeAlias = Callable[[Notice], dict[str, Any]]  # the message of a notice (alerts.delivery.notary)
 
 
 class FanOut:
@@ -33,7 +32,7 @@ class FanOut:
         if pending is None:
             return False
         left = [a for a in self._addresses(pending.notice) if pending.after is None or a > pending.after]
-        body = self._body(pending.notice)
+        body = self._body(pending)
         chunk = left[: self._chunk]
         self._outbox.queue(pending, chunk, body, now, complete=len(left) <= self._chunk)
         log.info("messages made", extra={"entry": pending.entry, "incident": pending.notice.incident,
@@ -50,16 +49,13 @@ class FanOut:
         for channel in self._channels:
             if channel.carries_state:
                 for pending in self._outbox.newest_notices():
-                    body = self._body(pending.notice)
+                    body = self._body(pending)
                     again += [(pending, Address(channel.name, r), body) for r in channel.recipients(pending.notice)]
         self._outbox.queue_again(again, now)
 
     def _addresses(self, notice: Notice) -> list[Address]:
         return sorted(Address(channel.name, r) for channel in self._channels for r in channel.recipients(notice))
 
-    def _body(self, notice: Notice) -> dict[str, Any]:
-        try:
-            return self._compose(notice)
-        except Exception:  # one text that cannot be made must not hold up the warnings behind it
-            log.exception("the text of %s version %d cannot be made", notice.incident, notice.version)
-            return bare_message(notice)
+    def _body(self, pending: Pending) -> dict[str, Any]:
+        """As it was made, code and signature with it; made now where it never was."""
+        return self._outbox.content(pending.seq) or self._compose(pending.notice)

@@ -24,6 +24,7 @@ _MESSAGE, _NOTICE = schema.message, schema.notice
 _CURSOR: Final = select(schema.fan_out)
 _OLDEST: Final = select(_NOTICE).where(_NOTICE.c.seq >= bindparam("first")).order_by(_NOTICE.c.seq).limit(1)
 _NEW_CONTENT: Final = insert(schema.content).on_conflict_do_nothing(index_elements=["seq"])
+_CONTENT: Final = select(schema.content.c.body).where(schema.content.c.seq == bindparam("of"))
 _NEW: Final = insert(_MESSAGE).on_conflict_do_nothing(index_elements=_KEY)
 _INSERTED: Final = insert(_MESSAGE)
 _NEW_OR_AGAIN: Final = _INSERTED.on_conflict_do_update(
@@ -178,6 +179,12 @@ class Outbox:
         with self._store.reading() as db:
             return [Pending(*notice_of(row)) for row in db.execute(_NEWEST_NOTICES)]
 
+    def content(self, seq: int) -> dict[str, Any] | None:
+        """What the notice of that number says, once it has been made."""
+        with self._store.reading() as db:
+            body = db.execute(_CONTENT, {"of": seq}).scalar()
+        return None if body is None else dict(msgspec.json.decode(body))
+
     def due(self, channel: str, now: int, limit: int) -> list[Message]:
         """At most `limit` messages of the channel to send now, those that have waited longest first."""
         with self._store.reading() as db:
@@ -214,7 +221,8 @@ class Outbox:
 
 
 def _write_content(db: Connection, seq: int, body: dict[str, Any]) -> None:
-    db.execute(_NEW_CONTENT, {"seq": seq, "body": msgspec.json.encode(body).decode()})
+    row = {"seq": seq, "body": msgspec.json.encode(body).decode(), "code": body.get("code")}
+    db.execute(_NEW_CONTENT, row)
 
 
 def _row(pending: Pending, address: Address, now: int) -> dict[str, Any]:

@@ -12,7 +12,6 @@ from sqlalchemy import (
     Boolean,
     CheckConstraint,
     Column,
-    Connection,
     Float,
     Index,
     Integer,
@@ -151,6 +150,7 @@ content = Table(
     metadata,
     Column("seq", BigInteger, primary_key=True, autoincrement=False),
     Column("body", Text, nullable=False),  # JSON
+    Column("code", Text, unique=True),  # by which people ask whether it is genuine (alerts/proof/code.py)
 )
 message = Table(
     "message",

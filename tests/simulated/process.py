@@ -17,6 +17,7 @@ from random import Random
 from typing import Any
 from unittest import mock
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from simulated import sqlite_vfs
 from simulated.broker import Broker, Client
 from simulated.disk import SimulatedDisk
@@ -32,6 +33,7 @@ from alerts.folds import RecoveryError
 from alerts.ledger import schema, store
 from alerts.ledger.ledger import Ledger
 from alerts.ledger.store import LedgerError
+from alerts.proof.keys import Keys
 from alerts.snapshots import Snapshots
 from alerts.spine import Texts
 from alerts.way import Clock, StoppedError, Stores
@@ -42,6 +44,7 @@ from ingest.mqtt.connection import MqttError
 log = logging.getLogger(__name__)
 
 JOURNAL, LEDGER, SNAPSHOTS = Path("/data/journal"), Path("/data/ledger.sqlite"), Path("/data/snapshots")
+KEYS = Keys(bytes(16), Ed25519PrivateKey.from_private_bytes(bytes(32)))
 _ENDS = (OSError, MqttError, JournalError, LedgerError, RecoveryError, StoppedError)  # the program says why, and ends
 
 
@@ -103,7 +106,7 @@ class Process:
                 stores,
                 Connections("mqtt://broker", Login("collector"), Login("collector-backfill"), Login("collector-out")),
                 Texts(CITY, RULES), self.clock, channels=lambda out: [Lines(), self.receiver, Mqtt(out)],
-                random=self.random, page_url="", told=lambda: None,
+                random=self.random, keys=KEYS, told=lambda: None,
             )  # fmt: skip
             works.source.inbox.most = works.backfill.inbox.most = self.inbox_most
             works.start(ExitStack())
