@@ -22,10 +22,12 @@ from alerts.delivery.hold import FILE, Gate, read_hold
 from alerts.folds import RecoveryError
 from alerts.importing import Imports
 from alerts.ledger.audit import Audit
+from alerts.ledger.codes import Codes
 from alerts.ledger.ledger import Ledger
 from alerts.ledger.outbox import Outbox
 from alerts.ledger.store import LedgerError
 from alerts.proof.keys import open_keys
+from alerts.proof.signature import key_id
 from alerts.settings import Secret, Settings, read_text
 from alerts.snapshots import Snapshots
 from alerts.spine import Texts
@@ -36,7 +38,7 @@ from alerts.way import Clock, StoppedError, Stores
 from alerts.web.app import create_app
 from alerts.web.operators import operators_token
 from alerts.web.server import ListenError, Server, listen, urls
-from alerts.web.sources import Desks, Part, PeopleDesk, Sources, Standing
+from alerts.web.sources import Desks, Part, PeopleDesk, Proof, Sources, Standing
 from alerts.words.names import Lang
 from alerts.works import Connections, Login, Works
 from ingest.broker.nats import BrokerError, NatsBroker
@@ -165,6 +167,7 @@ class Service:
                 Desks(self._token, self._works.letters, self._imports(), self._people()),
                 self._history.client,
                 self._standing,
+                self._proof(),
             )
         )
         server = Server(app, END_S)
@@ -230,6 +233,10 @@ class Service:
     def _channels(self, publisher: MqttPublisher) -> list[Channel]:
         means = Means(sys.stdout, self._lang, publisher)
         return [make(means) for make in CHANNELS.values()]
+
+    def _proof(self) -> Proof:
+        public = self._keys.signing.public_key()
+        return Proof(Codes(self.ledger.store), {key_id(public): public}, self._link_url)
 
     def _imports(self) -> Imports:
         works, settings = self._works, self._settings

@@ -19,7 +19,7 @@ from alerts.incidents.incident import Incident, Member, Notice, Reason
 from alerts.ledger.ledger import Ledger
 from alerts.view import View
 from alerts.web.app import create_app
-from alerts.web.sources import Desks, Part, Sources
+from alerts.web.sources import Desks, Part, Proof, Sources
 from ingest.city import City, parse_city
 from ingest.entries import Position
 from ingest.history.store import Reader
@@ -103,12 +103,13 @@ class Town:
         self.history: Reader | None = None
         self.changed = asyncio.Event()
         self.loop: asyncio.AbstractEventLoop | None = None
+        self.proof: Proof | None = None
         self.incidents: dict[str, Incident] = {}
 
     def sources(self, operators: Desks | None = None) -> Sources:
         return Sources(
             lambda: self.view, self.ledger, self.changed, lambda: self.parts, lambda: self.now_ms,
-            lambda: self.view.counters, operators, self.history,
+            lambda: self.view.counters, operators, self.history, self.proof,
         )  # fmt: skip
 
     def tell(self, *notices: Notice) -> None:

@@ -14,6 +14,7 @@ from alerts.watch.ring import Ring, kept
 from alerts.web.asking import Asking
 from alerts.web.bench import Bench
 from alerts.web.by_hand import hand_routes
+from alerts.web.checking import check_routes
 from alerts.web.events import FanOut
 from alerts.web.export import export_routes
 from alerts.web.health import health_routes
@@ -72,6 +73,8 @@ def create_app(sources: Sources) -> FastAPI:
     app.include_router(machine_routes(sources, fan_out))
     app.include_router(page_routes(sources, fan_out))
     asking = None
+    if sources.proof is not None:
+        app.include_router(check_routes(sources, sources.proof))
     if sources.history is not None:
         asking = Asking(sources.history)
         app.include_router(past_routes(sources, asking))

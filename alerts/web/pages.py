@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from http import HTTPStatus
 from pathlib import Path
 from typing import Annotated, Final
@@ -26,15 +27,8 @@ _FOR_EVER: Final = "public, max-age=31536000, immutable"  # their addresses carr
 
 def page_routes(sources: Sources, fan_out: FanOut) -> APIRouter:
     router = APIRouter(include_in_schema=False)
-    files = {
-        path.name: Rendered.of(path.read_bytes(), _MEDIA_TYPES[path.suffix]) for path in (_HERE / "static").iterdir()
-    }
-    templates = Environment(
-        loader=FileSystemLoader(_HERE / "templates"), autoescape=select_autoescape(), undefined=StrictUndefined,
-        trim_blocks=True, lstrip_blocks=True,
-    )  # fmt: skip
-    templates.globals["asset"] = lambda name: f"/static/{name}?v={files[name].etag[3:15]}"
-    template, pages = templates.get_template("residents.html"), Shelf(_PAGES_KEPT)
+    files = static_files()
+    template, pages = templates(files).get_template("residents.html"), Shelf(_PAGES_KEPT)
 
     @router.get("/")
     def residents(
@@ -63,6 +57,23 @@ def page_routes(sources: Sources, fan_out: FanOut) -> APIRouter:
         return files[name].response(request, _FOR_EVER)
 
     return router
+
+
+def static_files() -> dict[str, Rendered]:
+    """By name; they are part of the program."""
+    return {
+        path.name: Rendered.of(path.read_bytes(), _MEDIA_TYPES[path.suffix]) for path in (_HERE / "static").iterdir()
+    }
+
+
+def templates(files: Mapping[str, Rendered]) -> Environment:
+    """`files`: those that pages may name."""
+    made = Environment(
+        loader=FileSystemLoader(_HERE / "templates"), autoescape=select_autoescape(), undefined=StrictUndefined,
+        trim_blocks=True, lstrip_blocks=True,
+    )  # fmt: skip
+    made.globals["asset"] = lambda name: f"/static/{name}?v={files[name].etag[3:15]}"
+    return made
 
 
 def language(asked: str, accept_language: str) -> Lang:

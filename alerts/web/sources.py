@@ -6,11 +6,14 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
 from alerts.acting import Acted
 from alerts.importing import Imports
 from alerts.incidents.incident import Hand, Incident, Notice
 from alerts.incidents.verbs import Act, OfficialLevel, Silence
 from alerts.ledger.audit import Audit
+from alerts.ledger.codes import Coded
 from alerts.ledger.why import Record
 from alerts.letters import Letters
 from alerts.staff import Staff
@@ -115,9 +118,24 @@ class Desks:
     people: PeopleDesk | None = None
 
 
+class CodeReader(Protocol):
+    """The reading side of alerts/ledger/codes.py. Called from worker threads, several at once."""
+
+    def find(self, code: str) -> Coded | None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """By what warnings prove themselves. `keys`: the public ones, by id. `url`: where people reach us, "" unknown."""
+
+    codes: CodeReader
+    keys: Mapping[str, Ed25519PublicKey]
+    url: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """Everything that the web reads. `operators`, `history` None: nothing of theirs is served.
+    """Everything that the web reads. `operators`, `history`, `proof` None: nothing of theirs is served.
 
     The spine writes in this order, which caches rely on: ledger, then the view (swapped whole), then `changed`.
     `now_ms`: the service's clock, ms UTC (that of the data where the view says so). `health`: part -> how it does.
@@ -132,3 +150,4 @@ class Sources:
     operators: Desks | None = None
     history: Reader | None = None
     standing: Callable[[], Standing] = Standing
+    proof: Proof | None = None
