@@ -25,7 +25,7 @@ from processing.rules import DEFAULT_RULES_FILE
 PREFIX: Final = "CANHBAO_"
 EMBEDDED_MQTT_PORT: Final = 1883
 DAYS_MAX: Final = 36_500
-_PUBLIC_URL_MOST: Final = 80
+_PUBLIC_URL_MOST: Final = 64
 LOG_LEVELS: Final = ("DEBUG", "INFO", "WARNING", "ERROR")
 
 # Every key and its default; all are text. "" means: see the function that reads it.

@@ -31,6 +31,7 @@ from alerts.spine import Spine, Texts
 from alerts.view import View
 from alerts.watch.metrics import labelled
 from alerts.way import Clock, Stores
+from alerts.words.code_line import code_lines
 from alerts.words.message import message
 from ingest.city import parse_city
 from ingest.inbox import Inbox
@@ -183,8 +184,8 @@ class Works:
     def _compose(self, notice: Notice, code: str) -> dict[str, Any]:
         view = self.view
         return message(
-            notice, view.city, view.rules, page_url=self._page_url, exercise=view.clock == "data", code=code,
-            public_url=self._public_url,
+            notice, view.city, view.rules, page_url=self._page_url, exercise=view.clock == "data",
+            code=code_lines(code, self._public_url),
         )  # fmt: skip
 
 

@@ -48,10 +48,10 @@ class Heard:
 
 
 @contextmanager
-def listening(url: str, last: object = None) -> Iterator[Heard]:
+def listening(url: str, last: object = None, *, query: str = "") -> Iterator[Heard]:
     """Connected, and sure to hear what happens from now on."""
     headers = {} if last is None else {b"Last-Event-ID": str(last).encode()}
-    with httpx.stream("GET", f"{url}/api/v1/events", headers=headers, timeout=5) as answer:
+    with httpx.stream("GET", f"{url}/api/v1/events{query}", headers=headers, timeout=5) as answer:
         assert answer.status_code == 200
         assert answer.headers["content-type"].startswith("text/event-stream")
         lines = answer.iter_lines()

@@ -24,6 +24,7 @@ from alerts.proof.code import ALPHABET, make, shown
 from alerts.proof.public_keys import keys_in
 from alerts.proof.signature import signed, verify
 from alerts.web.sources import Proof
+from alerts.words.code_line import code_lines
 from alerts.words.message import message
 
 URL = "https://canhbao.example.vn/"
@@ -49,7 +50,7 @@ def say(town: Town, *notices: Notice) -> list[str]:
     """These versions are decided and worded; their codes."""
 
     def words(told: Notice, code: str) -> dict[str, Any]:
-        return message(told, town.view.city, town.view.rules, code=code, public_url=URL)
+        return message(told, town.view.city, town.view.rules, code=code_lines(code, URL))
 
     town.tell(*notices)
     notary = Notary(Codes(town.ledger.store), KEYS, words, now_ms=lambda: NOW, public_url=URL)

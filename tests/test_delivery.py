@@ -20,16 +20,18 @@ from alerts.delivery.delivery import Delivery
 from alerts.delivery.fan_out import FanOut
 from alerts.delivery.send import LAST_RETRY_MS, LIFE_MS, Sender, retry_delay_ms
 from alerts.incidents.decision import Outcome
-from alerts.incidents.incident import Notice, Reason, Withheld
+from alerts.incidents.incident import ENDS, Notice, Reason, Withheld
 from alerts.ledger.ledger import Ledger
 from alerts.ledger.outbox import Message, Outbox, Status
 from alerts.ledger.store import LedgerError
+from alerts.words.message import bare_message
 from ingest.entries import Position
 from ingest.mqtt.publisher import MqttPublisher
 
 AT = 1_665_734_580_000
 FIRST = Notice("flood-A-1", 1, Reason.FIRST, "flood", "A", 2, 0, AT, AT, None)
 TOPIC = "canhbao/v1/alerts/A/flood"
+DRILL_TOPIC = "canhbao/v1/drill/alerts/A/flood"
 
 
 def compose(notice: Notice) -> dict[str, Any]:
@@ -414,6 +416,46 @@ def test_the_topic_holds_the_newest_state_and_is_empty_after_the_end(
     deliver(outbox, mqtt)
     assert broker.retained == {}
     assert broker.published[-1] == (TOPIC, b"")
+
+
+@pytest.mark.parametrize("reason", ENDS)
+def test_a_drill_is_told_on_topics_of_its_own_and_leaves_the_others_alone(
+    ledger: Ledger, outbox: Outbox, broker: Broker, mqtt: Mqtt, reason: Reason
+) -> None:
+    drill = replace(FIRST, incident="drill-A-1", drill=True, level=4)
+    decide(ledger, FIRST, drill)
+    deliver(outbox, mqtt)
+    assert {topic: json.loads(payload)["texts"]["vi"] for topic, payload in broker.retained.items()} == {
+        TOPIC: "flood-A-1 v1",
+        DRILL_TOPIC: "drill-A-1 v1",
+    }
+
+    decide(ledger, replace(drill, version=2, reason=reason, level=0))
+    deliver(outbox, mqtt)
+    assert list(broker.retained) == [TOPIC]
+    FanOut(outbox, [mqtt], compose).renew(AT)  # a lost session brings back neither
+    deliver(outbox, mqtt)
+    assert list(broker.retained) == [TOPIC]
+
+
+def test_a_warning_that_was_taken_back_stands_on_no_topic(
+    ledger: Ledger, outbox: Outbox, broker: Broker, mqtt: Mqtt
+) -> None:
+    decide(ledger, FIRST, replace(FIRST, version=2, reason=Reason.WITHDRAWN, level=0))
+    deliver(outbox, mqtt)
+    assert broker.retained == {}
+
+
+def test_a_line_of_a_drill_begins_with_the_word(ledger: Ledger, outbox: Outbox) -> None:
+    stream = io.StringIO()
+    console = Console(stream)
+    decide(ledger, replace(FIRST, drill=True))
+    while FanOut(outbox, [console], bare_message).turn(AT):
+        pass
+    deliver(outbox, console)
+    console.close()
+
+    assert stream.getvalue() == "DIỄN TẬP. Đề phòng: ngập lụt, A.\n"
 
 
 def test_an_older_state_never_comes_after_a_newer_one(

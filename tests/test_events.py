@@ -222,13 +222,50 @@ def test_the_stream_says_nothing_of_a_sensor_that_is_not_public(town: Town) -> N
     assert "2713" not in told.raw
 
 
+def test_drills_have_a_stream_of_their_own_and_no_other_carries_one(town: Town) -> None:
+    drill = replace(notice("20260", 4), incident="drill-20260", drill=True)
+    with serving(town) as url, listening(url) as real, listening(url, query="?drill=true") as drills:
+        town.tell(notice("20242", 3), drill)
+        town.tell(notice("20275", 2))
+        town.tell(replace(drill, version=2, reason=Reason.OVER, level=0, previous_level=4))
+
+        assert real.alerts(2) == [1, 3]
+        told = [next(event for event in drills) for _ in range(2)]
+        assert [(event.name, event.id, event.data["incident"]) for event in told] == [
+            ("drill", "2", "drill-20260"),
+            ("drill", "4", "drill-20260"),
+        ]
+        assert all(event.data["drill"] is True for event in told)
+        assert told[0].data["text"]["vi"].startswith("DIỄN TẬP")
+        assert told[0].data["text"]["en"].startswith("EXERCISE")
+    with serving(town) as url:  # nor when somebody comes back
+        with listening(url, last=0) as real:
+            town.tell(notice("20300", 1))
+            assert real.alerts(3) == [1, 3, 5]
+        with listening(url, last=0, query="?drill=true") as drills:
+            assert [next(event for event in drills).id for _ in range(2)] == ["2", "4"]
+
+
+def test_a_drill_changes_no_sentence_of_an_area(town: Town) -> None:
+    with serving(town) as url, listening(url) as heard:
+        town.tell(replace(notice("20260", 4), incident="drill-20260", drill=True))
+        town.tell(notice("20242", 3))
+
+        first = [next(event for event in heard) for _ in range(3)]
+        assert [(event.name, event.data["area"]) for event in first] == [
+            ("alert", "20242"),
+            ("situation", "20242"),
+            ("situation", "city"),
+        ]
+
+
 def test_catching_up_goes_no_further_than_what_everybody_was_told(town: Town) -> None:
     """What the ledger has beyond it comes by the common way: by both ways it would come twice."""
     town.tell(*many(30))
     fan_out = FanOut(town.sources())
     fan_out.last_seq = 10
 
-    seq, chunk = asyncio.run(fan_out.after(4))
+    seq, chunk = asyncio.run(fan_out.after(4, drill=False))
 
     assert seq == 10
     assert [int(n) for n in re.findall(rb"\nid: (\d+)\n", chunk)] == [5, 6, 7, 8, 9, 10]

@@ -31,6 +31,7 @@ from alerts.proof.public_keys import document, keys_in
 from alerts.proof.signature import NotSignedError, WrongSignatureError, canonical, key_id, signed, verify
 from alerts.proof.verdict import Verdict, verdict
 from alerts.words.actions import what_to_do
+from alerts.words.code_line import code_lines
 from alerts.words.message import bare_message, message
 from alerts.words.sentences import TEXT_MOST
 from ingest.data_folder import FolderError
@@ -247,7 +248,7 @@ def ledger(tmp_path: Path) -> Iterator[Ledger]:
 
 
 def words(told: Notice, code: str) -> dict[str, Any]:
-    return message(told, town_city(), parse_rules(RULES), code=code, public_url="https://canhbao.vn/")
+    return message(told, town_city(), parse_rules(RULES), code=code_lines(code, "https://canhbao.vn/"))
 
 
 def notary(ledger: Ledger, make_words: Any = words, *, keys: Keys = KEYS, now: int = NOW) -> Notary:
@@ -344,8 +345,8 @@ def test_a_text_that_cannot_be_made_holds_up_no_warning_and_proves_itself_too(
 )
 def test_every_text_ends_with_its_code_and_still_says_what_to_do(public_url: str, address: str) -> None:
     told, page_url = notice(level=4), "https://canhbao.vn/" + "x" * 250
-    made = message(told, town_city(), parse_rules(RULES), page_url=page_url, code="ABCD2345", public_url=public_url)
-    bare = bare_message(told, code="ABCD2345", public_url=public_url)
+    made = message(told, town_city(), parse_rules(RULES), page_url=page_url, code=code_lines("ABCD2345", public_url))
+    bare = bare_message(told, code=code_lines("ABCD2345", public_url))
 
     for lang, start in (("vi", "Kiểm tra" if public_url else "Mã"), ("en", "Check" if public_url else "Code")):
         assert made["texts"][lang].endswith(f" {start}: {address.format('ABCD2345')}")

@@ -12,7 +12,7 @@ from alerts.ledger.store import LedgerError
 from alerts.proof import code as short_code
 from alerts.proof.keys import Keys
 from alerts.proof.signature import signed
-from alerts.words.code_line import check_url
+from alerts.words.code_line import check_url, code_lines
 from alerts.words.message import bare_message
 from processing.transitions import rfc3339
 
@@ -45,7 +45,7 @@ class Notary:
             return signed(self._words(notice, code) | added, self._keys.signing)
         except Exception:  # one text that cannot be made must not hold up the warnings behind it
             log.exception("the text of %s version %d cannot be made", notice.incident, notice.version)
-        bare = bare_message(notice, exercise=self._exercise, code=code, public_url=self._public_url)
+        bare = bare_message(notice, exercise=self._exercise, code=code_lines(code, self._public_url))
         return signed(bare | added, self._keys.signing)
 
     def _free_code(self, notice: Notice) -> str:

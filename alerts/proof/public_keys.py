@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from base64 import urlsafe_b64decode
-from typing import Any
+from typing import Any, Final
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_public_key
 
 from alerts.proof.signature import ALGORITHM, key_id, raw
+
+KEY_PATH: Final = "/.well-known/canhbao-key.json"
 
 
 def document(*keys: Ed25519PublicKey) -> dict[str, Any]:

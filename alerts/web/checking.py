@@ -21,7 +21,7 @@ from jinja2 import Template
 from starlette.exceptions import HTTPException
 
 from alerts.proof.code import read
-from alerts.proof.public_keys import document
+from alerts.proof.public_keys import KEY_PATH, document
 from alerts.proof.verdict import Verdict
 from alerts.web.check_labels import verdict_sentence
 from alerts.web.check_model import CheckOut, CheckPage, asking_page, check, check_page
@@ -33,7 +33,6 @@ from alerts.words.code_line import check_url
 
 _log = logging.getLogger(__name__)
 
-KEY_PATH: Final = "/.well-known/canhbao-key.json"
 _VARY: Final = "Accept, Accept-Encoding, Accept-Language"
 _QR_KEPT: Final = 256  # of codes that are looked at together; each is a kilobyte and some milliseconds
 _STATUS: Final = {Verdict.UNKNOWN: HTTPStatus.NOT_FOUND, Verdict.NOT_A_CODE: HTTPStatus.UNPROCESSABLE_ENTITY}

@@ -39,10 +39,13 @@ def encode_event(name: str, data: BaseModel, id_: int | None = None) -> bytes:
 
 
 class Listener:
-    """What waits to be sent to one listener, bounded in bytes; beyond the bound it is `slow` and takes no more."""
+    """What waits to be sent to one listener, bounded in bytes; beyond the bound it is `slow` and takes no more.
 
-    def __init__(self, bytes_max: int) -> None:
-        self._bytes_max = bytes_max
+    `drill`: it hears of drills and of nothing else; others never hear of one.
+    """
+
+    def __init__(self, bytes_max: int, *, drill: bool = False) -> None:
+        self._bytes_max, self.drill = bytes_max, drill
         self._pending: deque[bytes] = deque()
         self._bytes = 0
         self._filled = asyncio.Event()
@@ -104,16 +107,19 @@ class FanOut:
         for listener in self._open:
             listener.slow.set()
 
-    def listen(self, last_event_id: str) -> EventStream:
-        """A stream of what follows that event, or of what follows now where the id is none of ours. 503: no room."""
+    def listen(self, last_event_id: str, *, drill: bool = False) -> EventStream:
+        """A stream of what follows that event, or of what follows now where the id is none of ours. 503: no room.
+
+        `drill`: of drills alone; the ids count all that happens, so that those of one stream skip some.
+        """
         if self._stopped or self.streams >= LISTENERS_MAX:
             raise HTTPException(HTTPStatus.SERVICE_UNAVAILABLE, "no room for a listener now", {"Retry-After": "30"})
         known = last_event_id.isascii() and last_event_id.isdigit() and len(last_event_id) < 19
-        return EventStream(self, min(int(last_event_id), self.last_seq) if known else self.last_seq)
+        return EventStream(self, min(int(last_event_id), self.last_seq) if known else self.last_seq, drill=drill)
 
-    def open(self) -> Listener:
+    def open(self, *, drill: bool) -> Listener:
         """A listener that is told nothing yet, except that it has to go."""
-        listener = Listener(self._bytes_max)
+        listener = Listener(self._bytes_max, drill=drill)
         if self._stopped:
             listener.slow.set()
         self._open.add(listener)
@@ -134,7 +140,7 @@ class FanOut:
         """When a listener should come back: spread, so that a city of listeners does not come back at once."""
         return RETRY_MS + self.streams * 37 % RETRY_SPREAD_MS
 
-    async def after(self, seq: int) -> tuple[int, bytes]:
+    async def after(self, seq: int, *, drill: bool) -> tuple[int, bytes]:
         """The next events after that seq, joined, and the seq of the last of them; never beyond `last_seq`.
 
         What the ledger has beyond it is still to be told to everybody who has joined: told here it would come twice.
@@ -142,7 +148,7 @@ class FanOut:
         told = self.last_seq
         read = await asyncio.to_thread(self._sources.ledger.notices, seq, NOTICES_A_READ)
         notices = [(number, notice) for number, notice in read if number <= self.last_seq]
-        return (notices[-1][0] if notices else told), b"".join(self._events(notices))
+        return (notices[-1][0] if notices else told), b"".join(self._events(notices, drill=drill))
 
     async def _read_for_ever(self) -> None:
         changed = self._sources.changed
@@ -164,16 +170,23 @@ class FanOut:
         notices = await asyncio.to_thread(self._sources.ledger.notices, self.last_seq, NOTICES_A_READ)
         if notices:
             self.last_seq = notices[-1][0]
-            self._tell(b"".join(self._events(notices)) if self._joined else b"")
-        if notices and self._joined:
-            self._tell(await asyncio.to_thread(self._situations, [notice for _, notice in notices]))
+            for drill in {listener.drill for listener in self._joined}:
+                self._tell(b"".join(self._events(notices, drill=drill)), drill=drill)
+        real = [notice for _, notice in notices if not notice.drill]
+        if real and not all(listener.drill for listener in self._joined):
+            self._tell(await asyncio.to_thread(self._situations, real), drill=False)
         return len(notices)
 
-    def _events(self, notices: Sequence[tuple[int, Notice]]) -> list[bytes]:
+    def _events(self, notices: Sequence[tuple[int, Notice]], *, drill: bool) -> list[bytes]:
+        """Those of drills, or those in earnest."""
         view, events = self._sources.view(), []
         for seq, notice in notices:
+            if notice.drill is not drill:
+                continue
             try:
-                events.append(encode_event("alert", payloads.notice_event(view, seq, notice), seq))
+                event = payloads.notice_event(view, seq, notice)
+                # By another name: who listens for `alert` hears of no drill, whatever address he was given.
+                events.append(encode_event("drill" if drill else "alert", event, seq))
             except Exception:  # noqa: BLE001  # one notice that cannot be worded must not hold up those behind it
                 self.errors += 1
                 _log.exception("notice %d cannot be shown", seq)
@@ -189,10 +202,13 @@ class FanOut:
     async def _beat_for_ever(self) -> None:
         while True:
             await asyncio.sleep(HEARTBEAT_S)
-            self._tell(_HEARTBEAT)
+            for drill in (False, True):
+                self._tell(_HEARTBEAT, drill=drill)
 
-    def _tell(self, chunk: bytes) -> None:
-        slow = [listener for listener in self._joined if chunk and not listener.put(chunk)]
+    def _tell(self, chunk: bytes, *, drill: bool) -> None:
+        """To those who listen for drills, or to all others."""
+        of_it = [listener for listener in self._joined if chunk and listener.drill is drill]
+        slow = [listener for listener in of_it if not listener.put(chunk)]
         self.dropped += len(slow)
         self._joined.difference_update(slow)
 
@@ -202,13 +218,13 @@ class EventStream(Response):
 
     media_type = "text/event-stream"
 
-    def __init__(self, fan_out: FanOut, after: int) -> None:
+    def __init__(self, fan_out: FanOut, after: int, *, drill: bool) -> None:
         super().__init__(headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
         del self.headers["content-length"]
-        self._fan_out, self._after = fan_out, after
+        self._fan_out, self._after, self._drill = fan_out, after, drill
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002  # ASGI's signature
-        listener = self._fan_out.open()
+        listener = self._fan_out.open(drill=self._drill)
         writer = asyncio.create_task(self._write(listener, send))
         gone = asyncio.create_task(_disconnected(receive))
         ends = (writer, gone, asyncio.create_task(listener.slow.wait()))
@@ -230,7 +246,7 @@ class EventStream(Response):
         await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
         await _send_chunk(send, f"retry: {fan_out.retry_ms()}\n\n".encode())
         while seq < fan_out.last_seq:
-            seq, chunk = await fan_out.after(seq)
+            seq, chunk = await fan_out.after(seq, drill=self._drill)
             await _send_chunk(send, chunk)
         fan_out.join(listener)
         while True:

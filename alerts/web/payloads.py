@@ -220,11 +220,12 @@ def situation_event(view: View, area: str, open_incidents: Sequence[Incident]) -
 
 
 def notice_event(view: View, seq: int, notice: Notice) -> NoticeEvent:
-    zone = view.city.timezone
+    zone, exercise = view.city.timezone, simulated(view) or notice.drill
     return NoticeEvent(
         seq=seq, incident=notice.incident, version=notice.version, reason=notice.reason.value, hazard=notice.hazard,
         area=notice.area, area_name=area_name(view.city, notice.area), level=notice.level,
         level_name=LEVEL_NAMES[notice.level], previous_level=notice.previous_level, at=local_time(notice.at, zone),
-        arrival=local_time(notice.arrival, zone), simulated=simulated(view), because=_member(view, notice.cause),
-        text={lang: notice_sentence(notice, view.city, view.rules, lang, exercise=simulated(view)) for lang in LANGS},
+        arrival=local_time(notice.arrival, zone), simulated=simulated(view), drill=notice.drill,
+        because=_member(view, notice.cause),
+        text={lang: notice_sentence(notice, view.city, view.rules, lang, exercise=exercise) for lang in LANGS},
     )  # fmt: skip

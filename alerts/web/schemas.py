@@ -198,6 +198,7 @@ class NoticeEvent(Shape):
     at: str = Field(description="measured")
     arrival: str = Field(description="known to the service")
     simulated: bool
+    drill: bool = Field(description="an exercise")
     because: MemberOut | None
     text: dict[str, str] = Field(description="what people are told, by language")
 

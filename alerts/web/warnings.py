@@ -113,8 +113,10 @@ def event_routes(fan_out: FanOut) -> APIRouter:
         "/events", response_class=EventStream, status_code=200, summary="Warnings as they happen (server-sent events)",
         description=_EVENTS, responses=_STREAM,
     )  # fmt: skip
-    async def events(request: Request) -> Response:
-        return fan_out.listen(request.headers.get("last-event-id", ""))
+    async def events(
+        request: Request, *, drill: Annotated[bool, Query(description="true: drills, and nothing else")] = False
+    ) -> Response:
+        return fan_out.listen(request.headers.get("last-event-id", ""), drill=drill)
 
     return router
 
@@ -158,6 +160,7 @@ def _found(sources: Sources, query: AlertQuery) -> tuple[Sequence[Incident], str
 _WRONG_CALL: Final = shown_problems(HTTPStatus.UNPROCESSABLE_ENTITY)
 _EVENTS: Final = """\
 `alert`: one version of a warning (NoticeEvent); its id, sent back as Last-Event-ID, brings first what followed it.
+`?drill=true` is a stream of its own, of `drill` events of the same shape; the other never carries one.
 `situation`: an area's sentence has changed (SituationEvent). A comment every 15 s keeps the line alive. Who reads too
 slowly is disconnected, and misses nothing by coming back with Last-Event-ID."""
 _STREAM: Final[dict[int | str, dict[str, Any]]] = {

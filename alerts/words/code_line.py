@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from alerts.words.names import Lang
+from alerts.words.names import LANGS, Lang
 
 _CHECK: Final = {"vi": "Kiểm tra: {}", "en": "Check: {}"}
 _CODE: Final = {"vi": "Mã: {}", "en": "Code: {}"}
@@ -24,3 +24,7 @@ def code_line(code: str, public_url: str, lang: Lang) -> str:
         return ""
     url = check_url(code, public_url).removeprefix("https://")
     return _CHECK[lang].format(url) if url else _CODE[lang].format(code)
+
+
+def code_lines(code: str, public_url: str) -> dict[Lang, str]:
+    return {lang: code_line(code, public_url, lang) for lang in LANGS}

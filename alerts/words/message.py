@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 from alerts.incidents.incident import Notice
-from alerts.words.code_line import code_line
 from alerts.words.names import LANGS, Lang, hazard_name, level_word
 from alerts.words.texts import EXERCISE, compose
 from ingest.city import City
@@ -14,18 +14,21 @@ from processing.rules import Rules
 
 
 def message(
-    notice: Notice, city: City, rules: Rules, *, page_url: str = "", exercise: bool = False, code: str = "",
-    public_url: str = "",
-) -> dict[str, Any]:  # fmt: skip
+    notice: Notice,
+    city: City,
+    rules: Rules,
+    *,
+    page_url: str = "",
+    exercise: bool = False,
+    code: Mapping[Lang, str] | None = None,
+) -> dict[str, Any]:
     """As it goes out in JSON; `at` is RFC 3339 in the city's zone, `url` empty where the service has no address.
 
-    `texts` short, `long` and `spoken` by language, `sms` without accents with its segments. `code`, `public_url`: for
-    the end of each text (alerts/words/code_line.py). A drill is an exercise on any clock.
-    """
+    `texts` short, `long` and `spoken` by language, `sms` without accents with its segments. `code`: by language the
+    line by which a text proves itself.
+    """  # fmt: skip
     made = {
-        lang: compose(
-            notice, city, rules, lang, page_url=page_url, exercise=exercise, code=code_line(code, public_url, lang)
-        )
+        lang: compose(notice, city, rules, lang, page_url=page_url, exercise=exercise, code=code[lang] if code else "")
         for lang in LANGS
     }
     return {
@@ -45,16 +48,14 @@ def message(
     }
 
 
-def bare_message(
-    notice: Notice, *, exercise: bool = False, code: str = "", public_url: str = ""
-) -> dict[str, Any]:  # fmt: skip
+def bare_message(notice: Notice, *, exercise: bool = False, code: Mapping[Lang, str] | None = None) -> dict[str, Any]:
     """Says the little that needs neither registry nor rules: better than silence where the full text cannot be made."""
     exercise = exercise or notice.drill
 
     def text(lang: Lang) -> str:
         level = level_word(notice.level, lang) or notice.reason.value
         said = f"{level}: {hazard_name(notice.hazard, lang)}, {notice.area}."
-        return f"{EXERCISE[lang] + '. ' if exercise else ''}{said} {code_line(code, public_url, lang)}".rstrip()
+        return f"{EXERCISE[lang] + '. ' if exercise else ''}{said} {code[lang] if code else ''}".rstrip()
 
     return {
         "incident": notice.incident,

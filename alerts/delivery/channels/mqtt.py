@@ -10,10 +10,11 @@ from typing import Final, Protocol
 import msgspec
 
 from alerts.delivery.channels.channel import ChannelError
-from alerts.incidents.incident import Notice, Reason
+from alerts.incidents.incident import ENDS, Notice
 from alerts.ledger.outbox import Message
 
 TOPIC: Final = "canhbao/v1/alerts/{area}/{hazard}"
+DRILL_TOPIC: Final = "canhbao/v1/drill/alerts/{area}/{hazard}"  # whoever reads the other one never hears of a drill
 
 
 class Publisher(Protocol):
@@ -32,10 +33,10 @@ class Mqtt:
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="mqtt-out")
 
     def recipients(self, notice: Notice) -> Sequence[str]:
-        return (TOPIC.format(area=notice.area, hazard=notice.hazard),)
+        return ((DRILL_TOPIC if notice.drill else TOPIC).format(area=notice.area, hazard=notice.hazard),)
 
     async def send(self, message: Message) -> None:
-        payload = b"" if message.body["reason"] == Reason.OVER else msgspec.json.encode(message.body)
+        payload = b"" if message.body["reason"] in ENDS else msgspec.json.encode(message.body)
         await asyncio.get_running_loop().run_in_executor(self._thread, self._publish, message.recipient, payload)
 
     def _publish(self, topic: str, payload: bytes) -> None:
