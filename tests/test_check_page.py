@@ -11,10 +11,16 @@ from typing import Any
 import httpx
 import pytest
 import segno
+from brokers import Client, until
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from faces import NOW, Town, notice, serving, town_city, town_view
+from test_backup import ALERT
 from test_proof import KEYS, PUBLIC
+from test_run import get, reading
+from test_service import service
+from test_spine import CITY, RULES
 
+from alerts.__main__ import main
 from alerts.delivery.fan_out import FanOut
 from alerts.delivery.notary import Notary
 from alerts.incidents.incident import Notice, Reason
@@ -233,7 +239,9 @@ def test_a_drill_can_be_taken_for_nothing_else(client: httpx.Client, town: Town)
         text = page(client, f"/v/{code}?lang=vi")
         assert "DIỄN TẬP – không phải tình hình thật" in text
         assert re.search(r"<h1[^>]*>DIỄN TẬP\. ", text)
+        assert '<section class="card check">' in text
         assert "đang có hiệu lực" not in text
+        assert "Tin thật</h1>" not in text
         assert "EXERCISE" in page(client, f"/v/{code}?lang=en")
 
 
@@ -261,3 +269,25 @@ def test_what_somebody_wrote_into_the_ledger_is_seen_and_not_shown(
     assert "Không xác nhận được" in text
     assert "<blockquote" not in text
     assert ask(client, worse)["verdict"] == "genuine"
+
+
+def test_a_warning_of_the_whole_service_proves_itself_also_after_a_restart(tmp_path: Path) -> None:
+    (tmp_path / "city.toml").write_text(CITY)
+    (tmp_path / "rules.toml").write_text(RULES)
+    saved = tmp_path / "message.json"
+    settings = {"CANHBAO_HTTP__PUBLIC_URL": URL}
+    with service(tmp_path, **settings) as (address, url), Client(int(url.rpartition(":")[2]), ALERT) as gateway:
+        gateway.publish("canhbao/v1/gw-1/readings", reading(1.5))
+        until(lambda: len(gateway.heard) == 1)
+        saved.write_bytes(gateway.heard[0][1])
+        message = json.loads(saved.read_bytes())
+        first = get(message["check"].replace(URL, f"{address}api/v1/"))
+        assert (first["verdict"], first["message"]) == ("genuine", message)
+        assert all(text.endswith(f"canhbao.example.vn/v/{message['code']}") for text in message["texts"].values())
+        assert main(["verify", str(saved), "--key", address]) == 0
+    with service(tmp_path, **settings) as (address, url), Client(int(url.rpartition(":")[2])) as gateway:
+        assert get(f"{address}api/v1/v/{message['code']}") == first
+        assert main(["verify", str(saved), "--key", address]) == 0
+        gateway.publish("canhbao/v1/gw-1/readings", reading(3.0))
+        until(lambda: get(f"{address}api/v1/v/{message['code']}")["newest"] is not None)
+        assert get(f"{address}api/v1/v/{message['code']}")["verdict"] == "superseded"

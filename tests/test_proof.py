@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from alerts import backup
 from alerts.delivery.fan_out import FanOut
 from alerts.delivery.notary import Notary
+from alerts.incidents.decision import Outcome
 from alerts.incidents.incident import ENDS, Notice, Reason
 from alerts.ledger.codes import Codes
 from alerts.ledger.ledger import Ledger
@@ -256,7 +257,7 @@ def notary(ledger: Ledger, make_words: Any = words, *, keys: Keys = KEYS, now: i
 
 
 def decide(ledger: Ledger, *notices: Notice) -> None:
-    ledger.record(Position(ledger.position() + 1), NOW, notices=notices)
+    ledger.record(Position(ledger.position() + 1), NOW, outcome=Outcome(list(notices)))
 
 
 def say(ledger: Ledger, seal: Notary) -> None:

@@ -88,6 +88,7 @@ _SENTENCES: Final[Mapping[Lang, Mapping[Verdict, str]]] = {
     },
 }
 # Of an exercise nothing may sound like a warning in force.
+_DRILL_WORD: Final[Mapping[Lang, str]] = {"vi": "Không phải cảnh báo thật", "en": "Not a real warning"}
 _DRILL: Final[Mapping[Lang, str]] = {
     "vi": "Thành phố đã gửi tin này để diễn tập: không có nguy hiểm thật.",
     "en": "The city has sent this for an exercise: there is no real danger.",
@@ -101,4 +102,6 @@ def verdict_sentence(verdict: Verdict, lang: Lang, *, exercise: bool) -> str:
 
 
 def verdict_word(verdict: Verdict, lang: Lang, *, exercise: bool) -> str:
-    return (EXERCISE[lang] if exercise else "") + WORDS[lang][verdict]
+    if not exercise:
+        return WORDS[lang][verdict]
+    return EXERCISE[lang] + (_DRILL_WORD[lang] if verdict is Verdict.GENUINE else WORDS[lang][verdict])
