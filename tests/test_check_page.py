@@ -271,6 +271,18 @@ def test_what_somebody_wrote_into_the_ledger_is_seen_and_not_shown(
     assert ask(client, worse)["verdict"] == "genuine"
 
 
+def test_what_somebody_moved_about_in_the_ledger_is_seen(client: httpx.Client, town: Town) -> None:
+    code, worse = say(town, notice(), WORSE)
+    first = json.dumps(ask(client, code)["message"])
+    with town.ledger.store.writing() as db:
+        db.exec_driver_sql("UPDATE content SET body = ? WHERE code = ?", (first, worse))
+    assert (ask(client, code)["verdict"], ask(client, code)["newest"]) == ("superseded", None)
+
+    with town.ledger.store.writing() as db:
+        db.exec_driver_sql("UPDATE content SET code = ? WHERE code = ?", (UNKNOWN, code))
+    assert (ask(client, UNKNOWN)["verdict"], ask(client, UNKNOWN)["message"]) == ("damaged", None)
+
+
 def test_a_warning_of_the_whole_service_proves_itself_also_after_a_restart(tmp_path: Path) -> None:
     (tmp_path / "city.toml").write_text(CITY)
     (tmp_path / "rules.toml").write_text(RULES)
