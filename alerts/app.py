@@ -158,16 +158,16 @@ class Service:
             loop.call_later(until_s, ended.set)
         app = create_app(
             Sources(
-                lambda: self._works.view,
-                self.ledger,
-                self._changed,
-                self._parts,
-                self._service_ms,
-                lambda: self.counters,
-                Desks(self._token, self._works.letters, self._imports(), self._people()),
-                self._history.client,
-                self._standing,
-                self._proof(),
+                view=lambda: self._works.view,
+                ledger=self.ledger,
+                changed=self._changed,
+                health=self._parts,
+                now_ms=self._service_ms,
+                counters=lambda: self.counters,
+                operators=Desks(self._token, self._works.letters, self._imports(), self._people()),
+                history=self._history.client,
+                standing=self._standing,
+                proof=self._proof(),
             )
         )
         server = Server(app, END_S)

@@ -109,7 +109,7 @@ class Town:
     def sources(self, operators: Desks | None = None) -> Sources:
         return Sources(
             lambda: self.view, self.ledger, self.changed, lambda: self.parts, lambda: self.now_ms,
-            lambda: self.view.counters, operators, self.history, self.proof,
+            lambda: self.view.counters, operators, self.history, proof=self.proof,
         )  # fmt: skip
 
     def tell(self, *notices: Notice) -> None:

@@ -32,10 +32,13 @@ def heard(member: Member, t: int, flag: int, supports: int) -> Member:
     `supports`: the highest level that the reading itself does not speak against (`supported_by`). The same object where
     nothing changes, which is nearly always.
     """
+    supports = supports if flag == GOOD else 0
+    if supports < member.stood:  # it holds no more; what is confirmed by it stays so
+        stood = max(min(member.stood, supports), min(member.stood, member.confirmed))
+        member = member if stood == member.stood else replace(member, stood=stood, good=(), since=())
     levels = member.level - member.stood
     if levels <= 0:
         return member
-    supports = supports if flag == GOOD else 0
     before = (*member.good, *(0,) * (levels - len(member.good)))
     good = tuple(min(n + 1, SOLE_READINGS) if member.stood + i < supports else 0 for i, n in enumerate(before))
     if not any(good):

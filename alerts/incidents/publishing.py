@@ -35,6 +35,8 @@ def _withheld(incident: Incident, reason: Reason, level: int, by: str) -> Withhe
         return Withheld.UNHEARD
     if reason is Reason.OVER and not incident.measured and not by and incident.hand is None:
         return Withheld.UNMEASURED
+    if reason is Reason.WORSE and level <= incident.told_level and incident.hand is None:
+        return Withheld.HEARD
     if reason is Reason.EASED and incident.told_level - level < TOLD_EASING:
         return Withheld.ONE_LEVEL
     return Withheld.NO

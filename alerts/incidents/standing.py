@@ -81,9 +81,15 @@ class Standing:
         return found
 
     def contradicting(self, sensor: str, hazard: str, area: str, who: Witnesses, now: int) -> list[str]:
-        """The live sensors that could confirm, sorted; none of them: the sensor stands alone."""
+        """The live sensors of the same quantity that could confirm, sorted; none of them: the sensor stands alone.
+
+        A river that is low says nothing of rain water in a street: it can confirm, and cannot contradict.
+        """
         return sorted(
             other
             for other in who.of(sensor, hazard, area)
-            if other not in self.asleep and who.could(other) and not self.covering(other, hazard, area, now)
+            if other not in self.asleep
+            and who.could(other)
+            and who.same_quantity(sensor, other)
+            and not self.covering(other, hazard, area, now)
         )

@@ -112,6 +112,10 @@ class Witnesses:
         sensor = self._city.sensors.get(id_)
         return self.hazard(hazard).ends_when is not None and sensor is not None and self._rules.ends(sensor, hazard)
 
+    def same_quantity(self, id_: str, other: str) -> bool:
+        sensors = self._city.sensors
+        return id_ in sensors and other in sensors and sensors[id_].quantity.name == sensors[other].quantity.name
+
     def could(self, id_: str) -> bool:
         """Whether its silence would be noticed: what has no known period may have been dead for years."""
         sensor = self._city.sensors.get(id_)
