@@ -17,11 +17,13 @@ from random import Random
 from typing import Final
 
 from alerts.acts import Acts
+from alerts.delivery.cap import CapMeans
 from alerts.delivery.channels import CHANNELS, Channel, Means
 from alerts.delivery.hold import FILE, Gate, read_hold
 from alerts.folds import RecoveryError
 from alerts.importing import Imports
 from alerts.ledger.audit import Audit
+from alerts.ledger.cap import CapStore
 from alerts.ledger.codes import Codes
 from alerts.ledger.ledger import Ledger
 from alerts.ledger.outbox import Outbox
@@ -38,7 +40,8 @@ from alerts.way import Clock, StoppedError, Stores
 from alerts.web.app import create_app
 from alerts.web.operators import operators_token
 from alerts.web.server import ListenError, Server, listen, urls
-from alerts.web.sources import Desks, Part, PeopleDesk, Proof, Sources, Standing
+from alerts.web.sources import Cap, Desks, Part, PeopleDesk, Proof, Sources, Standing
+from alerts.words.cap_place import Ring, outlines
 from alerts.words.names import Lang
 from alerts.works import Connections, Login, Works
 from ingest.broker.nats import BrokerError, NatsBroker
@@ -96,7 +99,7 @@ class Service:
             self._works = Works(
                 stores, connections, texts, Clock(settings.clock, _wall_ms, time.monotonic, self._stopping.wait),
                 channels=self._channels, random=Random(), page_url=self._link_url, public_url=settings.public_url,
-                keys=self._keys, told=self._told, gate=self._gate,
+                keys=self._keys, told=self._told, gate=self._gate, cap=self._cap(texts),
             )  # fmt: skip
             self._works.start(closing)
             self._history = _history(settings, lambda: self._works.view)
@@ -168,6 +171,7 @@ class Service:
                 history=self._history.client,
                 standing=self._standing,
                 proof=self._proof(),
+                cap=Cap(CapStore(self.ledger.store), lambda: self._works.cap.voice),
             )
         )
         server = Server(app, END_S)
@@ -175,7 +179,9 @@ class Service:
         spine = _on_a_thread(loop, self._turn_for_ever, "spine")
         serving = asyncio.create_task(server.serve(sockets=[self._socket]))
         delivering = asyncio.create_task(self._works.delivery.run(quiet))
-        for name, part in (("the spine", spine), ("the web server", serving), ("delivery", delivering)):
+        alerting = asyncio.create_task(self._works.cap.run(quiet))
+        parts = {"the spine": spine, "the web server": serving, "delivery": delivering, "CAP": alerting}
+        for name, part in parts.items():
             part.add_done_callback(partial(self._part_ended, name, ended))
         await ended.wait()
         ended.set()
@@ -183,7 +189,7 @@ class Service:
         self.stop()
         await spine
         quiet.set()
-        await asyncio.wait({delivering})
+        await asyncio.wait({delivering, alerting})
         await self._deliver_the_rest()
         self._works.delivery.close()
         await app.state.fan_out.stop()
@@ -219,9 +225,9 @@ class Service:
         """What the last turns called for, as far as it goes out soon; the rest goes out after the next start."""
         try:
             async with asyncio.timeout(END_S):
-                while await self._works.delivery.turn():
+                while await self._works.delivery.turn() or await asyncio.to_thread(self._works.cap.turn):
                     pass
-        except (TimeoutError, LedgerError) as error:
+        except (TimeoutError, LedgerError, MqttError) as error:
             log.warning("some warnings are left for the next start: %s", error or "no time")
 
     # -- what the parts see of each other --------------------------------------------------------------------------
@@ -237,6 +243,14 @@ class Service:
     def _proof(self) -> Proof:
         public = self._keys.signing.public_key()
         return Proof(Codes(self.ledger.store), {key_id(public): public}, self._link_url)
+
+    def _cap(self, texts: Texts) -> CapMeans:
+        """Raises ConfigError where the file of outlines is none."""
+        cap, folder = self._settings.cap, self._settings.city_file.parent
+        name, rings = parse_city(texts.city_toml).areas_geojson, dict[str, tuple[Ring, ...]]()
+        if name:
+            rings = outlines(read_text(folder / name), str(folder / name))
+        return CapMeans(cap.sender, cap.sender_name, cap.contact, self._link_url, rings)
 
     def _imports(self) -> Imports:
         works, settings = self._works, self._settings

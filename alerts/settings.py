@@ -54,6 +54,7 @@ _DEFAULTS: Final[Mapping[str, Mapping[str, str]]] = {
     "networks": dict.fromkeys(FOREIGN, ""),
     "http": {"listen": "127.0.0.1:8000", "public_url": ""},
     "history": {"url": "duckdb", "token_file": "", "keep_raw_days": "400", "keep_minutes_days": "800"},
+    "cap": {"sender": "", "sender_name": "", "contact": ""},
     "log": {"format": "auto", "level": "info"},
 }
 _SECRETS: Final = {"mqtt": ("password", "backfill_password", "out_password"), "history": ("token",)}
@@ -96,6 +97,15 @@ class MqttSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class CapSettings:
+    """Who speaks in CAP documents; "": made of the city's name, and no contact."""
+
+    sender: str
+    sender_name: str
+    contact: str
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """Everything that an operator may choose, checked. `http_port` 0: any free one.
 
@@ -115,6 +125,7 @@ class Settings:
     history_url: str
     history_token: Secret | None
     history_keep: Keep
+    cap: CapSettings
     log_format: LogFormat
     log_level: str
 
@@ -182,6 +193,7 @@ def load(path: Path | None, environ: Mapping[str, str], *, with_secrets: bool = 
         history_url=_history(of("history", "url")),
         history_token=secret("history", "token"),
         history_keep=_keep(of("history", "keep_raw_days"), of("history", "keep_minutes_days")),
+        cap=CapSettings(_sender(of("cap", "sender")), of("cap", "sender_name").text, of("cap", "contact").text),
         log_format=_log_format(of("log", "format")),
         log_level=_log_level(of("log", "level")),
     )
@@ -352,6 +364,13 @@ def _history(given: _Given) -> str:
         url = _server(given, ("influx+http", "influx+https"), expected)
         if set(parse_qs(url.query)) != {"org", "bucket"}:
             raise given.wrong(expected, shown="other parameters than org and bucket")
+    return given.text
+
+
+def _sender(given: _Given) -> str:
+    """As CAP 1.2 wants it (section 3.2.1): it stands between commas and spaces in references."""
+    if not given.text.isprintable() or any(c in given.text for c in " ,<&"):
+        raise given.wrong("a name unique in the world, such as canhbao@danang.gov.vn: no space, comma, < or &")
     return given.text
 
 

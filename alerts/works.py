@@ -12,6 +12,7 @@ from typing import Any
 
 from alerts.acting import Acted
 from alerts.brought import Bring, Brought
+from alerts.delivery.cap import CapDesk, CapMeans
 from alerts.delivery.channels import Channel
 from alerts.delivery.delivery import Delivery
 from alerts.delivery.hold import Gate
@@ -19,6 +20,7 @@ from alerts.delivery.notary import Notary
 from alerts.driving import Desk, Drive, Driven
 from alerts.incidents.incident import Notice
 from alerts.incidents.verbs import Act
+from alerts.ledger.cap import CapStore
 from alerts.ledger.codes import Codes
 from alerts.ledger.ledger import Ledger
 from alerts.ledger.marks import Marks
@@ -78,7 +80,7 @@ class Works:
     def __init__(
         self, stores: Stores, connections: Connections, texts: Texts, clock: Clock, *,
         channels: Callable[[MqttPublisher], Sequence[Channel]], random: Random, keys: Keys, page_url: str = "",
-        public_url: str = "", told: Callable[[], object], gate: Gate | None = None,
+        public_url: str = "", told: Callable[[], object], gate: Gate | None = None, cap: CapMeans | None = None,
     ) -> None:  # fmt: skip
         self.ledger: Ledger = stores.ledger
         self._page_url, self._public_url, self._told = page_url, public_url, told
@@ -120,11 +122,16 @@ class Works:
             Outbox(stores.ledger.store), channels(self.publisher), notary, now_ms=clock.now_ms, random=random,
             gate=gate,
         )  # fmt: skip
+        now_ms = clock.now_ms if clock.arrival == "wall" else self._arrival_ms
+        self.cap = CapDesk(
+            CapStore(stores.ledger.store), self.ledger, self.publisher, lambda: self.view,
+            cap or CapMeans(page_url=page_url), now_ms=now_ms, shut=lambda: gate is not None and gate.shut,
+        )  # fmt: skip
 
     def start(self, closing: ExitStack) -> None:
         """Decide what was left, then connect. Raises MqttError, JournalError, LedgerError."""
         self.spine.begin()
-        self.publisher.on_session = self.delivery.session_lost
+        self.publisher.on_session = self._session_lost
         closing.callback(self.publisher.stop)
         self.publisher.start()
         for source in (self.source, self.backfill):
@@ -168,6 +175,7 @@ class Works:
             'canhbao_errors_total{loop="mqtt"}': came["failed"] + old["failed"],
             'canhbao_errors_total{loop="delivery"}': self.delivery.failures,
             **self.delivery.counters,
+            **self.cap.counters,
             **{f'canhbao_messages_waiting{{channel="{channel}"}}': waiting[channel] for channel in self.delivery.names},
         }  # fmt: skip
 
@@ -179,7 +187,15 @@ class Works:
 
     def _turned(self, _view: View) -> None:
         self.delivery.wake()
+        self.cap.wake()
         self._told()
+
+    def _session_lost(self) -> None:
+        self.delivery.session_lost()
+        self.cap.session_lost()
+
+    def _arrival_ms(self) -> int:
+        return self.view.arrival
 
     def _compose(self, notice: Notice, code: str) -> dict[str, Any]:
         view = self.view

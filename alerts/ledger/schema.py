@@ -280,3 +280,54 @@ call = Table(
     Column("level", Integer, nullable=False),
     UniqueConstraint("incident", "number", "at"),
 )
+
+
+# ---- CAP: what goes out as CAP 1.2, and what came in from elsewhere
+
+# One row: up to which notice documents have been made.
+cap_progress = Table(
+    "cap_progress",
+    metadata,
+    Column("id", Integer, CheckConstraint("id = 1"), primary_key=True, autoincrement=False),
+    Column("seq", BigInteger, nullable=False),
+)
+# One row a document, written before it goes out: a restart sends the same one again, and never makes another.
+cap = Table(
+    "cap",
+    metadata,
+    Column("seq", _Serial, primary_key=True),
+    Column("identifier", Text, nullable=False, unique=True),
+    Column("incident", Text, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("renewal", Integer, nullable=False),  # 0: the version's own
+    Column("area", Text, nullable=False),
+    Column("drill", Boolean, nullable=False),
+    Column("ends", Boolean, nullable=False),
+    Column("sender", Text, nullable=False),
+    Column("sent", BigInteger, nullable=False),
+    Column("sent_text", Text, nullable=False),  # to the letter: later documents refer to it
+    Column("expires", BigInteger, nullable=False),
+    Column("renew_at", BigInteger),  # None: it is not renewed any more
+    Column("superseded", Boolean, nullable=False),
+    Column("published", Boolean, nullable=False),
+    Column("xml", Text, nullable=False),
+    UniqueConstraint("incident", "version", "renewal"),
+    Index("cap_standing", "superseded", "expires"),
+    Index("cap_unpublished", "published", "seq"),
+    Index("cap_renewal", "renew_at"),
+    sqlite_autoincrement=True,
+)
+# The newest documents that operators brought from the hydromet office and others.
+cap_received = Table(
+    "cap_received",
+    metadata,
+    Column("id", _Serial, primary_key=True),
+    Column("sender", Text, nullable=False),
+    Column("identifier", Text, nullable=False),
+    Column("sent", Text, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("by", Text, nullable=False),
+    Column("xml", Text, nullable=False),
+    UniqueConstraint("sender", "identifier", "sent"),
+    sqlite_autoincrement=True,
+)

@@ -14,6 +14,7 @@ from alerts.watch.ring import Ring, kept
 from alerts.web.asking import Asking
 from alerts.web.bench import Bench
 from alerts.web.by_hand import hand_routes
+from alerts.web.cap import cap_routes, received_routes
 from alerts.web.checking import check_routes
 from alerts.web.events import FanOut
 from alerts.web.export import export_routes
@@ -75,6 +76,8 @@ def create_app(sources: Sources) -> FastAPI:
     asking = None
     if sources.proof is not None:
         app.include_router(check_routes(sources, sources.proof))
+    if sources.cap is not None:
+        app.include_router(cap_routes(sources, sources.cap))
     if sources.history is not None:
         asking = Asking(sources.history)
         app.include_router(past_routes(sources, asking))
@@ -90,6 +93,8 @@ def _operators(
     yield letter_routes(sources, desks, door)
     yield health_routes(sources, door)
     yield why_routes(sources, door, asking)
+    if sources.cap is not None:
+        yield received_routes(sources, sources.cap, door)
     if sources.history is not None and asking is not None:
         yield export_routes(sources, door, sources.history, asking)
         queries = Queries(lambda: sources.view().city, sources.history, ring, re2_matches)

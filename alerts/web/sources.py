@@ -13,11 +13,13 @@ from alerts.importing import Imports
 from alerts.incidents.incident import Hand, Incident, Notice
 from alerts.incidents.verbs import Act, OfficialLevel, Silence
 from alerts.ledger.audit import Audit
+from alerts.ledger.cap import CapStore
 from alerts.ledger.codes import Coded
 from alerts.ledger.why import Record
 from alerts.letters import Letters
 from alerts.staff import Staff
 from alerts.view import View
+from alerts.words.cap import Voice
 from ingest.history.store import Reader
 from processing.transitions import LateBreach
 
@@ -134,8 +136,16 @@ class Proof:
 
 
 @dataclass(frozen=True, slots=True)
+class Cap:
+    """The CAP documents, and in whose name they are sent (its `web`: what addresses in feeds begin with)."""
+
+    store: CapStore
+    voice: Callable[[], Voice]
+
+
+@dataclass(frozen=True, slots=True)
 class Sources:
-    """Everything that the web reads. `operators`, `history`, `proof` None: nothing of theirs is served.
+    """Everything that the web reads. `operators`, `history`, `proof`, `cap` None: nothing of theirs is served.
 
     The spine writes in this order, which caches rely on: ledger, then the view (swapped whole), then `changed`.
     `now_ms`: the service's clock, ms UTC (that of the data where the view says so). `health`: part -> how it does.
@@ -151,3 +161,4 @@ class Sources:
     history: Reader | None = None
     standing: Callable[[], Standing] = Standing
     proof: Proof | None = None
+    cap: Cap | None = None
