@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
@@ -80,6 +81,25 @@ def test_every_edited_value_is_found_at_its_row(file: Path, seq: int, column: st
     other = "seq + 100" if column == "seq" else f'"{column}" || 7'
     tamper(file, f'UPDATE audit SET "{column}" = {other} WHERE seq = {seq}')
     assert checked(file)[1] == seq
+
+
+def test_a_row_that_is_hashed_anew_does_not_fit_the_next_one(file: Path) -> None:
+    with closing(sqlite3.connect(file)) as db:
+        row = dict(zip(COLUMNS, db.execute("SELECT * FROM audit WHERE seq = 3").fetchone()[:-1], strict=True))
+    hash_ = audit.digest(row | {"verb": "approve"})
+    tamper(file, f"UPDATE audit SET verb = 'approve', hash = '{hash_}' WHERE seq = 3")
+    assert checked(file)[1] == 4
+
+
+def test_the_check_in_the_document_finds_what_ours_finds(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text = (Path(__file__).parents[1] / "docs" / "reference" / "audit.md").read_text("utf-8")
+    (code,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    check = code.replace('"ledger.sqlite"', repr(str(file)))
+    exec(check, {})  # the document's own
+    assert capsys.readouterr().out.strip() == str(checked(file)[0])
+    tamper(file, "UPDATE audit SET by = 'an' WHERE seq = 5")
+    with pytest.raises(AssertionError, match="row 5"):
+        exec(check, {})
 
 
 @pytest.mark.parametrize("seq", range(1, 7))
@@ -197,6 +217,11 @@ def test_only_the_whole_token_of_somebody_active_is_taken(store: Store) -> None:
     known.change(replace(LAN, active=False), BY)
     with pytest.raises(PeopleError, match="not active"):
         known.issue("lan", BY)
+    known.change(LAN, BY)
+    again = known.issue("lan", BY)
+    with store.writing() as db:
+        db.exec_driver_sql("UPDATE account SET active = 0")
+    assert People(store).holder(again) is None, "also where his tokens were left in force"
 
 
 def test_revoked_is_revoked_at_once_and_after_a_restart(store: Store) -> None:
