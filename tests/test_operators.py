@@ -97,15 +97,6 @@ class Spine:
         return Standing(self.silences, self.official)
 
 
-def hands(hand: Hand, hazard: str) -> str:
-    """As the words check it: a template that leaves the hazard open, and others that name their own."""
-    if hand.template == "seen":
-        return hazard
-    if hand.template not in ("storm", "evacuation"):
-        raise ValueError(f"template: found {hand.template!r}, expected one of seen, storm, evacuation")
-    return hand.template
-
-
 @dataclass
 class House:
     """A town with people: `ask` as one of them."""
@@ -142,7 +133,7 @@ def house(tmp_path: Path) -> Iterator[House]:
     town.ledger.record(Position(1), NOW, incidents=rows)
     people, spine = People(town.ledger.store), Spine(town.ledger.store)
     staff = Staff(people, lambda: town.view.city, lambda: NOW)
-    desk = PeopleDesk(staff, Audit(town.ledger.store), spine.act, hands)
+    desk = PeopleDesk(staff, Audit(town.ledger.store), spine.act)
     app = create_app(replace(town.sources(Desks(MACHINE, None, people=desk)), standing=spine.standing))  # type: ignore[arg-type]  # no letters here
     with serving(town, app) as url, httpx.Client(base_url=url, timeout=10) as client:
         made = House(town, spine, people, url)
@@ -151,6 +142,8 @@ def house(tmp_path: Path) -> Iterator[House]:
     town.ledger.close()
 
 
+STORM = {"template": "storm", "level": 3, "areas": ["north"], "until": UNTIL,
+         "fields": {"name": "Sơn Ca", "where": "cả khu"}}  # fmt: skip
 LEVEL = {"issuer": "Đài KTTV", "bulletin": "LULU-12", "valid_from": "2022-10-14T18:00:00+07:00", "valid_until": UNTIL}
 # What is sent, about which hazard and areas it is ("": all), and which of viewer, operator, approver, admin may do it.
 TRIED: tuple[tuple[str, str, Any, str, str, str], ...] = (
@@ -164,11 +157,12 @@ TRIED: tuple[tuple[str, str, Any, str, str, str], ...] = (
     ("POST", f"/alerts/{SOUTH}/ack", None, "flood", "south", "-xxx"),
     ("POST", f"/alerts/{RAIN}/close", {}, "rain", "north-1", "--xx"),
     ("POST", "/alerts/approve", {"event": "storm-1"}, "flood", "", "--xx"),
-    ("POST", "/alerts", {"template": "storm", "level": 3, "areas": ["north-2"], "until": UNTIL}, "storm", "north-2",
+    ("POST", "/alerts", STORM | {"areas": ["north-2"]}, "storm", "north-2",
      "-xxx"),
-    ("POST", "/alerts", {"template": "seen", "hazard": "flood", "level": 3, "areas": ["north"], "until": UNTIL},
+    ("POST", "/alerts", STORM | {"template": "seen", "hazard": "flood", "fields": {"where": "chợ"}},
      "flood", "north", "-xxx"),
-    ("POST", "/alerts", {"template": "evacuation", "level": 4, "areas": ["north-1"], "until": UNTIL}, "evacuation",
+    ("POST", "/alerts", STORM | {"template": "evacuation", "areas": ["north-1"],
+                                 "fields": {"where": "chợ", "shelter": "trường"}}, "evacuation",
      "north-1", "--xx"),
     ("POST", "/silences", {"hazard": "flood", "areas": ["north"], "until": UNTIL, "reason": "x"}, "flood", "north",
      "--xx"),
@@ -226,13 +220,7 @@ def test_every_role_tries_every_verb_in_and_out_of_its_scope(house: House) -> No
 def test_what_is_handed_on_is_what_was_asked(house: House) -> None:
     house.engage("vy", Role.APPROVER)
     house.engage("lan", Role.OPERATOR)
-    body = {
-        "template": "storm",
-        "level": 3,
-        "areas": ["north", "north-1"],
-        "until": UNTIL,
-        "fields": {"name": "Sơn Ca"},
-    }
+    body = STORM | {"areas": ["north", "north-1"]}
     for path, sent in (
         (f"/alerts/{FLOOD}/ack", {"why": "seen"}), (f"/alerts/{FLOOD}/assign", {"to": "lan"}),
         (f"/alerts/{FLOOD}/comment", {"text": "nước rút"}), (f"/alerts/{FLOOD}/approve", {"level": 3}),
@@ -244,7 +232,7 @@ def test_what_is_handed_on_is_what_was_asked(house: House) -> None:
          {"areas": ["north"], "begins": "2022-10-14T20:00:00+07:00", "until": UNTIL, "reason": "EVN"}),
     ):  # fmt: skip
         assert house.ask("vy", "POST", path, sent).status_code == 200, path
-    hand = Hand("storm", 3, UNTIL_MS, "vy", (("name", "Sơn Ca"),))
+    hand = Hand("storm", 3, UNTIL_MS, "vy", (("name", "Sơn Ca"), ("where", "cả khu")))
     whole = ("north", "north-1", "north-2")
     *acts, silence, outage = (act.verb for act in house.spine.acts)
     assert acts == [
@@ -301,15 +289,16 @@ WRONG: tuple[tuple[str, Any, str], ...] = (
     (f"/alerts/{FLOOD}/ease", {"level": 0}, "level"),
     (f"/alerts/{FLOOD}/close", {"colour": "red"}, "colour"),
     (f"/alerts/{FLOOD}/ack", {"why": "x" * 501}, "why"),
-    ("/alerts", {"template": "flood!", "level": 3, "areas": ["north"], "until": UNTIL}, "template: found 'flood!'"),
-    ("/alerts", {"template": "storm", "level": 5, "areas": ["north"], "until": UNTIL}, "level"),
-    ("/alerts", {"template": "storm", "level": 3, "areas": [], "until": UNTIL}, "areas"),
-    ("/alerts", {"template": "storm", "level": 3, "areas": ["nowhere"], "until": UNTIL}, "areas: 'nowhere'"),
-    ("/alerts", {"template": "storm", "level": 3, "areas": ["north"], "until": "2022-10-14T21:00:00"}, "until"),
-    ("/alerts", {"template": "storm", "level": 3, "areas": ["north"], "until": "2022-10-14T18:00:00+07:00"},
-     "until: in the future"),
-    ("/alerts", {"template": "storm", "level": 3, "areas": ["north"], "until": "2022-12-14T18:00:00+07:00"},
-     "within 7 days"),
+    ("/alerts", STORM | {"template": "flood!"}, "template: found 'flood!'"),
+    ("/alerts", STORM | {"fields": {"name": "<b>", "where": "x"}}, "name: found"),
+    ("/alerts", STORM | {"fields": {"name": "Sơn Ca"}}, "where: found ''"),
+    ("/alerts", STORM | {"hazard": "flood"}, "hazard: found 'flood'"),
+    ("/alerts", STORM | {"level": 5}, "level"),
+    ("/alerts", STORM | {"areas": []}, "areas"),
+    ("/alerts", STORM | {"areas": ["nowhere"]}, "areas: 'nowhere'"),
+    ("/alerts", STORM | {"until": "2022-10-14T21:00:00"}, "until"),
+    ("/alerts", STORM | {"until": "2022-10-14T18:00:00+07:00"}, "until: in the future"),
+    ("/alerts", STORM | {"until": "2022-12-14T18:00:00+07:00"}, "within 7 days"),
     ("/silences", {"until": UNTIL, "reason": "x"}, "at least one"),
     ("/silences", {"hazard": "flood", "reason": "x"}, "until"),
     ("/silences", {"hazard": "flood", "until": UNTIL, "reason": ""}, "reason"),

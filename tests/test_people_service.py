@@ -6,7 +6,8 @@ import json
 import os
 import signal
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -111,10 +112,11 @@ def test_who_was_made_before_the_service_ran_acts_while_it_runs_and_nothing_is_l
     assert ask("POST", f"/alerts/{alert['id']}/close", key="k2").json()["versions"] == [
         {"incident": alert["id"], "version": 2}
     ]
+    _by_hand(ask, user(capsys, "add", "duc", "--role", "approver").strip())
     assert user(capsys, "revoke", "vy") == "vy: 1 token has ended\n"
     assert ask("GET", "/silences").status_code == 401
     head = user(capsys, "audit").split()[-1]
-    rows = ask("GET", "/audit?limit=10", known_token(place.folder / "data")).json()["rows"]
+    rows = ask("GET", "/audit?limit=100", known_token(place.folder / "data")).json()["rows"]
     place.end(signal.SIGTERM)
 
     since_kill = [f"audit {row['seq']}:{row['hash']}" for row in rows if row["verb"] in ("close", "token_revoke")]
@@ -124,13 +126,36 @@ def test_who_was_made_before_the_service_ran_acts_while_it_runs_and_nothing_is_l
     ledger = Ledger.open(place.folder / "data" / "ledger.sqlite")
     kept = [row.entry for row in Audit(ledger.store).page()[0]]
     ledger.close()
-    assert [(row.verb, row.by) for row in kept if row.verb in ("approve", "close")] == [
+    assert [(row.verb, row.by) for row in kept if row.key.startswith("k")] == [
         ("close", "vy"),
         ("approve", "vy"),
     ]
     assert all(secret not in str(kept) + place.log.read_text() for secret in (vy, an))
     lost = user(capsys, "audit", "--head", f"99:{'0' * 64}", code=1)
     assert "the end is missing" in lost
+
+
+def _by_hand(ask: Callable[..., httpx.Response], duc: str) -> None:
+    """What persons say of themselves, by one approver and a second one."""
+    soon, later = ((datetime.now(UTC) + timedelta(minutes=n)).isoformat() for n in (0, 60))
+    leave = {"template": "evacuation", "level": 4, "areas": ["20242"], "until": later,
+             "fields": {"where": "chợ Hàn", "shelter": "trường Trần Phú"}}  # fmt: skip
+    raised = ask("POST", "/alerts", body=leave).json()
+    assert raised["versions"] == [], "one person alone sends nobody away"
+    approve = f"/alerts/{raised['incidents'][0]}/approve"
+    alone = ask("POST", approve)
+    assert (alone.status_code, "another person" in alone.json()["detail"]) == (409, True)
+    assert len(ask("POST", approve, duc).json()["versions"]) == 1
+
+    silence = ask("POST", "/silences", body={"sensor": "street", "until": later, "reason": "mast lies"}).json()
+    assert [one["id"] for one in ask("GET", "/silences").json()["silences"]] == [silence["id"]]
+    assert ask("DELETE", f"/silences/{silence['id']}", duc).status_code == 200
+    assert ask("GET", "/silences").json()["silences"] == []
+    official = {"level": 3, "issuer": "Đài KTTV", "bulletin": "12", "valid_from": soon, "valid_until": later}
+    assert ask("POST", "/official-level", body=official).status_code == 200
+    assert ask("GET", "/official-level").json()["official_level"]["level"] == 3
+    assert ask("POST", "/official-level", body=official | {"level": 0}).status_code == 200
+    assert ask("GET", "/official-level").json()["official_level"] is None
 
 
 @pytest.mark.usefixtures("place")

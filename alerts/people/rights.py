@@ -26,10 +26,10 @@ from alerts.incidents.verbs import (
     Verb,
 )
 from alerts.people.user import Role, User
+from alerts.words.hand import EVACUATION
 from ingest.city import City
 
 POWER: Final = "power"
-EVACUATION: Final = "evacuation"  # the template that tells people to leave
 STEP_MOST: Final = 50  # people called at once; of more, those first by name: a call to everybody is a call to nobody
 
 NEEDS: Final[Mapping[type, Role]] = {

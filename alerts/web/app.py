@@ -104,12 +104,10 @@ def _operators(
     if desks.people is not None:
         yield people_routes(sources, desks.people.staff, door)
         yield audit_routes(sources, desks.people.audit, door)
-        if desks.people.act is not None:
-            bench = Bench(sources, desks.people.act)
-            yield standing_routes(sources, desks.people.audit, bench, door)
-            yield verb_routes(sources, desks.people.staff, bench, door)
-            if desks.people.hands is not None:
-                yield hand_routes(bench, desks.people.hands, door)
+        bench = Bench(sources, desks.people.act)
+        yield standing_routes(sources, desks.people.audit, bench, door)
+        yield verb_routes(sources, desks.people.staff, bench, door)
+        yield hand_routes(bench, door)
 
 
 def _door(desks: Desks) -> Door:

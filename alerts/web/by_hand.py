@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from http import HTTPStatus
 from typing import Annotated, Final
 
@@ -16,6 +15,7 @@ from alerts.people.rights import refused
 from alerts.people.user import Role
 from alerts.web.bench import AREAS_MOST, PROBLEMS, ActedOut, Bench, Calling, Code, Said
 from alerts.web.operators import Door, operator_route
+from alerts.words.hand import check_hand
 
 FIELDS_MOST: Final = 16
 FIELD_MOST: Final = 200  # characters; the templates' own limits are narrower
@@ -36,8 +36,8 @@ class HandIn(Said):
     drill: bool = Field(default=False, description="an exercise, told as such and apart")
 
 
-def hand_routes(bench: Bench, hands: Callable[[Hand, str], str], door: Door) -> APIRouter:
-    """`hands` checks what is given, as in PeopleDesk. The handler runs in a worker thread: it waits for the disk."""
+def hand_routes(bench: Bench, door: Door) -> APIRouter:
+    """The handler runs in a worker thread: an act waits for the disk."""
     route = operator_route(door, everywhere=False)  # the table of rights says the rest, for each place
     router = APIRouter(prefix="/api/v1", tags=["operators"], route_class=route)
 
@@ -49,7 +49,7 @@ def hand_routes(bench: Bench, hands: Callable[[Hand, str], str], door: Door) -> 
         areas = bench.areas(sent.areas)
         hand = Hand(sent.template, sent.level, until_ms, call.user.name, tuple(sorted(sent.fields.items())))
         try:
-            hazard = hands(hand, sent.hazard)
+            hazard = check_hand(hand, sent.hazard)
         except ValueError as error:
             raise HTTPException(HTTPStatus.UNPROCESSABLE_ENTITY, str(error)) from None
         approver = not any(refused(call.user, Role.APPROVER, hazard, area, bench.city) for area in areas)

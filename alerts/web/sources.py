@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from alerts.acting import Acted
 from alerts.importing import Imports
-from alerts.incidents.incident import Hand, Incident, Notice
+from alerts.incidents.incident import Incident, Notice
 from alerts.incidents.verbs import Act, OfficialLevel, Silence
 from alerts.ledger.audit import Audit
 from alerts.ledger.cap import CapStore
@@ -100,14 +100,12 @@ class PeopleDesk:
     """Users, what they do, and the audit of it. Called from worker threads.
 
     `act` does what a person does, to the end: on disk when it returns. Raises RefusedError, BusyError, UnsureError and
-    LedgerError. `hands`: of a warning by hand and the hazard that its giver named ("": none), checked, the hazard that
-    it is of; raises ValueError. Without `act` no verbs are served, without `hands` no warnings by hand.
+    LedgerError.
     """
 
     staff: Staff
     audit: Audit
-    act: Callable[[Act], Acted] | None = None
-    hands: Callable[[Hand, str], str] | None = None
+    act: Callable[[Act], Acted]
 
 
 @dataclass(frozen=True, slots=True)
