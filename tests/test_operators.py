@@ -482,6 +482,18 @@ def test_no_token_reaches_a_log_the_audit_or_an_error(house: House, caplog: pyte
     assert "lan was refused POST" in caplog.text
 
 
+def test_the_api_describes_what_operators_may_ask_and_how_they_are_refused(house: House) -> None:
+    paths = house.client.get("/openapi.json").json()["paths"]
+    for method, path, *_ in TRIED:
+        shape = path.partition("?")[0].replace(FLOOD, "{id}").replace(RAIN, "{id}").replace(SOUTH, "{id}")
+        shape = API + shape.replace("silence-1", "{id}").replace("outage-1", "{id}")
+        operation = paths[shape][method.lower()]
+        assert operation["summary"], path
+        refused = [row for status, row in operation["responses"].items() if int(status) >= 400]
+        assert refused, path
+        assert all("application/problem+json" in row["content"] for row in refused), path
+
+
 def test_a_body_is_bounded_before_it_is_read(house: House) -> None:
     large = json.dumps({"text": "x" * operators.BODY_BYTES_MAX})
     bearer = {"Authorization": f"Bearer {MACHINE}"}

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hmac
 import logging
 import re
+import threading
 import time
 from collections.abc import Callable, Coroutine
 from http import HTTPStatus
@@ -53,15 +54,15 @@ def known_token(folder: Path) -> str:
 class Door:
     """`token`: this machine's own, taken from this machine alone. `holder`: whose token it is, None: nobody's.
 
-    Wrong tokens are answered alike, whatever is wrong with them. Who sends many of them is told to wait; a right one is
-    let in all the same, since others may come from the same address, and 256 bits are not guessed.
+    From any thread. Wrong tokens are answered alike, whatever is wrong with them. Who sends many of them is told to
+    wait; a right one is let in all the same, since others may come from the same address, and 256 bits are not guessed.
     """
 
     def __init__(
         self, token: str, holder: Callable[[str], User | None], seconds: Callable[[], float] = time.monotonic
     ) -> None:
         self._token, self._holder, self._seconds = token.encode(), holder, seconds
-        self._wrong = RateLimit(WRONG_PER_S, WRONG_BURST)
+        self._wrong, self._counting = RateLimit(WRONG_PER_S, WRONG_BURST), threading.Lock()
 
     def admit(self, request: Request) -> User:
         """Raises HTTPException."""
@@ -70,7 +71,9 @@ class Door:
         if user is not None:
             return user
         client = request.client.host if request.client is not None else ""
-        if not self._wrong.admits(client, self._seconds()):
+        with self._counting:
+            patient = self._wrong.admits(client, self._seconds())
+        if not patient:
             raise HTTPException(
                 HTTPStatus.TOO_MANY_REQUESTS, "too many wrong tokens from this address", {"Retry-After": "5"}
             )

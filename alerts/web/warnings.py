@@ -175,5 +175,5 @@ _STREAM: Final[dict[int | str, dict[str, Any]]] = {
             }
         }
     },
-    **shown_problems(HTTPStatus.SERVICE_UNAVAILABLE),
+    **shown_problems(HTTPStatus.UNPROCESSABLE_ENTITY, HTTPStatus.SERVICE_UNAVAILABLE),
 }
