@@ -97,6 +97,7 @@ def test_times_of_the_day() -> None:
         ("50% – còn lại", "năm mươi phần trăm, còn lại"),
         ("a <b> {c} @ #", "a b c"),
         ("٣", "ba"),
+        ("đường 05", "đường không năm"),
     ],
 )
 def test_names_and_signs(text: str, said: str) -> None:
