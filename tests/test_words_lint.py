@@ -249,8 +249,10 @@ names = st.text(max_size=400)
 LONG = "Thôn Rất Dài " * 9
 
 
-@given(st.tuples(names, names, names, names), st.sampled_from(STATES), st.floats(allow_nan=False), st.sampled_from(HOW))
-@example((LONG, LONG, LONG, LONG), (Reason.WORSE, 4, 3), 1e9, HOW[2])
+@given(st.tuples(names, names, names, names), st.sampled_from(STATES), st.floats(), st.sampled_from(HOW))
+@example((LONG, LONG, LONG, LONG), (Reason.WORSE, 4, 3), 999_999.0, HOW[2])
+@example(("M", "", "", ""), (Reason.FIRST, 1, 0), 0.0, HOW[0])
+@example(("", "", "", ""), (Reason.FIRST, 1, 0), float("inf"), HOW[0])
 @example((LONG, f"trạm {LONG}", LONG, "flood"), (Reason.WORSE, 3, 2), 1e9, HOW[2])
 def test_no_name_and_no_value_makes_a_text_that_the_linter_refuses(
     given_names: tuple[str, str, str, str],

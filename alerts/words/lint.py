@@ -54,7 +54,9 @@ def _of_form(form: str, texts: Texts, lang: Lang, subject: Subject, names: re.Pa
     yield from (f"no {element}" for element in elements if not _has(folded, wanted[element], form))
     # What is forbidden in our words may stand in names.
     yield from forbidden(names.sub("·", text), evacuation=subject.evacuation)
-    yield from (f"a whole area: {phrase!r}" for phrase in subject.whole[lang] if _folded(phrase) in folded)
+    for phrase in subject.whole[lang]:
+        if re.search(rf"(?<!\w){re.escape(_folded(phrase))}(?!\w)", folded):
+            yield f"a whole area: {phrase!r}"
     yield from _shape(text, form)
     yield from _exercise(text, form, lang, subject)
 

@@ -76,7 +76,7 @@ def assemble(speak: Speak, city: City, lang: Lang, *, drill: bool, code: str = "
     parts = speak(Voice(lang, zone))
     description = _joined(parts.observed, parts.caveat, parts.impact)
     instruction = "\n\n".join(filter(None, (_joined(parts.action, parts.more), _joined(parts.after, code))))
-    headline = _fitting(speak, zone, lang, HEADLINE_MOST, lambda said: start + said.head.rstrip("."))
+    headline = _fitting(speak, zone, lang, HEADLINE_MOST, lambda said: start + said.head.removesuffix("."))
     short = _fitting(speak, zone, lang, TEXT_MOST, lambda said: start + _short(said, code))
     long = "\n\n".join((start + parts.head, description, instruction))
     spoken = _spoken(speak(Voice(lang, zone, spoken=True)), city, lang, drill=drill)

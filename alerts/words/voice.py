@@ -44,6 +44,7 @@ _STATISTICS: Final = {
         Statistic.RISE: "rising {amount} per hour",
     },
 }
+_TOLD_MOST: Final = 1e6  # no quantity of people's daily life; infinity and what is no number neither
 _SAID: Final = {  # a loudspeaker leaves out what only a careful reader asks for
     "vi": {Statistic.SUM: "{amount} trong {span}", Statistic.RISE: "tăng {amount} mỗi giờ"},
     "en": {Statistic.SUM: "{amount} in {span}", Statistic.RISE: "rising {amount} per hour"},
@@ -98,6 +99,8 @@ class Voice:
 
     def amount(self, value: float, quantity: Quantity, judgement: Judgement | None) -> str:
         """What was measured and how much, with its window: "mưa 53,7 mm trong 1 giờ"; empty where it is not told."""
+        if not abs(value) < _TOLD_MOST:
+            return ""
         statistic = judgement.statistic if judgement is not None else Statistic.LAST
         if self.spoken:
             said = spelled.measured(value, quantity, self.lang)
