@@ -102,6 +102,16 @@ def test_a_code_says_how_its_warning_stands_as_it_goes_on(client: httpx.Client, 
     assert [ask(client, code)["verdict"] for code in (over, again)] == ["superseded", "genuine"]
 
 
+def test_a_warning_shows_every_text_as_it_was_sent_with_its_code(client: httpx.Client, town: Town) -> None:
+    first, worse = say(town, notice(), WORSE)
+    town.tell(end(Reason.OVER))  # not worded yet
+
+    versions = client.get("/api/v1/alerts/flood-20242").json()["versions"]
+    assert [row["code"] for row in versions] == [first, worse, ""]
+    assert versions[0]["text"] == ask(client, first)["message"]["texts"]
+    assert "Hải Châu" in versions[2]["text"]["vi"]
+
+
 def test_what_was_taken_back_is_said_to_be(client: httpx.Client, town: Town) -> None:
     first, _ = say(town, notice(), end(Reason.OVER))
     assert ask(client, first)["verdict"] == "over"

@@ -20,6 +20,11 @@ _WORDED: Final[Select[Any]] = select(_NOTICE, _CONTENT.c.body).join(
 )
 _CODED: Final = _WORDED.where(_CONTENT.c.code == bindparam("code"))
 _NEWEST: Final = _WORDED.where(_NOTICE.c.incident == bindparam("incident")).order_by(_NOTICE.c.version.desc()).limit(1)
+_SAID: Final = (
+    select(_NOTICE.c.version, _CONTENT.c.body)
+    .join(_CONTENT, _CONTENT.c.seq == _NOTICE.c.seq)
+    .where(_NOTICE.c.incident == bindparam("incident"))
+)
 _CLOSED: Final = select(_INCIDENT.c.closed_at).where(_INCIDENT.c.id == bindparam("incident"))
 
 
@@ -59,6 +64,12 @@ class Codes:
             newest = db.execute(_NEWEST, {"incident": row.incident}).one()
             closed = db.execute(_CLOSED, {"incident": row.incident}).scalar() is not None
             return Coded(_worded(row), _worded(newest), closed)
+
+    def said(self, incident: str) -> dict[int, dict[str, Any]]:
+        """Version -> what it says, of every version of the incident that is worded."""
+        with self._store.reading() as db:
+            rows = db.execute(_SAID, {"incident": incident})
+            return {row.version: msgspec.json.decode(row.body) for row in rows}
 
 
 def _worded(row: Row[Any]) -> Worded:

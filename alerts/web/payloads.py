@@ -6,9 +6,9 @@ Only sensors of public quantities are ever named, and of the others neither a va
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from alerts.incidents.incident import Incident, Member, Notice
@@ -30,6 +30,7 @@ from alerts.web.schemas import (
     SensorOut,
     SituationEvent,
     SituationOut,
+    VersionOut,
 )
 from alerts.words.names import LANGS, Lang
 from alerts.words.sentences import sentence as notice_sentence
@@ -129,9 +130,18 @@ def alert(view: View, incident: Incident) -> AlertOut:
     )  # fmt: skip
 
 
-def alert_detail(view: View, incident: Incident, versions: Sequence[tuple[int, Notice]]) -> AlertDetail:
-    events = [notice_event(view, seq, notice) for seq, notice in versions]
+def alert_detail(
+    view: View, incident: Incident, versions: Sequence[tuple[int, Notice]], said: Mapping[int, Mapping[str, Any]]
+) -> AlertDetail:  # fmt: skip
+    """`said`: version -> its message, of those that are worded."""
+    events = [_version(notice_event(view, seq, notice), said.get(notice.version, {})) for seq, notice in versions]
     return AlertDetail(**alert(view, incident).model_dump(), versions=events)
+
+
+def _version(event: NoticeEvent, said: Mapping[str, Any]) -> VersionOut:
+    """Registry and rules may have changed since: what people were told is what was written down then."""
+    shown = event.model_dump()
+    return VersionOut(**shown | {"text": said.get("texts", event.text)}, code=said.get("code", ""))
 
 
 def operators_alert(view: View, incident: Incident) -> OperatorsAlert:

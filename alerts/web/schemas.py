@@ -203,8 +203,14 @@ class NoticeEvent(Shape):
     text: dict[str, str] = Field(description="what people are told, by language")
 
 
+class VersionOut(NoticeEvent):
+    """`text`: as it was sent."""
+
+    code: str = Field(description="under which /v/{code} vouches for it; empty: not worded yet", examples=["K7PM2X9D"])
+
+
 class AlertDetail(AlertOut):
-    versions: list[NoticeEvent] = Field(description="everything published of it, in order")
+    versions: list[VersionOut] = Field(description="everything published of it, in order")
 
 
 class SituationEvent(Shape):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
@@ -122,6 +122,10 @@ class CodeReader(Protocol):
     """The reading side of alerts/ledger/codes.py. Called from worker threads, several at once."""
 
     def find(self, code: str) -> Coded | None: ...
+
+    def said(self, incident: str) -> Mapping[int, Mapping[str, Any]]:
+        """Version -> its message, of those that are worded."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -85,9 +85,9 @@ def warning_routes(sources: Sources, fan_out: FanOut, door: Door | None = None) 
         incident = sources.ledger.incident(id)
         if incident is None or not incident.version:
             raise HTTPException(HTTPStatus.NOT_FOUND, f"no warning {id!r}")
-        return as_json(payloads.alert_detail(sources.view(), incident, sources.ledger.notices_of(id))).response(
-            request, FRESH
-        )
+        said = {} if sources.proof is None else sources.proof.codes.said(id)
+        detail = payloads.alert_detail(sources.view(), incident, sources.ledger.notices_of(id), said)
+        return as_json(detail).response(request, FRESH)
 
     @router.get(
         "/situation/{area}", response_model=SituationOut,
