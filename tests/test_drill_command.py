@@ -10,6 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from brokers import Client, until
+from test_run import get, reading
+from test_service import service
+from test_spine import CITY, RULES
 
 from alerts.__main__ import main
 from alerts.web.operators import operators_token
@@ -17,6 +21,7 @@ from ingest.data_folder import announce
 
 DRILL = {"id": "flood.20242.drill", "hazard": "flood", "area": "20242", "area_name": "Hải Châu", "level_name": "danger",
          "opened_at": "2026-10-14T09:00:00.000+07:00", "drill": True}  # fmt: skip
+TOPICS = ("canhbao/v1/alerts/#", "canhbao/v1/drill/#")
 START = ["drill", "start", "--area", "20242", "--area", "20260", "--hazard", "flood", "--level", "danger", "--for",
          "30m", "--where", "chợ Hàn", "--what", "first term"]  # fmt: skip
 
@@ -145,3 +150,33 @@ def test_a_refusal_is_told(running: Service, capsys: pytest.CaptureFixture[str])
     running.token = "another"
     assert main(START) == 1
     assert "answers 401: no" in capsys.readouterr().err
+
+
+def test_a_drill_of_the_whole_service_is_told_apart_and_gives_way_to_a_real_warning(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "city.toml").write_text(CITY)
+    (tmp_path / "rules.toml").write_text(RULES)
+    monkeypatch.setenv("CANHBAO_DATA__PATH", str(tmp_path / "data"))
+    with service(tmp_path) as (page, url), Client(int(url.rpartition(":")[2]), *TOPICS) as heard:
+        assert main([*START[:4], *START[6:]]) == 0
+        until(lambda: len(heard.heard) == 1)
+        topic, payload, *_ = heard.heard[0]
+        told = json.loads(payload)
+        assert (topic, told["exercise"], told["level"]) == ("canhbao/v1/drill/alerts/20242/flood", True, 3)
+        assert all(told[form]["vi"].startswith("DIỄN TẬP") for form in ("texts", "long", "spoken"))
+        assert get(f"{page}api/v1/alerts")["alerts"] == []
+        assert get(f"{page}api/v1/situation/20242")["level"] == 0
+        assert [one["id"] for one in get(f"{page}api/v1/alerts?drill=true")["alerts"]] == [told["incident"]]
+        shown = get(f"{page}api/v1/v/{told['code']}")
+        assert (shown["verdict"], shown["exercise"]) == ("genuine", True)
+        until(lambda: "DIỄN TẬP" in (tmp_path / "log").read_text())
+        assert capsys.readouterr().out.startswith(told["incident"])
+
+        heard.publish("canhbao/v1/gw-1/readings", reading(1.5))
+        until(lambda: ("canhbao/v1/drill/alerts/20242/flood", b"") in [row[:2] for row in heard.heard])
+        until(lambda: [one["level"] for one in get(f"{page}api/v1/alerts")["alerts"]] == [1])
+        until(lambda: any(row[0] == "canhbao/v1/alerts/20242/flood" for row in heard.heard))
+        assert get(f"{page}api/v1/v/{told['code']}")["verdict"] == "over"
+        assert main(["drill", "stop", "--all"]) == 0
+        assert capsys.readouterr().out == "", "none runs any more"

@@ -26,7 +26,7 @@ examples:
   canhbao drill start --area 20260 --template reservoir --level 3 --for 1h --field name="A Vương" \\
       --field river="Vu Gia" --field where="Đại Lộc" --field from=2026-10-14T18:00:00+07:00
   canhbao drill list
-  canhbao drill stop flood.20242.20261014T0200Z
+  canhbao drill stop drill.flood.20242.20261014T0200Z
   canhbao drill stop --all
 
 A drill ends by itself, and at once where a real warning is published for its hazard and area. It goes to
