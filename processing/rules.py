@@ -159,7 +159,10 @@ class Rules:
 
     def ends(self, sensor: Sensor, hazard: str) -> bool:
         """Whether `ends_when` of `hazard` watches `sensor`. Where it does not, nothing is known to be calm."""
-        return any(is_ending(rule.name) and rule.hazard == hazard for rule, _ in self.judging(sensor))
+        return all(
+            any(rule.hazard == hazard and rule.judgement(sensor) is not None for rule in rules)
+            for rules in (self.endings, self.rules)
+        )
 
 
 class _Schedule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename={"from_": "from"}):

@@ -256,5 +256,21 @@ def test_a_gauge_that_the_short_sum_cannot_judge_holds_its_incident_open(rain: C
     assert "calm" not in {row["what"] for row in found["decisions"]}
 
 
+@pytest.mark.parametrize("rain", ["10m"], indirect=True)
+@pytest.mark.parametrize("dry_before", [0, 15])
+def test_a_gauge_that_the_short_sum_no_longer_judges_is_not_calm_for_it(rain: City, dry_before: int) -> None:
+    for minute in range(1, 26 + dry_before):
+        rain.minute(minute, 2.0 if minute < 26 else 0.0)
+    slower = RAIN_CITY.replace("60s", "15m")  # the sum over 10 min is no longer defined
+    rules_toml = rain.engine.plan.configuration.rules_toml
+
+    rain.enter(Configuration(BEGIN + (25 + dry_before) * MINUTE + 1, slower, rules_toml, rain.ids))
+    for minute in range(45, 110, 15):
+        rain.minute(minute, 12.0)
+
+    assert rain.incidents_now.open, "it rains"
+    assert "over" not in {version["reason"] for version in asked(rain)["versions"]}
+
+
 def _minute(at: str) -> int:
     return (int(datetime.fromisoformat(at).timestamp() * 1000) - BEGIN) // MINUTE

@@ -103,13 +103,14 @@ def _each_of(book: Book, sensor: str, change: Callable[[Member], Member], hazard
 
 
 def _wet_or_dry(book: Book, transition: Transition) -> None:
-    """The short statistic of `ends_when` has reached its limit, or fallen below it."""
+    """The short statistic of `ends_when` has reached its limit, or fallen below it; or watches the sensor no more."""
     hazard = transition.rule.split(".")[1]
     if transition.to:
         book.standing.wet.add((transition.sensor, hazard))
     else:
         book.standing.wet.discard((transition.sensor, hazard))
-    since = None if transition.to or transition.sensor in book.standing.asleep else transition.arrival
+    dry = not transition.to and transition.value is not None and transition.sensor not in book.standing.asleep
+    since = transition.arrival if dry else None
     _set_calm(book, transition.sensor, hazard, since)
 
 
@@ -148,7 +149,17 @@ def cover(book: Book, now: int) -> None:
 
 
 def regroup(book: Book, now: int) -> None:
-    """After a change of rules or registry: members stand where they belong now, though no level changed."""
+    """After a change of rules or registry: members stand where they belong now, though no level changed.
+
+    Of whom `ends_when` watches no more, nothing is known to be calm.
+    """
+    for key, row in list(book.latest.items()):
+        members = tuple(
+            m if m.calm_since is None or book.who.ends(m.sensor, key[0]) else replace(m, calm_since=None)
+            for m in row.members
+        )
+        if members != row.members:
+            book.keep(replace(row, members=members))
     pairs = sorted((sensor, rule) for sensor, rules in book.where.items() for rule in rules)
     for pair in pairs:
         before, after = book.keys(pair), keys_of(book, pair)

@@ -89,6 +89,7 @@ FAMILIES: Final = {
         Family("canhbao_receipts_total", "counter", "Receipts sent to gateways."),
         Family("canhbao_transitions_total", "counter", "Changes of level of a sensor under a rule."),
         Family("canhbao_notices_total", "counter", "Versions of incidents."),
+        Family("canhbao_calls_total", "counter", "Calls of operators, to approve or to acknowledge."),
         Family("canhbao_messages_sent_total", "counter", "Warnings delivered, by channel."),
         Family("canhbao_messages_failed_total", "counter", "Sendings that a channel refused, by channel."),
         Family("canhbao_messages_waiting", "gauge", "Warnings that are made and not delivered, by channel."),
