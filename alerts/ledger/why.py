@@ -26,11 +26,7 @@ _STAY: Final = (Decided.PUBLISHED, Decided.CONFIRMED, Decided.UNATTENDED, Decide
 _FIRST_TO_GO: Final = (Decided.UNCONFIRMED, Decided.WAITS)
 
 _DECISION, _CALL, _MESSAGE = schema.decision, schema.call, schema.message
-_NUMBERS: Final = (
-    select(_DECISION.c.incident, func.max(_DECISION.c.number))
-    .where(_DECISION.c.incident.in_(bindparam("incidents", expanding=True)))
-    .group_by(_DECISION.c.incident)
-)
+_NEWEST: Final = select(func.max(_DECISION.c.number)).where(_DECISION.c.incident == bindparam("of"))
 _COUNTED: Final = select(func.count()).where(_DECISION.c.incident == bindparam("of"))
 _OLDEST: Final = (
     select(_DECISION.c.id)
@@ -94,16 +90,18 @@ def write(db: Connection, decisions: Sequence[Decision], calls: Sequence[Call], 
 
 
 def _write_decisions(db: Connection, decisions: Sequence[Decision], entry: int | None) -> None:
-    incidents = list(dict.fromkeys(one.incident for one in decisions))
-    known = {incident: number + 1 for incident, number in db.execute(_NUMBERS, {"incidents": incidents})}
-    following = {incident: known.get(incident, 0) for incident in incidents}
+    known: dict[str, int] = {}  # asked for one by one: the end of an index, where a grouping would read all of it
+    for incident in dict.fromkeys(one.incident for one in decisions):
+        newest = db.execute(_NEWEST, {"of": incident}).scalar_one()
+        known[incident] = 0 if newest is None else newest + 1
+    following = dict(known)
     rows = []
     for one in decisions:
         rows.append(_decision_row(one, following[one.incident], entry))
         following[one.incident] += 1
     db.execute(_NEW_DECISION, rows)
     for incident, number in following.items():
-        if number // _LOOK_EVERY > known.get(incident, 0) // _LOOK_EVERY:
+        if number // _LOOK_EVERY > known[incident] // _LOOK_EVERY:
             _drop(db, incident, number - 1)
 
 
