@@ -42,7 +42,6 @@ from alerts.web.operators import operators_token
 from alerts.web.server import ListenError, Server, listen, urls
 from alerts.web.sources import Cap, Desks, Part, PeopleDesk, Proof, Sources, Standing
 from alerts.words.cap_place import Ring, outlines
-from alerts.words.hand import check_hand
 from alerts.words.names import Lang
 from alerts.works import Connections, Login, Works
 from ingest.broker.nats import BrokerError, NatsBroker
@@ -264,7 +263,7 @@ class Service:
     def _people(self) -> PeopleDesk:
         works = self._works
         staff = Staff(works.people, lambda: works.view.city, self._service_ms)
-        return PeopleDesk(staff, Audit(works.ledger.store), Acts(works.acts).act, check_hand)
+        return PeopleDesk(staff, Audit(works.ledger.store), Acts(works.acts).act)
 
     def _standing(self) -> Standing:
         return Standing(tuple(self.ledger.silences()), self.ledger.official_level(self._service_ms()))
