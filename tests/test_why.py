@@ -13,13 +13,18 @@ import httpx
 import pytest
 from faces import AREAS, MINUTE, NOW, Town, notice, serving, town_city, town_view
 
+from alerts.acting import Acted
 from alerts.incidents.decision import Call, Decided, Decision
 from alerts.incidents.incident import Confirmation, Reason, Withheld
+from alerts.ledger.audit import Audit
 from alerts.ledger.outbox import Address, Outbox
+from alerts.ledger.people import By, People
 from alerts.ledger.why import CALLS_MOST, DECISIONS_MOST, write
+from alerts.people.user import Role, User
+from alerts.staff import Staff
 from alerts.web import evidence
 from alerts.web.app import create_app
-from alerts.web.sources import Desks
+from alerts.web.sources import Desks, PeopleDesk
 from ingest.entries import Position
 from ingest.history.duckdb import DuckStore
 from ingest.history.store import Named, Points, Reader, StoreError
@@ -195,6 +200,27 @@ def test_who_is_no_operator_learns_nothing_and_unknown_ids_are_not_there(client:
     assert client.get("/api/v1/alerts/nothing/why").status_code == 404
     assert client.get(PATH, params={"lang": "fr"}).status_code == 422
     assert client.get(PATH, params={"limit": 10_000}).status_code == 422
+
+
+def test_who_sees_another_area_or_hazard_only_is_refused(town: Town) -> None:
+    people, by = People(town.ledger.store), By("operator", NOW)
+    staff = Staff(people, lambda: town.view.city, lambda: NOW)
+    desk = PeopleDesk(staff, Audit(town.ledger.store), lambda _: Acted(NOW), lambda *_: "")
+    app = create_app(replace(town.sources(), operators=Desks(TOKEN, None, people=desk)))  # type: ignore[arg-type]
+    tokens = {}
+    for user in (
+        User("here", Role.VIEWER, (AREA,), ("flood",)),
+        User("elsewhere", Role.ADMIN, ("20260",)),
+        User("of-rain", Role.APPROVER, (), ("rain",)),
+    ):
+        people.add(user, by)
+        tokens[user.name] = people.issue(user.name, by)
+
+    with serving(town, app) as url, httpx.Client(base_url=url, timeout=20) as client:
+        answers = {name: client.get(PATH, headers={"Authorization": f"Bearer {token}"}).status_code
+                   for name, token in tokens.items()}  # fmt: skip
+
+    assert answers == {"here": 200, "elsewhere": 403, "of-rain": 403}
 
 
 # -- what the history cannot say -----------------------------------------------------------------------------------
