@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
 from random import Random
+from tempfile import TemporaryDirectory
 
 import pytest
 from brokers import Client, Mosquitto, until
@@ -16,6 +18,7 @@ from cap_reader import Receiver
 from cap_scenes import AT, CITY, HOUR, OFFICIAL, SQUARE, own_faults
 from cap_schema import schema_faults
 from cap_stage import MINUTE, Stage
+from conftest import Tally
 
 from alerts.delivery.cap import CapDesk, CapMeans
 from alerts.delivery.cap_topics import DRILL_TOPIC, TOPIC
@@ -203,25 +206,30 @@ def test_a_clock_that_was_set_back_sends_nothing_before_its_predecessors(stage: 
     assert len(second.references) == 1
 
 
-def test_a_day_of_pulses_read_by_a_stranger(stage: Stage) -> None:
-    """The reader is written from the standard: at any minute exactly what stands is in force, and nothing else."""
-    random, reader, level = Random(1026), Receiver(), 0
-    for minute in range(0, 26 * 60, 4):
-        stage.now = AT + minute * MINUTE
-        wanted = _pulse(minute)
-        if wanted != level and (wanted > level or random.random() < 0.3):
-            reason = OVER if not wanted else FIRST if not level else WORSE if wanted > level else EASED
-            stage.version(reason, wanted)
-            level = wanted
-        stage.turn()
-        for document in stage.broker.documents[len(reader.held) :]:
-            reader.take(document)
-        now = datetime.fromtimestamp(stage.now / 1000, UTC)
-        in_force = [one.severity for one in reader.in_force(now)]
-        assert in_force == ([["Minor", "Moderate", "Severe", "Extreme"][level - 1]] if level else []), minute
+def test_a_day_of_pulses_read_by_a_stranger(tally: Tally) -> None:
+    """The reader is written from the standard: whenever one looks exactly what stands is in force, and nothing else."""
+    tally.all_hold(_day, few=1, many=100)
+
+
+def _day(seed: int) -> None:
+    random, reader, level = Random(seed), Receiver(), 0
+    with TemporaryDirectory() as folder, closing(Stage(Path(folder))) as stage:
+        for minute in range(0, 26 * 60, 4):
+            stage.now = AT + minute * MINUTE
+            wanted = _pulse(minute)
+            if wanted != level and (wanted > level or random.random() < 0.3):
+                reason = OVER if not wanted else FIRST if not level else WORSE if wanted > level else EASED
+                stage.version(reason, wanted)
+                level = wanted
+            stage.turn()
+            for document in stage.broker.documents[len(reader.held) :]:
+                reader.take(document)
+            now = datetime.fromtimestamp(stage.now / 1000, UTC)
+            in_force = [one.severity for one in reader.in_force(now)]
+            assert in_force == ([["Minor", "Moderate", "Severe", "Extreme"][level - 1]] if level else []), minute
+        assert all(schema_faults(document) == [] == own_faults(document) for document in stage.broker.documents[::5])
     assert reader.problems == []
     assert len(reader.held) > 40
-    assert all(schema_faults(document) == [] == own_faults(document) for document in stage.broker.documents[::5])
 
 
 def _pulse(minute: int) -> int:
@@ -280,30 +288,33 @@ def test_while_the_ledger_takes_nothing_nothing_is_said_and_nothing_is_lost(
     assert stage.names == ["flood.20260.1.0"]
 
 
-@pytest.mark.parametrize("seed", range(8))
-def test_wherever_it_is_interrupted_each_version_has_one_document(tmp_path: Path, seed: int) -> None:
-    """Killed at every call of the ledger and of the broker in turn; the reader finds no hole and no double."""
-    random, stage, reader, interrupted = Random(seed), Stage(tmp_path), Receiver(), 0
+def test_wherever_it_is_interrupted_each_version_has_one_document(tally: Tally) -> None:
+    """Calls of the ledger fail in turn, and it starts again; the reader finds no hole and no double."""
+    tally.all_hold(_interrupted, few=4, many=200)
+
+
+def _interrupted(seed: int) -> None:
+    random, reader, interruptions = Random(seed), Receiver(), 0
     versions = [(FIRST, 2), (WORSE, 3), (WORSE, 4), (EASED, 2), (OVER, 0)]
-    for n, (reason, level) in enumerate(versions):
-        stage.now = AT + n * 20 * MINUTE
-        stage.version(reason, level)
-        for _ in range(3):
-            with pytest.MonkeyPatch.context() as patch:
-                name = random.choice(["keep", "mark_published", "standing", "unpublished", "newest", "cursor"])
-                patch.setattr(CapStore, name, _full)
-                try:
-                    stage.desk.turn()
-                except LedgerError:
-                    interrupted += 1
-            stage.close()
-            stage.open()
-    stage.turn()
-    stage.close()
+    with TemporaryDirectory() as folder, closing(Stage(Path(folder))) as stage:
+        for n, (reason, level) in enumerate(versions):
+            stage.now = AT + n * 20 * MINUTE
+            stage.version(reason, level)
+            for _ in range(3):
+                with pytest.MonkeyPatch.context() as patch:
+                    name = random.choice(["keep", "mark_published", "standing", "unpublished", "newest", "cursor"])
+                    patch.setattr(CapStore, name, _full)
+                    try:
+                        stage.desk.turn()
+                    except LedgerError:
+                        interruptions += 1
+                stage.close()
+                stage.open()
+        stage.turn()
     for document in stage.broker.documents:
         reader.take(document)
     assert reader.problems == []
-    assert interrupted >= 8
+    assert interruptions >= 5
     assert [key[1].rsplit(".", 2)[1:] for key in reader.held] == [[str(n), "0"] for n in range(1, 6)]
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import feedparser
 import httpx
+import pytest
 from brokers import Client, until
 from cap_scenes import own_faults
 from cap_schema import schema_faults
@@ -56,6 +57,7 @@ WARDS = {
 TOPIC = "canhbao/v1/cap/20242"
 
 
+@pytest.mark.slow
 def test_a_flood_is_told_as_cap_and_is_the_same_document_after_a_restart(tmp_path: Path) -> None:
     (tmp_path / "city.toml").write_text(CITY)
     (tmp_path / "rules.toml").write_text(RULES)
