@@ -21,7 +21,7 @@ from ingest.data_folder import announce
 
 DRILL = {"id": "flood.20242.drill", "hazard": "flood", "area": "20242", "area_name": "Hải Châu", "level_name": "danger",
          "opened_at": "2026-10-14T09:00:00.000+07:00", "drill": True}  # fmt: skip
-TOPICS = ("canhbao/v1/alerts/#", "canhbao/v1/drill/#")
+TOPICS = ("canhbao/v1/alerts/#", "canhbao/v1/cap/#", "canhbao/v1/drill/alerts/#")
 START = ["drill", "start", "--area", "20242", "--area", "20260", "--hazard", "flood", "--level", "danger", "--for",
          "30m", "--where", "chợ Hàn", "--what", "first term"]  # fmt: skip
 
