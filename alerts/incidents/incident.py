@@ -48,7 +48,6 @@ class Withheld(StrEnum):
     ONE_LEVEL = "eased_by_one_level"  # told are easings by two levels or more
     HEARD = "heard_already"  # it rose to no more than residents heard last: the easing between was not told
     UNMEASURED = "unmeasured"  # a schedule closed or a rule went: "the danger is over" would be a guess
-    UNHEARD = "unheard"  # nobody was told of it, so nobody is told of its end
 
 
 @dataclass(frozen=True, slots=True)

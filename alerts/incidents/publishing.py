@@ -31,8 +31,6 @@ def published(incident: Incident, reason: Reason, at: int, arrival: int, by: str
 
 
 def _withheld(incident: Incident, reason: Reason, level: int, by: str) -> Withheld:
-    if reason in ENDS and not incident.told_level:
-        return Withheld.UNHEARD
     if reason is Reason.OVER and not incident.measured and not by and incident.hand is None:
         return Withheld.UNMEASURED
     if reason is Reason.WORSE and level <= incident.told_level and incident.hand is None:
