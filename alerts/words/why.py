@@ -64,10 +64,9 @@ _SENTENCES: Final[dict[Lang, dict[tuple[Decided, str], str]]] = {
         "two levels or more.",
         (Decided.WITHHELD, "unmeasured"): "Residents were not sent version {version}: nothing was measured, so that an "
         "all-clear would be a guess.",
-        (
-            Decided.WITHHELD,
-            "heard_already",
-        ): "Residents were not sent version {version}: it is no more than they heard last.",
+        (Decided.WITHHELD, "unheard"): "Residents were not sent version {version}: they had heard nothing before.",
+        (Decided.WITHHELD, "heard_already"): "Residents were not sent version {version}: it is no more than they heard "
+        "last, and of the easing between they were not told.",
         (Decided.WITHHELD, ""): "Residents were not sent version {version} ({because}).",
     },
     "vi": {
@@ -115,7 +114,9 @@ _SENTENCES: Final[dict[Lang, dict[tuple[Decided, str], str]]] = {
         (Decided.WITHHELD, "eased_by_one_level"): "Không gửi bản {version} cho người dân: chỉ gửi khi giảm từ hai mức.",
         (Decided.WITHHELD, "unmeasured"): "Không gửi bản {version} cho người dân: không có số đo, nên báo an toàn chỉ "
         "là đoán.",
-        (Decided.WITHHELD, "heard_already"): "Không gửi bản {version} cho người dân: không cao hơn mức họ đã nghe.",
+        (Decided.WITHHELD, "unheard"): "Không gửi bản {version} cho người dân: trước đó họ chưa nhận tin nào.",
+        (Decided.WITHHELD, "heard_already"): "Không gửi bản {version} cho người dân: không cao hơn tin họ nhận gần "
+        "nhất, và lần giảm ở giữa không được gửi.",
         (Decided.WITHHELD, ""): "Không gửi bản {version} cho người dân ({because}).",
     },
 }
