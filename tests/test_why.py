@@ -205,7 +205,7 @@ def test_who_is_no_operator_learns_nothing_and_unknown_ids_are_not_there(client:
 def test_who_sees_another_area_or_hazard_only_is_refused(town: Town) -> None:
     people, by = People(town.ledger.store), By("operator", NOW)
     staff = Staff(people, lambda: town.view.city, lambda: NOW)
-    desk = PeopleDesk(staff, Audit(town.ledger.store), lambda _: Acted(NOW), lambda *_: "")
+    desk = PeopleDesk(staff, Audit(town.ledger.store), lambda _: Acted(NOW))
     app = create_app(replace(town.sources(), operators=Desks(TOKEN, None, people=desk)))  # type: ignore[arg-type]
     tokens = {}
     for user in (
