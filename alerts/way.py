@@ -152,8 +152,12 @@ class Way:
 
     def end(self) -> None:
         """After the last turn: a snapshot, so that the next start has nothing to replay."""
-        if self.folds.position > self.ledger.position():
-            self._record(self.folds.position, self.arrival, StepResult(), Outcome(), snapshot=True)
+        position = self.folds.position
+        if position > self.ledger.position():
+            self._record(position, self.arrival, StepResult(), Outcome(), snapshot=True)
+        elif position > self._snapshot_at and (name := self._snapshot(position)) is not None:
+            self.until_done(lambda: self.ledger.name_snapshot(position, name), "the ledger")
+            self._forget_old()
 
     # -- what it means -------------------------------------------------------------------------------------------
 

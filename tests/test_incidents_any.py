@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from incident_town import CHAIN, CITY, MINUTE, RULES, START
 
-from alerts.incidents.decision import Call, Decision
+from alerts.incidents.decision import Call, Decision, Outcome
 from alerts.incidents.heard import Heard
 from alerts.incidents.incident import Confirmation, Hand, Incident, Notice, Reason
 from alerts.incidents.life_cycle import Incidents
@@ -52,105 +52,111 @@ events = st.one_of(
 )  # fmt: skip
 
 
-@dataclass
 class World:
-    """What came of it; `cut` decides after which events the news is handed over, `restart` whether to begin anew then."""
+    """Incidents, what they were told and what they made of it; what was not handed over yet waits."""
 
-    incidents: Incidents
-    notices: list[Notice]
-    decisions: list[Decision]
-    calls: list[Call]
-    refusals: list[str]
-    rows: dict[str, Incident]
+    def __init__(self) -> None:
+        self.incidents = Incidents(chain_of=lambda *_: CHAIN)
+        self.notices: list[Notice] = []
+        self.decisions: list[Decision] = []
+        self.calls: list[Call] = []
+        self.refusals: list[str] = []
+        self.rows: dict[str, Incident] = {}
+        self.now = START
+        self.levels: dict[str, int] = defaultdict(int)
+        self.asleep: set[str] = set()
+        self.wet: set[tuple[str, str]] = set()
+        self._begin()
+
+    def _begin(self) -> None:
+        self.index = 0
+        self.moved: list[tuple[int, Transition]] = []
+        self.health: list[tuple[int, HealthEvent]] = []
+        self.heard: list[Heard] = []
+
+    def happens(self, number: int, event: Event) -> None:
+        self.now += int(event.minutes * MINUTE)
+        if event.verb:
+            self.hand_over(self.now)
+            done = self.incidents.act(Act(verb_of(event, self), "an", self.now, str(number)), CITY, RULES)
+            self._keep(done.outcome)
+            self.refusals.append(done.refused)
+        elif event.status is not None:
+            self._status(*event.status)
+        elif event.reading is not None:
+            self._reading(*event.reading)
+        else:
+            (self.wet.add if event.ending else self.wet.discard)(("gauge", "rain"))
+            self._move("gauge", "ends_when.rain.rain", int(bool(event.ending)))
+
+    def _status(self, name: str, fine: bool) -> None:  # as the events have it
+        if fine == (name in self.asleep):
+            (self.asleep.discard if fine else self.asleep.add)(name)
+            to, before = (Status.OK, Status.SILENT) if fine else (Status.SILENT, Status.OK)
+            self.health.append((self.index, HealthEvent(self.now, name, before, to)))
+
+    def _reading(self, name: str, level: int, flag: int) -> None:
+        rule, value = RULE_OF[name], (0.0, 0.15, 0.25, 0.35, 1.3)[level]
+        self.heard.append(Heard(self.index, name, self.now, flag, self.now, value if rule == "depth" else 60.0))
+        self._move(name, rule, level)
+
+    def _move(self, name: str, rule: str, level: int) -> None:
+        before = self.levels[name + rule]
+        if before != level:
+            self.moved.append((self.index, Transition(self.now, name, rule, before, level, 1.0, self.now)))
+            self.levels[name + rule] = level
+        self.index += 1
+
+    def hand_over(self, until: int) -> None:
+        result = StepResult(
+            tuple(one for _, one in self.moved), tuple(one for _, one in self.health), (),
+            tuple(place for place, _ in self.moved), tuple(place for place, _ in self.health),
+        )  # fmt: skip
+        self._keep(self.incidents.step(result, until, CITY, RULES, heard=self.heard))
+        self._begin()
+
+    def _keep(self, outcome: Outcome) -> None:
+        self.notices += outcome.notices
+        self.decisions += outcome.decisions
+        self.calls += outcome.calls
+        self.rows |= {row.id: row for row in self.incidents.changed}
+
+    def restart(self) -> None:
+        rows = [r for r in self.rows.values() if r.closed_at is None or self.now - r.closed_at <= CONTINUES_MS]
+        silences = self.incidents.silences
+        self.incidents = Incidents(rows, silences, self.asleep, self.wet, chain_of=lambda *_: CHAIN)
 
 
 def play(story: list[Event], cuts: set[int], *, restart: bool) -> World:
-    world = World(Incidents(chain_of=lambda *_: CHAIN), [], [], [], [], {})
-    levels: dict[str, int] = defaultdict(int)
-    asleep: set[str] = set()
-    wet: set[tuple[str, str]] = set()
-    now, index = START, 0
-    moved: list[Transition] = []
-    order: list[int] = []
-    heard: list[Heard] = []
-    health: list[HealthEvent] = []
-    health_order: list[int] = []
-
-    def hand_over(until: int) -> None:
-        nonlocal index
-        result = StepResult(tuple(moved), tuple(health), (), tuple(order), tuple(health_order))
-        outcome = world.incidents.step(result, until, CITY, RULES, heard=list(heard))
-        keep(outcome)
-        index = 0
-        for some in (moved, order, heard, health, health_order):
-            some.clear()
-
-    def keep(outcome: object) -> None:
-        world.notices += outcome.notices  # type: ignore[attr-defined]
-        world.decisions += outcome.decisions  # type: ignore[attr-defined]
-        world.calls += outcome.calls  # type: ignore[attr-defined]
-        world.rows |= {row.id: row for row in world.incidents.changed}
-
+    """`cuts`: after which events the news is handed over, and the incidents are begun anew."""
+    world = World()
     for number, event in enumerate(story):
-        now += int(event.minutes * MINUTE)
-        if event.verb:
-            hand_over(now)
-            done = world.incidents.act(Act(verb_of(event, world, now), "an", now, str(number)), CITY, RULES)
-            keep(done.outcome)
-            world.refusals.append(done.refused)
-        elif event.status is not None:
-            name, fine = event.status
-            if fine != (name in asleep):
-                continue
-            (asleep.discard if fine else asleep.add)(name)
-            to = Status.OK if fine else Status.SILENT
-            health.append(HealthEvent(now, name, Status.SILENT if fine else Status.OK, to))
-            health_order.append(index)
-        else:
-            if event.reading is not None:
-                name, level, flag = event.reading
-                rule, value = RULE_OF[name], (0.0, 0.15, 0.25, 0.35, 1.3)[level]
-                heard.append(Heard(index, name, now, flag, now, value if rule == "depth" else 60.0))
-            else:
-                name, level, rule = "gauge", int(bool(event.ending)), "ends_when.rain.rain"
-                (wet.add if event.ending else wet.discard)(("gauge", "rain"))
-            if levels[name + rule] != level:
-                moved.append(Transition(now, name, rule, levels[name + rule], level, 1.0, now))
-                order.append(index)
-                levels[name + rule] = level
-            index += 1
+        world.happens(number, event)
         if number in cuts:
-            hand_over(now)
+            world.hand_over(world.now)
             if restart:
-                rows = [r for r in world.rows.values() if r.closed_at is None or now - r.closed_at <= CONTINUES_MS]
-                silences = world.incidents.silences
-                world.incidents = Incidents(rows, silences, asleep, wet, chain_of=lambda *_: CHAIN)
-    hand_over(now + 24 * 60 * MINUTE)
+                world.restart()
+    world.hand_over(world.now + 24 * 60 * MINUTE)
     return world
 
 
-def verb_of(event: Event, world: World, now: int) -> Verb:
+def verb_of(event: Event, world: World) -> Verb:
     here = [row for row in world.incidents.open if row.area == event.area]
     id_ = max(here, key=lambda row: (row.opened_at, row.id)).id if here else "none"
-    until = now + 60 * MINUTE
-    match event.verb:
-        case "ack":
-            return Acknowledge(id_)
-        case "approve":
-            return Approve(id_, level=event.level)
-        case "ease":
-            return Ease(id_, event.level)
-        case "close" | "withdraw":
-            return Close(id_, withdraw=event.verb == "withdraw")
-        case "silence":
-            return Silence(f"s-{event.area}", now, until, "why", "an", areas=(event.area,))
-        case "unsilence":
-            return EndSilence(f"s-{event.area}")
-        case "evacuate":
-            return Raise(Hand("evacuation", 4, until, "an"), "evacuation", (event.area,), approver=True)
-        case _:
-            drill = event.verb == "drill"
-            return Raise(Hand("storm", event.level, until, "an"), "storm", (event.area,), drill, approver=True)
+    until, areas = world.now + 60 * MINUTE, (event.area,)
+    verbs: dict[str, Verb] = {
+        "ack": Acknowledge(id_),
+        "approve": Approve(id_, level=event.level),
+        "ease": Ease(id_, event.level),
+        "close": Close(id_),
+        "withdraw": Close(id_, withdraw=True),
+        "silence": Silence(f"s-{event.area}", world.now, until, "why", "an", areas=areas),
+        "unsilence": EndSilence(f"s-{event.area}"),
+        "evacuate": Raise(Hand("evacuation", 4, until, "an"), "evacuation", areas, approver=True),
+        "hand": Raise(Hand("storm", event.level, until, "an"), "storm", areas, approver=True),
+        "drill": Raise(Hand("storm", event.level, until, "an"), "storm", areas, drill=True, approver=True),
+    }
+    return verbs[event.verb]
 
 
 stories = st.lists(events, max_size=30)

@@ -121,6 +121,11 @@ class Ledger:
         if written is not None:
             audit.tell(written)
 
+    def name_snapshot(self, position: Position, name: str) -> None:
+        """A snapshot of where the ledger stands already."""
+        with self.store.writing() as db:
+            db.execute(_SNAPSHOT, {"position": position, "name": name})
+
     def acted(self, by: str, key: str) -> Acted | None:
         """What became of the act of that person and key; None: it was never done."""
         with self.store.reading() as db:
