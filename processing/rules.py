@@ -134,6 +134,8 @@ class Hazard:
     confirm: bool = True  # False where confirm_by = "none"
     approve_within_ms: int = 600_000
     quiet_ms: int = 1_800_000
+    quiet_after_danger_ms: int | None = None  # in place of it once danger was published; None: the same
+    ease_after_ms: int = 0  # unchanged for so long before it eases
     min_update_ms: int = 600_000
     ends_when: EndsWhen | None = None
 
@@ -207,6 +209,8 @@ class _Hazard(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     confirm_by: list[str] | Literal["none"] = []
     approve_within: str = "10m"
     quiet: str = "30m"
+    quiet_after_danger: str | None = None
+    ease_after: str = "0s"
     min_update: str = "10m"
     ends_when: _EndsWhen | None = None
 
@@ -450,6 +454,11 @@ def _hazard(name: str, row: _Hazard) -> Hazard:
         confirm=row.confirm_by != "none",
         approve_within_ms=duration_ms(row.approve_within, f"{key}.approve_within"),
         quiet_ms=duration_ms(row.quiet, f"{key}.quiet"),
+        quiet_after_danger_ms=(
+            None if row.quiet_after_danger is None
+            else duration_ms(row.quiet_after_danger, f"{key}.quiet_after_danger")
+        ),
+        ease_after_ms=duration_ms(row.ease_after, f"{key}.ease_after"),
         min_update_ms=duration_ms(row.min_update, f"{key}.min_update"),
         ends_when=None if ends is None else EndsWhen(
             ends.statistic, duration_ms(ends.window or "0s", f"{key}.ends_when.window"), ends.below,

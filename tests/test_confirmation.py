@@ -505,6 +505,47 @@ def test_a_warning_by_hand_of_an_approver_is_out_at_once_and_over_by_itself(town
     assert town.calls == []
 
 
+def test_other_words_at_the_same_level_are_an_update(town: Town) -> None:
+    town.act(0, Raise(hand(), "storm", ("A",), approver=True))
+    town.act(5, Raise(hand(until=90), "storm", ("A",), approver=True))
+    town.act(6, Raise(hand(until=90), "storm", ("A",), approver=True))
+
+    assert [(n.reason.value, n.level, n.told) for n in town.notices] == [("first", 3, True), ("updated", 3, True)]
+
+
+def test_sensors_join_what_was_given_by_hand_and_go_on_without_it(town: Town) -> None:
+    town.act(0, Raise(hand(2, "seen"), "flood", ("D",), approver=True))
+    town.read(10, "station", 0.5, 3)
+    assert town.said() == [("D", "first", 2, True), ("D", "worse", 3, True)]
+    assert [n.hand is None for n in town.notices] == [False, True], "the worse of the two speaks"
+    assert town.at(70) == []
+    town.read(80, "station", 0.0, 0)
+    assert town.at(80 + QUIET + 1) == [("D", "over", 0, True)]
+
+
+def test_what_was_given_by_hand_holds_up_what_sensors_no_longer_say(town: Town) -> None:
+    town.act(0, Raise(hand(2, "seen"), "flood", ("D",), approver=True))
+    town.read(10, "station", 0.5, 3)
+    town.read(11, "station", 0.0, 0)
+    assert town.at(59) == [("D", "eased", 2, False)]
+    assert town.at(61) == [("D", "over", 0, True)]
+
+
+def test_sensors_reopen_what_was_once_given_by_hand(town: Town) -> None:
+    town.act(0, Raise(hand(2, "seen", until=10), "flood", ("D",), approver=True))
+    assert town.at(20) == [("D", "over", 0, True)]
+    assert town.read(30, "station", 0.5, 3) == [("D", "first", 3, True)]
+    assert town.notices[-1].hand is None
+
+
+def test_an_operators_word_beside_sensors_is_asked_for_and_counts_when_it_is_approved(town: Town) -> None:
+    town.act(0, Raise(hand(3, "seen"), "flood", ("C",)))
+    town.read(1, "lonely", 0.12, 1, flag=3)
+    assert town.said() == []
+    town.act(2, Approve("flood.C.20221014T0803Z"), "chi")
+    assert town.said() == [("C", "first", 3, True)]
+
+
 def test_that_of_an_operator_waits_for_an_approval(town: Town) -> None:
     town.act(0, Raise(hand(), "storm", ("A",)))
     assert town.said() == []

@@ -45,7 +45,7 @@ events = st.one_of(
     st.builds(Event, pauses, ending=st.booleans()),
     st.builds(Event, pauses, status=st.tuples(st.sampled_from(SENSORS), st.booleans())),
     st.builds(
-        Event, pauses, verb=st.sampled_from(["ack", "approve", "ease", "close", "withdraw", "silence", "unsilence",
+        Event, pauses, verb=st.sampled_from(["ack", "approve", "ease", "close", "withdraw", "silence", "unsilence", "seen",
                                              "hand", "drill", "evacuate"]),
         area=st.sampled_from(sorted(set(AREA_OF.values()))), level=st.integers(1, 4),
     ),
@@ -154,6 +154,7 @@ def verb_of(event: Event, world: World) -> Verb:
         "unsilence": EndSilence(f"s-{event.area}"),
         "evacuate": Raise(Hand("evacuation", 4, until, "an"), "evacuation", areas, approver=True),
         "hand": Raise(Hand("storm", event.level, until, "an"), "storm", areas, approver=True),
+        "seen": Raise(Hand("seen", event.level, until, "an"), "flood", areas, approver=event.level < 3),
         "drill": Raise(Hand("storm", event.level, until, "an"), "storm", areas, drill=True, approver=True),
     }
     return verbs[event.verb]

@@ -96,7 +96,7 @@ def _say(book: Book, key: Key, one: Act, *, level: int | None = None) -> None:
 def _ease(book: Book, row: Incident, level: int, one: Act) -> None:
     if not 0 < level <= max(row.level, row.wanted):
         raise RefusedError(f"{row.id} stands at {row.level}: it can be eased to a lower level, at least 1; or closed")
-    if row.hand is not None:
+    if row.hand is not None and row.hand_approved:
         raise RefusedError(f"{row.id} was given by hand: give it anew at another level, or close it")
     members = tuple(limited(member, level) for member in row.members)
     after = _seen(replace(row, members=members, approved=min(row.approved, level)), one)
@@ -116,16 +116,20 @@ def _to_approve(book: Book, verb: Approve) -> list[Incident]:
 
 
 def _approve(book: Book, row: Incident, verb: Approve, one: Act) -> None:
-    if row.hand is not None and row.hand.template == EVACUATION and one.by == row.hand.by:
-        raise RefusedError(f"{row.id} says evacuate: another person than {row.hand.by} has to approve it")
-    level = min(verb.level, row.wanted)
-    if row.hand is not None and verb.level < row.hand.level:
-        raise RefusedError(f"{row.id} was given by hand at {row.hand.level}: approve that, or close it")
-    if level <= row.approved:
+    after = row
+    if row.hand is not None and not row.hand_approved:
+        if row.hand.template == EVACUATION and one.by == row.hand.by:
+            raise RefusedError(f"{row.id} says evacuate: another person than {row.hand.by} has to approve it")
+        if verb.level < row.hand.level:
+            raise RefusedError(f"{row.id} was given by hand at {row.hand.level}: approve that, or close it")
+        after = replace(after, hand_approved=True)
+    level = min(verb.level, row.measured_level)
+    if level > row.approved:
+        after = replace(after, approved=level)
+    if after is row:
         return
-    approval = Approval(one.by, level, one.at)
-    approved = replace(row, approved=level, approvals=(*row.approvals, approval))
-    book.keep(_seen(approved, one))
+    level = min(verb.level, row.wanted)
+    book.keep(_seen(replace(after, approvals=(*row.approvals, Approval(one.by, level, one.at))), one))
     _say(book, row.key, one, level=level)
 
 
@@ -162,13 +166,13 @@ def _raise_in(book: Book, key: Key, verb: Raise, one: Act) -> None:
         hand=verb.hand,
         changed_at=one.at,
         changed_arrival=one.at,
-        approved=verb.hand.level if alone else 0,
+        hand_approved=alone,
         approvals=(Approval(one.by, verb.hand.level, one.at),) if alone else (),
     )
     row = _seen(row, one) if alone else row
     book.keep(row)
     if alone and 0 < row.supported <= row.level:  # other words, or a lower level, of what is published already
-        book.publish(key, Reason.WORSE if row.supported == row.level else Reason.EASED, one.at, one.at, one.by)
+        book.publish(key, Reason.UPDATED if row.supported == row.level else Reason.EASED, one.at, one.at, one.by)
     _say(book, key, one)
 
 

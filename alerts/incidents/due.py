@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from alerts.incidents.escalating import next_call
-from alerts.incidents.incident import Incident
+from alerts.incidents.incident import DANGER, Incident
 from processing.rules import Hazard
 
 UNATTENDED_AFTER = 2  # times `approve_within` without an answer (CONTRACTS section 6)
@@ -37,12 +37,16 @@ def calm_at(incident: Incident, hazard: Hazard) -> int | None:
 
 def falls_at(incident: Incident, hazard: Hazard) -> int | None:
     """When it eases or ends. A silence eases nothing: while it covers a member that counted, all stands as it is."""
-    if incident.hand is not None or incident.held_open or is_frozen(incident):
+    if incident.held_open or is_frozen(incident):
         return None
     if not incident.wanted:  # what is published stands until the end: a short dip between two waves is no news
-        return max(incident.changed_arrival + hazard.quiet_ms, incident.free_at)
+        quiet_ms = hazard.quiet_ms
+        if incident.peak >= DANGER and hazard.quiet_after_danger_ms is not None:
+            quiet_ms = hazard.quiet_after_danger_ms
+        return max(incident.changed_arrival + quiet_ms, incident.free_at)
     if 0 < incident.supported < incident.level:  # what nobody confirms does not ease to nothing what was confirmed
-        return max(incident.changed_arrival, incident.updated_at + hazard.min_update_ms, incident.free_at)
+        unchanged = incident.changed_arrival + hazard.ease_after_ms
+        return max(unchanged, incident.updated_at + hazard.min_update_ms, incident.free_at)
     return None
 
 

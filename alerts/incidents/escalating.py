@@ -23,10 +23,8 @@ def asked(incident: Incident, now: int) -> Incident:
 
 
 def _asked(incident: Incident, level: int, now: int) -> int:
-    by_hand = incident.hand is not None and level == DANGER
-    wanted = incident.wanted > 0 if by_hand else incident.wanted >= level
-    published = incident.level > 0 if by_hand else incident.level >= level
-    if not wanted or published:
+    by_hand = incident.hand is not None and not incident.hand_approved and level == DANGER
+    if not by_hand and not incident.level < level <= incident.wanted:
         return 0
     return incident.asked_at[level - DANGER] or now
 

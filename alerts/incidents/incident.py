@@ -20,6 +20,7 @@ class Reason(StrEnum):
     FIRST = "first"
     WORSE = "worse"
     EASED = "eased"
+    UPDATED = "updated"  # other words at the same level: given anew by hand
     OVER = "over"
     WITHDRAWN = "withdrawn"  # it should never have been said: a person takes it back (CAP: Cancel)
     STOPPED = "stopped"  # a drill that gives way to a real incident
@@ -159,7 +160,8 @@ class Incident:
     free_at: int = 0  # when the last thing went that kept it from easing or ending: it does neither before
     asked_at: tuple[int, int] = (0, 0)  # when operators were asked for danger and for emergency; 0: they are not
     approvals: tuple[Approval, ...] = ()
-    approved: int = 0  # the level up to which persons have said yes
+    approved: int = 0  # the level of what is measured up to which persons have said yes
+    hand_approved: bool = False  # enough persons stand behind what was given by hand
     chain: Chain | None = None
     acknowledged_by: str = ""
     acknowledged_at: int | None = None
@@ -171,16 +173,19 @@ class Incident:
 
     @property
     def wanted(self) -> int:
-        """The level that its members, or the person, would have published if all of it were confirmed."""
-        hand = self.hand.level if self.hand is not None else 0
-        return max((member.counts for member in self.members), default=hand)
+        """The level that its members and the person would have published if all of it were confirmed."""
+        return max([self.hand.level if self.hand is not None else 0, self.measured_level])
+
+    @property
+    def measured_level(self) -> int:
+        """Of what is wanted, that which sensors ask for."""
+        return max((member.counts for member in self.members), default=0)
 
     @property
     def supported(self) -> int:
-        """The level that may be published: what its members ask for, as far as it is confirmed."""
-        if self.hand is not None:
-            return self.approved
-        return max((min(member.counts, max(member.confirmed, self.approved)) for member in self.members), default=0)
+        """The level that may be published: what its members ask for, as far as it is confirmed; a person's word."""
+        hand = self.hand.level if self.hand is not None and self.hand_approved else 0
+        return max([hand, *(min(member.counts, max(member.confirmed, self.approved)) for member in self.members)])
 
     @property
     def awaiting(self) -> bool:

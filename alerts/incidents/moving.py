@@ -75,7 +75,7 @@ def _placed(book: Book, key: Key, transition: Transition, *, stays: bool) -> Inc
         row, members=(*others, member) if stays else others, changed_at=transition.at, changed_arrival=arrival,
         measured=transition.value is not None, danger_by=danger,
     )  # fmt: skip
-    row = replace(row, approved=min(row.approved, row.wanted)) if row.hand is None else row
+    row = replace(row, approved=min(row.approved, row.measured_level))
     rises = transition.to > (was.level if was is not None else 0)
     book.decide(row, arrival, Decided.ROSE if rises else Decided.FELL, "" if row.measured else "not measured", member,
                 value=transition.value, measured_at=transition.at)  # fmt: skip

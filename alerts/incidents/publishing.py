@@ -23,9 +23,10 @@ def published(incident: Incident, reason: Reason, at: int, arrival: int, by: str
     )  # fmt: skip
     if ends:
         after = ended(after, arrival)
+    driven_by = None if ends else cause(after)
     notice = Notice(
-        after.id, after.version, reason, after.hazard, after.area, level, incident.level, at, arrival,
-        None if ends else cause(after), withheld, after.peak, by, after.hand, after.drill, after.event,
+        after.id, after.version, reason, after.hazard, after.area, level, incident.level, at, arrival, driven_by,
+        withheld, after.peak, by, incident.hand if driven_by is None else None, after.drill, after.event,
     )  # fmt: skip
     return after, notice
 
@@ -44,7 +45,8 @@ def ended(incident: Incident, arrival: int) -> Incident:
     """Closed; nobody is asked or called any more."""
     return replace(
         incident, level=0, closed_at=arrival, told_level=0, asked_at=(0, 0), chain=None, held_open="", event="",
-        danger_by=(), approved=0, approvals=(), acknowledged_by="", acknowledged_at=None,
+        danger_by=(), approved=0, approvals=(), hand=None, hand_approved=False, acknowledged_by="",
+        acknowledged_at=None,
     )  # fmt: skip
 
 
@@ -56,7 +58,7 @@ def opened(incident: Incident, arrival: int) -> Incident:
         return replace(incident, closed_at=None)
     id_ = incident_id(incident.key, arrival)
     return replace(
-        incident, id=id_, peak=0, version=0, opened_at=arrival, updated_at=0, closed_at=None, hand=None, assigned_to=""
+        incident, id=id_, peak=0, version=0, opened_at=arrival, updated_at=0, closed_at=None, assigned_to=""
     )  # fmt: skip
 
 
@@ -76,7 +78,9 @@ def nothing(key: Key) -> Incident:
 
 
 def cause(incident: Incident) -> Member | None:
-    """The member that supports the highest level; of several the one that changed last."""
+    """The member that supports the highest level; of several the one that changed last. None: a person's word does."""
+    if incident.hand is not None and incident.hand_approved and incident.hand.level >= incident.supported:
+        return None
     by_support = {id(m): min(m.counts, max(m.confirmed, incident.approved)) for m in incident.members}
     standing = [m for m in incident.members if by_support[id(m)]]
     return max(reversed(standing), key=lambda m: (by_support[id(m)], m.at), default=None)

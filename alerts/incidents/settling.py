@@ -43,8 +43,7 @@ def _settle(book: Book, key: Key, now: int, by: str) -> None:
     if row.closed_at is not None and not any(member.counts for member in row.members):
         return
     row = opened(row, now)  # a silence may have ended that covered what had closed meanwhile
-    if row.hand is None:
-        row = _unattended(book, _confirmed(book, row, now), now)
+    row = _unattended(book, _confirmed(book, row, now), now)
     book.keep(row)
     if row.supported > row.level:
         _rise(book, key, now, by)
@@ -126,10 +125,12 @@ def _ripen(book: Book, key: Key, when: int) -> None:
     """One incident at a moment that time has brought."""
     row, hazard = book.latest[key], book.who.hazard(book.latest[key].hazard)
     book.dirty[key] = None
-    if row.hand is not None:
-        if row.hand.until <= when:
+    if row.hand is not None and row.hand.until <= when:
+        if not row.measured_level:
             end(book, key, Reason.OVER, when)
-        return
+            return
+        row = replace(row, hand=None, hand_approved=False, changed_at=when, changed_arrival=when)  # sensors go on
+        book.keep(row)
     calm = calm_at(row, hazard)
     if calm is not None and calm <= when:
         _calm_down(book, key, when)

@@ -122,7 +122,7 @@ def _stem(name: str) -> str:
 
 def _whole(notice: Notice, city: City, voice: Voice) -> Iterable[str]:
     """What would speak as if all of an area were under water."""
-    if notice.reason in (Reason.FIRST, Reason.WORSE, Reason.EASED):
+    if notice.reason in (Reason.FIRST, Reason.WORSE, Reason.EASED, Reason.UPDATED):
         hazard, area = voice.hazard(notice.hazard), voice.area(city, notice.area)
         if len(area) > _SHORTEST:  # wherever a text has cut it
             area = _stem(area).rpartition(" ")[0] or _stem(area)

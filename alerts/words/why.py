@@ -39,6 +39,7 @@ _SENTENCES: Final[dict[Lang, dict[tuple[Decided, str], str]]] = {
         (Decided.CALLED, ""): "{to} were called (call {call}).",
         (Decided.UNATTENDED, ""): "{level} is published unattended: nobody answered, and {sensor} alone still says so.",
         (Decided.PUBLISHED, "first"): "Version {version} is published: {level}, the first.{by}",
+        (Decided.PUBLISHED, "updated"): "Version {version} is published: {level}, in other words.{by}",
         (Decided.PUBLISHED, "worse"): "Version {version} is published: {level}, worse than before.{by}",
         (Decided.PUBLISHED, "eased"): "Version {version} is published: eased to {level}.{by}",
         (Decided.PUBLISHED, "over"): "Version {version} is published: it is over.{by}",
@@ -91,6 +92,7 @@ _SENTENCES: Final[dict[Lang, dict[tuple[Decided, str], str]]] = {
         (Decided.UNATTENDED, ""): "Mức {level} được công bố khi không có người duyệt: không ai trả lời và chỉ riêng "
         "{sensor} vẫn ghi nhận.",
         (Decided.PUBLISHED, "first"): "Đã công bố bản {version}: {level}, lần đầu.{by}",
+        (Decided.PUBLISHED, "updated"): "Đã công bố bản {version}: {level}, lời mới.{by}",
         (Decided.PUBLISHED, "worse"): "Đã công bố bản {version}: {level}, nặng hơn trước.{by}",
         (Decided.PUBLISHED, "eased"): "Đã công bố bản {version}: giảm xuống {level}.{by}",
         (Decided.PUBLISHED, "over"): "Đã công bố bản {version}: hết cảnh báo.{by}",
