@@ -6,6 +6,7 @@ docs/reference/stories.md says what they show, with the figures that these tests
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
@@ -14,8 +15,11 @@ from statistics import median
 
 import numpy as np
 import pytest
+from cap_reader import Receiver
+from cap_schema import schema_faults
 from conftest import Tally
 from timeline import october_2022, october_2025
+from timeline.cap import documents
 from timeline.duty import Duty
 from timeline.play import STORIES, check, play, tell
 from timeline.residents import Message
@@ -24,6 +28,8 @@ from timeline.storm import Figures, ends, figures, play_storm
 from timeline.world import Series
 
 from alerts.incidents.incident import Reason
+from alerts.words.cap_place import box_of
+from alerts.words.cap_rules import faults
 from ingest.readings import Float64, Int64
 from ingest.tidy import read_tidy
 from processing.rules import DEFAULT_RULES_FILE
@@ -61,6 +67,21 @@ def test_a_threshold_crossed_every_two_minutes_is_told_once_even_if_each_crossin
         reasons = [message.reason for message in inbox.messages]
         assert len(reasons) <= 2
         assert reasons.count("over") == (1 if reasons else 0)
+
+
+@pytest.mark.parametrize("story", TOLD)
+def test_every_cap_of_a_story_passes_the_schema_the_rules_and_a_reader_of_the_standard(story: str) -> None:
+    played = tell(story)
+    box = box_of(played.pipeline.city, {})
+    readers: dict[str, Receiver] = defaultdict(Receiver)
+    made = list(documents(played.pipeline, played.script.until))
+    for one in made:
+        assert schema_faults(one.xml) == []
+        assert faults(one.xml, played.pipeline.city.timezone, box) == []
+        readers[one.incident].take(one.xml)
+
+    assert made or not played.messages
+    assert [problem for reader in readers.values() for problem in reader.problems] == []
 
 
 # ---- a tower that lies ----------------------------------------------------------------------------------------------
