@@ -99,4 +99,6 @@ def recover(
     log.info("recovered at position %d, %d entries replayed", decided, replayed)
     engine = folds.engine
     asleep, wet = (engine.asleep(), engine.endings()) if decided != ORIGIN else (frozenset(), frozenset())
-    return folds, Incidents(ledger.restorable(), ledger.silences(), asleep, wet, chain_of=chain_of)
+    return folds, Incidents(
+        ledger.restorable(), ledger.silences(), asleep, wet, since=ledger.passed(), chain_of=chain_of
+    )

@@ -138,7 +138,7 @@ class Way:
         def write() -> None:
             if not (self.fault and self.ledger.acted(act.by, act.key) is not None):  # the write before was not refused
                 self.ledger.record_act(
-                    position, self.arrival, None if done.refused else (act, answer), self.incidents.changed, outcome,
+                    position, act.at, None if done.refused else (act, answer), self.incidents.changed, outcome,
                     self.incidents.silences,
                 )  # fmt: skip
 

@@ -81,6 +81,7 @@ class Town:
     asleep: set[str] = field(default_factory=set)
     wet: set[tuple[str, str]] = field(default_factory=set)
     level: dict[tuple[str, str], int] = field(default_factory=dict)
+    since: int = 0
 
     def at(self, minute: float, down_ms: int = 0) -> list[tuple[str, str, int, bool]]:
         return self._step(minute, StepResult(), (), down_ms)
@@ -118,6 +119,7 @@ class Town:
         self._restart()
         done = self.incidents.act(Act(verb, by, ms(minute), f"{by}-{minute}-{verb}"), self.city, self.rules)
         self._keep(done.outcome)
+        self.since = ms(minute)
         return done.refused
 
     def said(self, since: float = -1.0) -> list[tuple[str, str, int, bool]]:
@@ -132,6 +134,7 @@ class Town:
         self._restart()
         outcome = self.incidents.step(result, ms(minute), self.city, self.rules, heard=heard, down_ms=down_ms)
         self._keep(outcome)
+        self.since = ms(minute)
         return [said(n) for n in outcome.notices]
 
     def _keep(self, outcome: Outcome) -> None:
@@ -143,8 +146,9 @@ class Town:
     def _restart(self) -> None:
         if self.restarts:
             self.incidents = Incidents(
-                self.rows.values(), self.incidents.silences, self.asleep, self.wet, chain_of=lambda *_: CHAIN
-            )
+                self.rows.values(), self.incidents.silences, self.asleep, self.wet, since=self.since,
+                chain_of=lambda *_: CHAIN,
+            )  # fmt: skip
 
 
 def said(notice: Notice) -> tuple[str, str, int, bool]:

@@ -45,8 +45,8 @@ events = st.one_of(
     st.builds(Event, pauses, ending=st.booleans()),
     st.builds(Event, pauses, status=st.tuples(st.sampled_from(SENSORS), st.booleans())),
     st.builds(
-        Event, pauses, verb=st.sampled_from(["ack", "approve", "ease", "close", "withdraw", "silence", "unsilence", "seen",
-                                             "hand", "drill", "evacuate"]),
+        Event, pauses, verb=st.sampled_from(["ack", "approve", "ease", "close", "withdraw", "silence", "unsilence",
+                                             "seen", "hand", "drill", "evacuate"]),
         area=st.sampled_from(sorted(set(AREA_OF.values()))), level=st.integers(1, 4),
     ),
 )  # fmt: skip
@@ -122,9 +122,11 @@ class World:
         self.rows |= {row.id: row for row in self.incidents.changed}
 
     def restart(self) -> None:
-        rows = [r for r in self.rows.values() if r.closed_at is None or self.now - r.closed_at <= CONTINUES_MS]
+        ended = [r for r in self.rows.values() if r.closed_at is not None]
+        rows = [r for r in self.rows.values() if r.closed_at is None]
+        rows += [r for r in ended if r.members or self.now - (r.closed_at or 0) <= CONTINUES_MS]
         silences = self.incidents.silences
-        self.incidents = Incidents(rows, silences, self.asleep, self.wet, chain_of=lambda *_: CHAIN)
+        self.incidents = Incidents(rows, silences, self.asleep, self.wet, since=self.now, chain_of=lambda *_: CHAIN)
 
 
 def play(story: list[Event], cuts: set[int], *, restart: bool) -> World:

@@ -27,7 +27,7 @@ class Book:
 
     def __init__(
         self, rows: Iterable[Incident], silences: Iterable[Silence], asleep: Iterable[str],
-        wet: Iterable[tuple[str, str]], chain_of: Callable[[str, str], Steps],
+        wet: Iterable[tuple[str, str]], chain_of: Callable[[str, str], Steps], since: int,
     ) -> None:  # fmt: skip
         rows = sorted(rows, key=lambda row: (row.opened_at, row.id))
         self.latest: dict[Key, Incident] = {row.key: row for row in rows}
@@ -41,10 +41,11 @@ class Book:
         self.who = Witnesses(self.city, self.rules)
         self.begun = False
         self.dirty: dict[Key, None] = {}
-        self.changed: dict[Key, Incident] = {}
+        self.changed: dict[str, Incident] = {}  # by id
         self.out = Outcome()
         self._timers: list[tuple[int, str, Key | str]] = []
-        self._looked: dict[Key, int] = {}  # up to when an incident's timers have been seen to
+        self._since = since  # what was due before it has been seen to, before a restart
+        self._looked: dict[Key, int] = {}  # the same of an incident, since then
 
     def configure(self, city: City, rules: Rules, now: int) -> None:
         """From here on; a quiet time that new rules cut short ends at `now`, not in the past."""
@@ -79,7 +80,9 @@ class Book:
         key, before = incident.key, self.row(incident.key)
         if incident is before:
             return
-        self.latest[key] = self.changed[key] = incident
+        self.latest[key] = self.changed[incident.id] = incident
+        if before.id and before.id != incident.id:  # what still stood in it stands in the new one
+            self.changed[before.id] = replace(before, members=(), fallen=())
         self.dirty[key] = None
         if (before.wanted, before.level) != (incident.wanted, incident.level):
             for name, hazard in self.rules.hazards.items():
@@ -117,12 +120,14 @@ class Book:
 
     def arm(self, key: Key) -> None:
         incident = self.latest[key]
-        when = due(incident, self.who.hazard(incident.hazard), self._looked.get(key, 0))
+        when = due(incident, self.who.hazard(incident.hazard), self._looked.get(key, self._since - 1))
         if when is not None:
             heappush(self._timers, (when, str(key), key))
 
     def watch(self, silence: Silence) -> None:
         for when in (silence.begins, silence.until):
+            if when < self._since:
+                continue
             heappush(self._timers, (when, silence.id, silence.id))
 
     def next_timer(self, before: int) -> Timer | None:
@@ -132,7 +137,7 @@ class Book:
             if isinstance(which, str):
                 return when, which
             incident = self.latest[which]
-            now_due = due(incident, self.who.hazard(incident.hazard), self._looked.get(which, 0))
+            now_due = due(incident, self.who.hazard(incident.hazard), self._looked.get(which, self._since - 1))
             if now_due == when:
                 self._looked[which] = when
                 return when, which

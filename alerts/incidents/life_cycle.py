@@ -38,14 +38,16 @@ class Incidents:
 
     def __init__(
         self, rows: Iterable[Incident] = (), silences: Iterable[Silence] = (), asleep: Iterable[str] = (),
-        wet: Iterable[tuple[str, str]] = (), *, chain_of: Callable[[str, str], Steps] = nobody,
+        wet: Iterable[tuple[str, str]] = (), *, since: int = 0, chain_of: Callable[[str, str], Steps] = nobody,
     ) -> None:  # fmt: skip
-        """As the ledger's rows say: the open ones and those closed at most CONTINUES_MS ago, and the silences.
+        """As the ledger's rows say: the open ones, those closed at most CONTINUES_MS ago, those in which sensors still
+        stand (a person closed it, or it has long rained little); and the silences.
 
         `asleep`: the sensors whose status is not ok; `wet`: (sensor, hazard) whose short statistic of `ends_when` is
-        not below its limit. Both as the engine has them at the same entry.
+        not below its limit. Both as the engine has them at the same entry. `since` ms UTC: time had been passed up to
+        there.
         """
-        self._book = Book(rows, silences, asleep, wet, chain_of)
+        self._book = Book(rows, silences, asleep, wet, chain_of, since)
 
     @property
     def open(self) -> tuple[Incident, ...]:
@@ -54,7 +56,7 @@ class Incidents:
     @property
     def changed(self) -> tuple[Incident, ...]:
         """The rows that the last step changed, also those whose change made no version: the ledger keeps them all."""
-        return tuple(row for row in self._book.changed.values() if row.id)
+        return tuple(row for id_, row in self._book.changed.items() if id_)
 
     @property
     def silences(self) -> tuple[Silence, ...]:

@@ -40,6 +40,11 @@ _MOVED: Final = (
     .where(schema.progress.c.position < bindparam("to"))
     .values(position=bindparam("to"), arrival=bindparam("at"))
 )
+_ACTED: Final = (
+    update(schema.progress)
+    .where(schema.progress.c.position <= bindparam("to"), schema.progress.c.arrival <= bindparam("at"))
+    .values(position=bindparam("to"), arrival=bindparam("at"))
+)
 _ROWS: Final = [insert(table) for table in (schema.transition, schema.health, schema.late_breach)]
 _NOTICES: Final = insert(schema.notice)
 _SNAPSHOT: Final = insert(schema.snapshot)
@@ -102,17 +107,17 @@ class Ledger:
         return late
 
     def record_act(
-        self, position: Position, arrival: int, acted: tuple[Act, Acted] | None, incidents: Sequence[Incident],
+        self, position: Position, at: int, acted: tuple[Act, Acted] | None, incidents: Sequence[Incident],
         outcome: Outcome, silences: Sequence[Silence],
     ) -> None:  # fmt: skip
         """A person's act with all that it made, and the audit of it, in one transaction.
 
-        `position`: up to where the journal had been decided when it was done. None: the act was refused, and only what
-        time had brought up to it is written.
+        `position`: up to where the journal had been decided when it was done, `at`, ms UTC. None: the act was refused,
+        and only what time had brought up to it is written.
         """
         written = None
         with self.store.writing() as db:
-            db.execute(_MOVED, {"to": position, "at": arrival})
+            db.execute(_ACTED, {"to": position, "at": at})
             _write(db, incidents, outcome, None)
             if acted is not None:
                 act, answer = acted
@@ -147,6 +152,11 @@ class Ledger:
         with self.store.reading() as db:
             return Position(db.execute(_POSITION).scalar_one())
 
+    def passed(self) -> int:
+        """Up to when time has been looked at, ms UTC: the arrival of the last entry, or the last act."""
+        with self.store.reading() as db:
+            return int(db.execute(select(schema.progress.c.arrival)).scalar_one())
+
     def snapshots(self, limit: int = 10) -> list[tuple[str, Position]]:
         """Names and positions, newest first."""
         table = schema.snapshot
@@ -155,11 +165,11 @@ class Ledger:
             return [(name, Position(position)) for name, position in rows]
 
     def restorable(self) -> list[Incident]:
-        """What `Incidents` begins with after a restart: the open ones, and those that a rise would continue."""
+        """What `Incidents` begins with after a restart: see there."""
         table = schema.incident
         with self.store.reading() as db:
             arrival = db.execute(select(schema.progress.c.arrival)).scalar_one()
-            recent = or_(table.c.closed_at.is_(None), table.c.closed_at >= arrival - CONTINUES_MS)
+            recent = or_(table.c.closed_at.is_(None), table.c.closed_at >= arrival - CONTINUES_MS, table.c.standing)
             return [incident_of(row) for row in db.execute(select(table).where(recent).order_by(table.c.id))]
 
     def open_incidents(self, *, drill: bool = False, unpublished: bool = False) -> list[Incident]:

@@ -17,6 +17,7 @@ def incident_row(incident: Incident) -> dict[str, Any]:
         "id": incident.id, "hazard": incident.hazard, "area": incident.area, "drill": incident.drill,
         "level": incident.level, "version": incident.version, "opened_at": incident.opened_at,
         "updated_at": incident.updated_at, "closed_at": incident.closed_at, "awaiting": incident.awaiting,
+        "standing": bool(incident.members),
         "body": msgspec.json.encode(incident).decode(),
     }  # fmt: skip
 

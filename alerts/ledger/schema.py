@@ -96,8 +96,10 @@ incident = Table(
     Column("updated_at", BigInteger, nullable=False),
     Column("closed_at", BigInteger),
     Column("awaiting", Boolean, nullable=False),
+    Column("standing", Boolean, nullable=False),  # sensors stand in it, open or not
     Column("body", Text, nullable=False),
     Index("incident_closed", "closed_at"),
+    Index("incident_standing", "standing"),
     Index("incident_opened", "opened_at", "id"),
 )
 # One row a version, whole (`notice`, JSON). `seq` never goes back: it is what listeners resume from.
