@@ -159,10 +159,11 @@ def test_an_incident_is_one_row_that_its_versions_rewrite(ledger: Ledger) -> Non
 def test_a_restart_begins_with_open_incidents_and_those_that_a_rise_would_continue(ledger: Ledger) -> None:
     now = AT + 10 * HOUR
     recent = replace(INCIDENT, id="recent", closed_at=now - CONTINUES_MS)
-    old = replace(INCIDENT, id="old", closed_at=now - CONTINUES_MS - 1)
-    fill(ledger, INCIDENT, recent, old)
+    old = replace(INCIDENT, id="old", closed_at=now - CONTINUES_MS - 1, members=())
+    stood_in = replace(INCIDENT, id="stood_in", closed_at=now - CONTINUES_MS - 1)
+    fill(ledger, INCIDENT, recent, old, stood_in)
 
-    assert ledger.restorable() == [INCIDENT, recent]
+    assert ledger.restorable() == [INCIDENT, recent, stood_in]
 
 
 def test_incidents_are_found_by_what_is_asked_and_page_by_page(ledger: Ledger) -> None:

@@ -79,9 +79,12 @@ class Store:
 
 
 def _found(db: Connection, path: Path) -> None:
-    if inspect(db).has_table(schema.progress.name):  # before anything is made in a file of another version
-        _known(db, path)
-    schema.metadata.create_all(db)
+    if inspect(db).has_table(schema.progress.name):
+        version = _version(db)
+        if version not in (None, schema.SCHEMA_VERSION):
+            raise LedgerError(f"{path}: schema version {version}, this program knows {schema.SCHEMA_VERSION}")
+    else:
+        schema.metadata.create_all(db)
     if _version(db) is None:
         first = {"id": 1, "schema_version": schema.SCHEMA_VERSION, "position": ORIGIN, "arrival": 0}
         db.execute(insert(schema.progress), first)
@@ -90,12 +93,6 @@ def _found(db: Connection, path: Path) -> None:
 
 def _version(db: Connection) -> int | None:
     return db.execute(select(schema.progress.c.schema_version)).scalar()
-
-
-def _known(db: Connection, path: Path) -> None:
-    version = _version(db)
-    if version not in (None, schema.SCHEMA_VERSION):
-        raise LedgerError(f"{path}: schema version {version}, this program knows {schema.SCHEMA_VERSION}")
 
 
 def _engine(path: Path, disk: Disk, begin: str, **pool: Any) -> Engine:
