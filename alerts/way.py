@@ -201,6 +201,8 @@ class Way:
     def _count(self, outcome: Outcome) -> None:
         self.counters["canhbao_notices_total"] += len(outcome.notices)
         self.counters["canhbao_calls_total"] += len(outcome.calls)
+        for call in outcome.calls:
+            log.warning("%s: %s is called to %s", call.incident, ", ".join(call.to), call.asks)
 
     def _tell_operators(self, result: StepResult, late: Sequence[LateBreach]) -> None:
         """After the ledger has it: what a night shift has to see to, and residents never hear of."""

@@ -11,7 +11,8 @@ from typing import Any
 from alerts.__main__ import main
 from alerts.folds import Folds
 from alerts.spine import Spine
-from ingest.entries import Entry
+from alerts.way import Way
+from ingest.entries import Entry, Position
 from ingest.inbox import Message
 from ingest.journal import Journal
 from ingest.mqtt import connection, source
@@ -43,16 +44,17 @@ def answers_first() -> None:
     """Receipt and acknowledgement before the commit: what must never be."""
     real = Journal.append
 
-    def enter(spine: Spine, entry: Entry, messages: Sequence[Message] = ()) -> None:
-        spine._answer(spine.way.folds.answer(entry, spine._now_ms(), heard=True))
-        spine._link.acknowledge(messages)
+    def enter(way: Way, entry: Entry, messages: Sequence[Message] = ()) -> Position:
+        way.answer(way.folds.answer(entry, way.clock.now_ms(), heard=True))
+        way._link.acknowledge(messages)
         time.sleep(PAUSE_S)
-        position = real(spine.way.journal, entry)
-        spine._arrival = max(spine._arrival, entry.arrival)
-        before = spine.way.folds.engine.alive
-        spine._decide(position, entry, Folds.judge(spine.way.folds, position, entry), before)
+        position = real(way.journal, entry)
+        way.arrival = max(way.arrival, entry.arrival)
+        before = way.folds.engine.alive
+        way._decide(position, entry, Folds.judge(way.folds, position, entry), before)
+        return position
 
-    Spine._enter = enter
+    Way.enter = enter
 
 
 ALTERATIONS: dict[str, Callable[[], Any]] = {f.__name__: f for f in (slow, short_keepalive, strict, answers_first)}

@@ -19,7 +19,7 @@ from stories import City, field, get, levels, metrics, part, stored
 from test_service import service, told, twin_over
 from test_spine import CITY, MINUTE, NOON, RULES, World
 
-from alerts import spine as spine_module
+from alerts import way as way_module
 from alerts.ledger.ledger import Ledger
 from alerts.ledger.store import LedgerError
 from alerts.snapshots import Snapshots
@@ -164,7 +164,7 @@ def check(world: Cramped) -> None:
 def test_a_disk_that_is_full_at_any_write_costs_nothing_and_is_said(
     disk: SmallDisk, tally: Tally, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(spine_module, "SNAPSHOT_ENTRIES", 7)
+    monkeypatch.setattr(way_module, "SNAPSHOT_ENTRIES", 7)
     step = 1 if tally.full else 25
     caplog.set_level(logging.ERROR)
     for n in range(0, PAGES, step):
