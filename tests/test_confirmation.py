@@ -409,6 +409,13 @@ def test_and_they_count_again_only_after_a_rise(town: Town) -> None:
     assert town.read(601, "gauge", 55.0, 3, rule="rain-1h") == [("C", "first", 3, True)]
 
 
+def test_a_long_sum_that_falls_later_holds_nothing_up_either(town: Town) -> None:
+    soaked(town)
+    town.read(60, "gauge", 4.0, 0, rule="ends_when.rain.rain")
+    town.read(190, "gauge", 30.0, 2, rule="rain-1h")
+    assert town.at(60 + 120 + QUIET + 1) == [("C", "over", 0, True)]
+
+
 def test_silence_is_not_little_rain(town: Town) -> None:
     soaked(town)
     town.read(60, "gauge", 4.0, 0, rule="ends_when.rain.rain")

@@ -169,7 +169,6 @@ STORMS = {
     "26-30 Oct 2025": Storm(october_2025.town, (october_2025.BEGIN, october_2025.END)),
 }
 MEDIAN_MOST, MOST = 6, 12  # messages per resident, over all hazards
-OVER_THE_MOST = "with the default `quiet` of 30 min five waves that drain in between are told anew: up to 26 messages"
 
 
 @cache
@@ -216,7 +215,7 @@ def test_a_storm_ends_once_and_not_while_the_street_is_under_water(name: str, ta
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "name",
-    ["14 Oct 2022", pytest.param("26-30 Oct 2025", marks=pytest.mark.xfail(reason=OVER_THE_MOST, strict=True))],
+    STORMS,
 )
 def test_residents_hear_seldom_of_a_storm(name: str) -> None:
     found = told(name, 0)

@@ -71,13 +71,13 @@ def _placed(book: Book, key: Key, transition: Transition, *, stays: bool) -> Inc
     danger = row.danger_by
     if stays and member.counted >= DANGER and pair[0] not in danger:
         danger = (*danger, pair[0])
-    row = replace(
-        row, members=(*others, member) if stays else others, changed_at=transition.at, changed_arrival=arrival,
-        measured=transition.value is not None, danger_by=danger,
-    )  # fmt: skip
+    row = replace(row, members=(*others, member) if stays else others, danger_by=danger)
+    if (was.counts if was is not None else 0) != (member.counts if stays else 0):  # else it held nothing up any more
+        measured = transition.value is not None
+        row = replace(row, changed_at=transition.at, changed_arrival=arrival, measured=measured)
     row = replace(row, approved=min(row.approved, row.measured_level))
     rises = transition.to > (was.level if was is not None else 0)
-    book.decide(row, arrival, Decided.ROSE if rises else Decided.FELL, "" if row.measured else "not measured", member,
+    book.decide(row, arrival, Decided.ROSE if rises else Decided.FELL, "" if transition.value is not None else "not measured", member,
                 value=transition.value, measured_at=transition.at)  # fmt: skip
     if member.silenced and rises:
         book.decide(row, arrival, Decided.SILENCED, member.silenced, member)

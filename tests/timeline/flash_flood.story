@@ -4,7 +4,7 @@ story of a flash flood where one tower stands alone
 # are enough for a warning, not for more: danger waits for a person. The advisory of 15:20 is below residents' floor.
 
 day 2022-10-14
-from 15:00 until 20:00
+from 15:00 until 10-15 02:00
 areas A B
 sensor tower street_depth in A every 60s, noise 0.004
 sensor dead street_depth in A every 60s, 300 m away
@@ -19,7 +19,6 @@ at 16:00 tower falls to 0.00 over 60min
 expect between 15:20 and 15:26 worse warning flood in A
 expect between 15:20 and 15:25 a call to nam to approve danger flood in A
 expect between 15:27 and 15:28 worse danger flood in A
-expect between 16:40 and 17:20 eased advisory flood in A
-expect between 17:20 and 18:00 over flood in A
+expect between 22:50 and 23:30 over flood in A
 and nobody else is called
 and nothing else arrives

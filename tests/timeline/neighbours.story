@@ -3,7 +3,7 @@ story of two towers that bear each other out
 # without a person (nam is called meanwhile). The third is silent since noon: it confirms nothing, and nobody waits for it.
 
 day 2022-10-14
-from 11:30 until 19:00
+from 11:30 until 10-15 02:00
 areas A B
 sensor upper street_depth in A every 60s, noise 0.004
 sensor lower street_depth in A every 60s, noise 0.004, 800 m away
@@ -20,6 +20,5 @@ at 16:30 lower falls to 0 over 30min
 expect between 15:18 and 15:24 first warning flood in A
 expect between 15:24 and 15:34 worse danger flood in A
 expect between 15:24 and 15:34 a call to nam to approve danger flood in A
-expect between 16:50 and 17:10 eased advisory flood in A
-expect between 17:30 and 17:55 over flood in A
+expect between 23:00 and 23:25 over flood in A
 and nothing else arrives

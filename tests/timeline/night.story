@@ -23,7 +23,7 @@ at 10-15 05:00 tower-c rises to 0.25 over 20min
 at 10-15 09:00 tower-c falls to 0 over 20min
 
 expect between 23:32 and 23:33 worse danger flood in A to hoa
-expect between 10-15 02:40 and 10-15 03:10 silent over flood in A to hoa
+expect between 10-15 08:10 and 10-15 08:40 over flood in A to hoa
 expect between 10-15 01:15 and 10-15 01:30 worse warning flood in B to binh
 expect between 10-15 03:40 and 10-15 04:10 over flood in B to binh
 expect between 10-15 07:00 and 10-15 07:01 worse warning flood in C to thu

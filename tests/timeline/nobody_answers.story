@@ -5,7 +5,7 @@ story of a night shift that does not answer
 # no approval, so it is published unattended there too.
 
 day 2022-10-14
-from 15:00 until 19:00
+from 15:00 until 10-15 02:00
 areas A B C
 sensor tower-a street_depth in A every 60s, noise 0.004
 sensor tower-b street_depth in B every 60s, noise 0.004
@@ -29,7 +29,7 @@ expect between 15:41 and 15:46 worse danger flood in A
 expect between 15:20 and 15:26 worse warning flood in C
 expect between 15:21 and 15:26 a call to nam to approve danger flood in C
 expect between 15:41 and 15:46 worse danger flood in C
-expect between 17:40 and 18:20 over flood in C
-expect between 17:40 and 18:20 over flood in A
+expect between 23:10 and 23:50 over flood in C
+expect between 23:10 and 23:50 over flood in A
 expect between 17:40 and 18:20 over flood in B
 and nothing else arrives

@@ -15,7 +15,7 @@ from firmware_sim.storm import BEGIN_MS, HOUR_MS, MINUTE_MS, NOON_MS
 from ingest.city import DEFAULT_CITY_FILE, parse_city
 
 BEGIN: Final = NOON_MS
-END: Final = BEGIN_MS + 33 * HOUR_MS  # 10:00 of the next day: nine hours after the last rain
+END: Final = BEGIN_MS + 42 * HOUR_MS  # 19:00 of the next day: eighteen hours after the last rain
 _PLAYED: Final = (TippingBucket, Tower, TransformerNode)  # schools tell residents nothing
 
 

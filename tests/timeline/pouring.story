@@ -4,7 +4,7 @@ story of water in a street while it pours
 # before the rain has eased; the all-clear waits for that.
 
 day 2022-10-14
-from 15:00 until 20:00
+from 15:00 until 10-15 04:00
 areas A
 sensor gauge rain in A every 60s
 sensor tower street_depth in A every 60s, noise 0.004
@@ -22,9 +22,7 @@ expect between 15:40 and 15:50 worse danger flood in A
 expect between 15:40 and 15:50 a call to nam to acknowledge danger flood in A
 expect between 15:40 and 15:55 a call to nam to approve danger rain in A
 expect between 15:46 and 15:47 worse danger rain in A
-expect between 16:40 and 17:00 eased advisory flood in A
-expect between 18:00 and 18:40 over flood in A
-expect between 18:15 and 18:25 eased advisory rain in A
-expect between 19:15 and 19:30 over rain in A
+expect between 22:40 and 23:00 over flood in A
+expect between 10-15 00:40 and 10-15 01:05 over rain in A
 and nobody else is called
 and nothing else arrives

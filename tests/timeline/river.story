@@ -3,7 +3,7 @@ story of a river that brings yesterday's rain of the mountains to a dry town
 # is a station of the hydromet office, so its good readings confirm themselves; nam is called to see it, not to approve.
 
 day 2025-10-27
-from 20:00 until 10-29 06:00
+from 20:00 until 10-29 12:00
 areas K B C D
 sensor ai-nghia water_level in K every 10min, station ai_nghia, affects K B C, reference, noise 0.01
 sensor gauge-k rain in K every 60s
@@ -17,7 +17,7 @@ at 10-28 12:00 ai-nghia falls to 6.0 over 12h     # under II at 16:57 less 10 cm
 expect between 10-28 02:30 and 10-28 03:20 worse warning flood in K B C
 expect between 10-28 05:30 and 10-28 06:20 worse danger flood in K B C
 expect between 10-28 05:30 and 10-28 06:20 a call to nam to acknowledge danger flood in K B C
-expect between 10-28 17:00 and 10-28 18:40 eased advisory flood in K B C
-expect between 10-28 22:50 and 10-29 00:30 over flood in K B C
+expect between 10-28 19:00 and 10-28 20:40 eased advisory flood in K B C
+expect between 10-29 04:30 and 10-29 06:10 over flood in K B C
 and nobody else is called
 and nothing else arrives
