@@ -1,6 +1,8 @@
 """The way of an entry: journal; then receipts and acknowledgements; then what it means; then the ledger.
 
-And of a person's act, which has no entry: what it means; then the ledger.
+And of a person's act: up to its moment time passes as a tick, an entry like any other; then what it means, and the
+ledger. So the journal and the audit, which says up to which entry an act found everything decided, are all that there
+is to know: whoever goes through both again comes to the same rows.
 """
 
 from __future__ import annotations
@@ -25,7 +27,7 @@ from alerts.ledger.ledger import Ledger
 from alerts.ledger.store import LedgerError
 from alerts.snapshots import KEPT, Snapshots
 from alerts.watch.histogram import Histogram
-from ingest.entries import Batch, ClockMode, Entry, Position, Start
+from ingest.entries import Batch, ClockMode, Entry, Position, Start, Tick
 from ingest.inbox import Message
 from ingest.journal import Journal, JournalError
 from ingest.readings import Readings
@@ -128,26 +130,25 @@ class Way:
         known = self.until_done(lambda: self.ledger.acted(act.by, act.key), "the ledger")
         if known is not None:
             return known
+        if act.at > self.arrival:
+            self.enter(Tick(act.at))  # what is due before is not the person's doing, and happens also if it is refused
         plan = self.folds.engine.plan
         done = self.incidents.act(act, plan.city, plan.rules)
-        outcome = done.outcome
-        versions = tuple((n.incident, n.version) for n in outcome.notices if n.arrival == act.at)
+        if done.refused:
+            raise RefusedError(done.refused)
+        versions = tuple((notice.incident, notice.version) for notice in done.outcome.notices)
         answer = Acted(act.at, done.incidents, versions)
-        position = self.folds.position
 
         def write() -> None:
             if not (self.fault and self.ledger.acted(act.by, act.key) is not None):  # the write before was not refused
                 self.ledger.record_act(
-                    position, act.at, None if done.refused else (act, answer), self.incidents.changed, outcome,
-                    self.incidents.silences,
+                    self.folds.position, act, answer, self.incidents.changed, done.outcome, self.incidents.silences
                 )  # fmt: skip
 
         self.until_done(write, "the ledger")
-        self._count(outcome)
-        log_decisions(None, (), outcome.notices)
+        self._count(done.outcome)
+        log_decisions(None, (), done.outcome.notices)
         self._show()
-        if done.refused:
-            raise RefusedError(done.refused)
         return answer
 
     def end(self) -> None:

@@ -42,9 +42,9 @@ class Start:
 
 @dataclass(frozen=True, slots=True)
 class Tick:
-    """A whole 10 s has passed while nothing arrived. Arrivals imply the ticks before them."""
+    """Time has passed while nothing arrived: a whole 10 s, or up to a person's act. Arrivals imply the ticks before."""
 
-    arrival: int  # a multiple of TICK_MS
+    arrival: int
 
 
 @dataclass(frozen=True, slots=True)

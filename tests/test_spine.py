@@ -17,6 +17,7 @@ from alerts import intake
 from alerts.brought import Bring, Brought
 from alerts.driving import Asked, Drive, Driven
 from alerts.folds import RecoveryError
+from alerts.incidents.verbs import Acknowledge, Act, Comment, RefusedError
 from alerts.ledger import schema
 from alerts.ledger.ledger import Ledger
 from alerts.snapshots import Snapshots
@@ -283,6 +284,28 @@ def test_a_tick_is_written_every_ten_seconds_while_nothing_arrives_and_only_then
     world.waiting.clear()
     spine.turn()
     assert sum(isinstance(entry, Tick) for entry in world.entries()) == 3  # the reading implies the fourth
+
+
+def test_what_is_due_before_an_act_is_an_entry_of_its_own_also_where_the_act_is_refused(world: World) -> None:
+    spine = world.start()
+    world.send("street", NOON, 0.5)
+    spine.turn()
+    world.now += 11 * MINUTE
+    world.send("street", world.now, 0.0)
+    spine.turn()
+    (incident,) = world.rows(schema.incident)
+    world.now += 30 * MINUTE + 1
+    with pytest.raises(RefusedError, match="is over"):
+        spine.way.act(Act(Acknowledge(incident.id), "vy", world.now, "k-1"))
+
+    assert world.entries()[-1] == Tick(world.now)
+    assert [row.entry for row in world.rows(schema.notice)][-1] == spine.way.folds.position
+    assert world.rows(schema.audit) == []
+
+    world.now += 1
+    spine.way.act(Act(Comment(incident.id, "seen"), "vy", world.now, "k-2"))
+    (audited,) = world.rows(schema.audit)
+    assert json.loads(audited.detail)["position"] == spine.way.folds.position == world.rows(schema.progress)[0].position
 
 
 def test_a_sensor_is_silent_after_three_minutes_and_heard_again_at_the_next_tick(world: World) -> None:

@@ -134,7 +134,7 @@ class City(Town):
         assert not done.refused
         answer = Acted(one.at, done.incidents)
         self.ledger.record_act(
-            Position(self.position), one.at, (one, answer), self.incidents_now.changed, done.outcome, ()
+            Position(self.position), one, answer, self.incidents_now.changed, done.outcome, ()
         )
 
 

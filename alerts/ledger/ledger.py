@@ -107,24 +107,19 @@ class Ledger:
         return late
 
     def record_act(
-        self, position: Position, at: int, acted: tuple[Act, Acted] | None, incidents: Sequence[Incident],
-        outcome: Outcome, silences: Sequence[Silence],
+        self, position: Position, act: Act, answer: Acted, incidents: Sequence[Incident], outcome: Outcome,
+        silences: Sequence[Silence],
     ) -> None:  # fmt: skip
         """A person's act with all that it made, and the audit of it, in one transaction.
 
-        `position`: up to where the journal had been decided when it was done, `at`, ms UTC. None: the act was refused,
-        and only what time had brought up to it is written.
+        `position`: up to where the journal had been decided when it was done.
         """
-        written = None
         with self.store.writing() as db:
-            db.execute(_ACTED, {"to": position, "at": at})
+            db.execute(_ACTED, {"to": position, "at": act.at})
             _write(db, incidents, outcome, None)
-            if acted is not None:
-                act, answer = acted
-                written, _ = audit.append(db, audited(act, answer))
-                write_verb(db, act, silences)
-        if written is not None:
-            audit.tell(written)
+            written, _ = audit.append(db, audited(act, answer, position))
+            write_verb(db, act, silences)
+        audit.tell(written)
 
     def name_snapshot(self, position: Position, name: str) -> None:
         """A snapshot of where the ledger stands already."""

@@ -12,6 +12,7 @@ from sqlalchemy.dialects.sqlite import insert as upsert  # PostgreSQL's has the 
 from alerts.acting import Acted
 from alerts.incidents.verbs import Act, EndSilence, OfficialLevel, Silence
 from alerts.ledger import audit, schema
+from ingest.entries import Position
 
 _NEW_SILENCE: Final = upsert(schema.silence)
 _SILENCE: Final = _NEW_SILENCE.on_conflict_do_update(
@@ -36,11 +37,14 @@ def write_verb(db: Connection, act: Act, silences: Sequence[Silence]) -> None:
             pass
 
 
-def audited(act: Act, answer: Acted) -> audit.Entry:
-    """The act as the audit keeps it: what it was about, all that it said, and what came of it."""
+def audited(act: Act, answer: Acted, position: Position) -> audit.Entry:
+    """The act as the audit keeps it: what it was about, all that it said, when, and what came of it.
+
+    `position`: up to where the journal had been decided when it was done.
+    """
     verb = act.verb
     about = getattr(verb, "incident", "") or getattr(verb, "event", "") or getattr(verb, "id", "")
-    detail = {**msgspec.to_builtins(verb), "why": act.why}
+    detail = {**msgspec.to_builtins(verb), "why": act.why, "position": position}
     return audit.Entry(
         act.at, act.by, type(verb).__name__.lower(), about or " ".join(answer.incidents), act.key, detail,
         msgspec.to_builtins(answer),
