@@ -8,7 +8,7 @@ from math import inf
 from random import Random
 from typing import TYPE_CHECKING, Final
 
-from chaos.doomed import MOMENTS, Doom
+from chaos.doomed import ACT_MOMENTS, MOMENTS, Doom
 from chaos.processes import Worker
 from chaos.stage import Stage
 
@@ -44,7 +44,7 @@ class Blows:
             return (*self._planned, *self._storm.always)
         if not self._storm.outside or self._random.random() < 0.3:
             return self._storm.always
-        moment = self._random.choice(MOMENTS)
+        moment = self._random.choice((*MOMENTS, *ACT_MOMENTS * 2) if self._storm.verbs else MOMENTS)
         nth = self._random.randint(1, NTH_MOST.get(moment, 10))
         return (Doom(moment, nth, self._random.choices(ACTIONS, WEIGHTS)[0]), *self._storm.always)
 

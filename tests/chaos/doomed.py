@@ -16,10 +16,11 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field
 from functools import wraps
+from types import ModuleType
 from typing import Any, Final
 
 from chaos.mortal import die_with_parent
@@ -31,9 +32,11 @@ from alerts.app import Service
 from alerts.delivery import channels
 from alerts.delivery.channels import Console, Mqtt
 from alerts.delivery.fan_out import FanOut
+from alerts.ledger import ledger
 from alerts.ledger.ledger import Ledger
 from alerts.snapshots import Snapshots
 from alerts.way import Way
+from alerts.web.bench import Bench
 from ingest.entries import Batch
 from ingest.inbox import Inbox
 from ingest.journal import Journal
@@ -49,6 +52,8 @@ HURRY: Final = (
     ("ingest.mqtt.connection", "_RECONNECT_S", (0.1, 0.5)),
     ("ingest.broker.nats", "_BACKOFF_S", (0.1,)),
 )
+# The same of what decides: whoever goes through a storm's journal again needs them too (`hurried`).
+HURRY_DECIDING: Final = (("alerts.incidents.members", "SOLE_MS", 300),)
 LOADED_LATE: Final = ("uvicorn.lifespan.on", "uvicorn.loops.auto", "uvicorn.protocols.http.auto", "encodings.idna")
 
 
@@ -132,7 +137,12 @@ class _Hooks:
     undo: ExitStack = field(default_factory=ExitStack)
 
     def around(
-        self, owner: type, name: str, before: str = "", after: str = "", when: Callable[..., bool] = lambda *_: True
+        self,
+        owner: type | ModuleType,
+        name: str,
+        before: str = "",
+        after: str = "",
+        when: Callable[..., bool] = lambda *_: True,
     ) -> None:
         """`when` is given the arguments of the call: whether it is such a moment."""
         old, reach = getattr(owner, name), self.moments.reach
@@ -166,6 +176,9 @@ class _Hooks:
         self.around(Snapshots, "write", after="snapshot_unnamed")
         for channel in (Console, Mqtt, Sink):
             self.around(channel, "send", "before_send", "after_send")
+        self.around(Way, "act", "before_act", "after_act")
+        self.around(ledger, "write_verb", after="in_act")  # the last statement of the transaction
+        self.around(Bench, "do", after="before_answer")
         self.around(MqttSource, "start", before="started")  # a moment as well: everything is recovered, nobody is heard
 
 
@@ -173,6 +186,20 @@ MOMENTS: Final = (
     "received", "graded", "before_commit", "after_commit", "before_receipt", "after_receipt", "before_ledger",
     "after_ledger", "snapshot_unnamed", "before_send", "after_send", "started",
 )  # fmt: skip
+
+
+ACT_MOMENTS: Final = ("before_act", "in_act", "after_act", "before_answer")  # of what people do
+
+
+@contextmanager
+def hurried(what: Iterable[tuple[str, str, Any]] = HURRY_DECIDING) -> Iterator[None]:
+    """The waits of HURRY or HURRY_DECIDING shortened, until the block ends."""
+    with ExitStack() as undo:
+        for module, name, value in what:
+            owner = importlib.import_module(module)
+            assert hasattr(owner, name), f"{module}.{name} has another name now"
+            undo.enter_context(patched(owner, name, value))
+        yield
 
 
 @contextmanager
@@ -225,10 +252,11 @@ def zygote() -> None:
     die_with_parent()
     for name in ("alerts.commands.demo", "alerts.commands.run", *LOADED_LATE):
         importlib.import_module(name)
-    for module, name, value in HURRY:
-        owner = importlib.import_module(module)
-        assert hasattr(owner, name), f"{module}.{name} has another name now"
-        setattr(owner, name, value)
+    with hurried((*HURRY, *HURRY_DECIDING)):
+        _lead_lives()
+
+
+def _lead_lives() -> None:
     assert isinstance(channels.CHANNELS, dict)
     channels.CHANNELS[Sink.name] = lambda _means: Sink(os.environ["CHAOS_SINK"])
     warm_up()

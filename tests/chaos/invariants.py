@@ -5,21 +5,28 @@ from __future__ import annotations
 import math
 import sqlite3
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
+import msgspec
+from chaos import verbs
 from chaos.tellings import Seen, ends, messages, states
 from sqlalchemy import select
 from twin import Twin
 
+from alerts.incidents.decision import Call, Decision, Outcome
+from alerts.incidents.escalating import Steps
 from alerts.incidents.incident import Notice
 from alerts.incidents.life_cycle import Incidents
+from alerts.incidents.verbs import Act
 from alerts.ledger import schema
 from alerts.ledger.ledger import Ledger
+from alerts.ledger.why import CALLS_MOST
+from ingest.city import City
 from ingest.entries import ORIGIN, Batch, Configuration, Entry, Position, Start, Tick
 from ingest.journal import Journal
 from ingest.readings import Readings
@@ -55,15 +62,17 @@ def violations(truth: Truth, journal: Journal, ledger: Ledger, channel: str) -> 
     entries = list(journal.read(ORIGIN))
     notices = [notice for _, notice in ledger.notices(limit=10**9)]
     told = [transition for _, transition in ledger.transitions(limit=10**9)]
+    judged = replayed(entries, verbs.acts_by_position(verbs.audited(ledger)), verbs.caller(ledger))
     checks = (
         receipts(truth, written(entries)),
         refusals(truth, journal.dead_letter_counts()),
-        decisions(entries, told, notices, _health(ledger)),
+        decisions(entries, judged, told, notices, _health(ledger)),
+        reasons(judged, ledger),
         ends(notices, ledger),
         messages(truth.received, notices, ledger, channel),
         states(truth.heard, truth.retained, notices, ledger),
     )
-    return [sentence for check in checks for sentence in _some(check)]
+    return [sentence for check in checks for sentence in some(check)]
 
 
 def written(entries: Iterable[tuple[Position, Entry]]) -> dict[tuple[str, int], list[float | None]]:
@@ -132,12 +141,27 @@ class Judged:
     transitions: list[Transition] = field(default_factory=list)
     health: list[HealthEvent] = field(default_factory=list)
     notices: list[Notice] = field(default_factory=list)
+    decisions: dict[str, list[tuple[int | None, Decision]]] = field(default_factory=lambda: defaultdict(list))
+    calls: dict[str, list[Call]] = field(default_factory=lambda: defaultdict(list))
+
+    def add(self, entry: int | None, outcome: Outcome) -> None:
+        """`entry`: the position of what called for it; None: an act did."""
+        self.notices += outcome.notices
+        for one in outcome.decisions:
+            self.decisions[one.incident].append((entry, one))
+        for call in outcome.calls:
+            self.calls[call.incident].append(call)
 
 
-def replayed(entries: Iterable[tuple[Position, Entry]]) -> Judged:
-    """By engine and incidents that were never restarted."""
-    engine, incidents, judged = Engine(), Incidents(), Judged()
-    for _, entry in entries:
+def replayed(
+    entries: Iterable[tuple[Position, Entry]],
+    acts: Mapping[int, Sequence[Act]],
+    chain_of: Callable[[City, str, str], Steps],
+) -> Judged:
+    """By engine and incidents that were never restarted. `acts`: those that were done after the entry of a position."""
+    engine, judged = Engine(), Judged()
+    incidents = Incidents(chain_of=lambda hazard, area: chain_of(engine.plan.city, hazard, area))
+    for position, entry in entries:
         down_ms = entry.arrival - engine.alive if isinstance(entry, Start) else 0
         result = engine.step(entry)
         plan = engine.plan
@@ -145,9 +169,10 @@ def replayed(entries: Iterable[tuple[Position, Entry]]) -> Judged:
         judged.health += result.health
         readings = entry.readings if isinstance(entry, Batch) else Readings.empty()
         heard = incidents.hear(result, readings, plan.configuration.sensor_ids, plan.city)
-        judged.notices += incidents.step(
-            result, entry.arrival, plan.city, plan.rules, heard=heard, down_ms=down_ms
-        ).notices
+        outcome = incidents.step(result, entry.arrival, plan.city, plan.rules, heard=heard, down_ms=down_ms)
+        judged.add(position, outcome)
+        for act in acts.get(position, ()):
+            judged.add(None, incidents.act(act, plan.city, plan.rules).outcome)
     return judged
 
 
@@ -172,16 +197,39 @@ def twin_over(entries: Iterable[tuple[Position, Entry]]) -> Twin:
 
 
 def decisions(
-    entries: Sequence[tuple[Position, Entry]], told: Sequence[Transition], notices: Sequence[Notice],
+    entries: Sequence[tuple[Position, Entry]], judged: Judged, told: Sequence[Transition], notices: Sequence[Notice],
     health: Sequence[tuple[int, str, str, str]],
 ) -> Iterator[str]:  # fmt: skip
     """What was told live = what a replay tells = what the twin tells, over the journal as it was written."""
-    judged, twin = replayed(entries), twin_over(entries)
+    twin = twin_over(entries)
     lines = [one.to_json() for one in told]
     yield from _differ("transitions, ledger and replay", lines, [one.to_json() for one in judged.transitions])
     yield from _differ("transitions, ledger and twin", lines, twin.lines())
     yield from _differ("health, ledger and twin", health, twin.health)
     yield from _differ("notices, ledger and replay", notices, judged.notices)
+
+
+def reasons(judged: Judged, ledger: Ledger) -> Iterator[str]:
+    """Every decision and every call of the replay is in the ledger once, as it was; none is there besides."""
+    for incident in sorted(judged.decisions.keys() | _incidents(ledger)):
+        record, wanted = ledger.why(incident), [(n, *one) for n, one in enumerate(judged.decisions[incident])]
+        kept = [(one.number, one.entry, one.decision) for one in record.decisions]
+        if record.made != len(wanted):
+            yield f"decisions, ledger and replay: {incident} has {record.made} and {len(wanted)}"
+        known = {one.number for one in record.decisions} if record.dropped else range(len(wanted))
+        still = [(n, entry, _plain(one)) for n, entry, one in wanted if n in known]
+        yield from _differ(f"decisions, ledger and replay: {incident}", kept, still)
+        yield from _differ(f"calls, ledger and replay: {incident}", record.calls, judged.calls[incident][-CALLS_MOST:])
+
+
+def _incidents(ledger: Ledger) -> set[str]:
+    with ledger.store.reading() as db:
+        return set(db.execute(select(schema.decision.c.incident).union(select(schema.call.c.incident))).scalars())
+
+
+def _plain(one: Decision) -> Decision:
+    """As it is read again."""
+    return replace(one, detail=msgspec.json.decode(msgspec.json.encode(one.detail)))
 
 
 def _differ(what: str, one: Sequence[Any], other: Sequence[Any]) -> Iterator[str]:
@@ -214,7 +262,7 @@ def _health(ledger: Ledger) -> list[tuple[int, str, str, str]]:
         return [(row.at, row.sensor, row.from_status, row.to_status) for row in rows]
 
 
-def _some(found: Iterator[str]) -> Iterator[str]:
+def some(found: Iterable[str]) -> Iterator[str]:
     """The first of each kind, and how many there were: a lost minute is one fault, not a thousand lines."""
     counts: Counter[str] = Counter()
     for sentence in found:

@@ -1,19 +1,22 @@
-"""The seven mistakes that the storms must catch: each takes one promise out of the real classes, and puts it back."""
+"""The ten mistakes that the storms must catch: each takes one promise out of the real classes, and puts it back."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
+from types import ModuleType
 from typing import Any, Final, TypeAlias
 
 from sqlalchemy import insert
 
+from alerts.acting import Acted
 from alerts.delivery.send import Sender
 from alerts.folds import Folds
 from alerts.incidents.decision import Outcome
+from alerts.incidents.verbs import Act
 from alerts.ledger import schema
-from alerts.ledger.ledger import Ledger
+from alerts.ledger.ledger import Ledger, _write
 from alerts.ledger.outbox import Message as Outgoing
 from alerts.ledger.rows import notice_row
 from alerts.way import Way
@@ -30,8 +33,8 @@ Mutation: TypeAlias = Callable[[Pause], AbstractContextManager[None]]
 
 
 def mutated(name: str, pause: Pause) -> AbstractContextManager[None]:
-    """The service with the mistake `name` of MUTATIONS, in this process, until the block ends."""
-    return MUTATIONS[name](pause)
+    """The service with the mistake `name`, in this process, until the block ends."""
+    return (MUTATIONS | ACT_MUTATIONS)[name](pause)
 
 
 @contextmanager
@@ -144,7 +147,47 @@ def _mark_before_send(pause: Pause) -> Iterator[None]:
 
 
 @contextmanager
-def patched(owner: type, name: str, new: Any) -> Iterator[None]:
+def _audit_outside_transaction(pause: Pause) -> Iterator[None]:
+    record = Ledger.record_act
+
+    def audited_later(self: Ledger, position: Position, arrival: int, act: Act, answer: Acted, *made: Any) -> None:
+        incidents, outcome, silences = made
+        with self.store.writing() as db:
+            _write(db, incidents, outcome, None)
+        pause()
+        record(self, position, arrival, act, answer, (), Outcome(), silences)
+
+    with patched(Ledger, "record_act", audited_later):
+        yield
+
+
+@contextmanager
+def _act_without_look_up(pause: Pause) -> Iterator[None]:
+    def never_known(_self: Ledger, _by: str, _key: str) -> None:
+        pause()
+
+    with patched(Ledger, "acted", never_known):
+        yield
+
+
+@contextmanager
+def _act_notices_outside_transaction(pause: Pause) -> Iterator[None]:
+    record = Ledger.record_act
+
+    def told_later(self: Ledger, position: Position, arrival: int, act: Act, answer: Acted, *made: Any) -> None:
+        incidents, outcome, silences = made
+        record(self, position, arrival, act, answer, incidents, replace(outcome, notices=[]), silences)
+        if outcome.notices:
+            pause()
+            with self.store.writing() as db:
+                db.execute(insert(schema.notice), [notice_row(notice) for notice in outcome.notices])
+
+    with patched(Ledger, "record_act", told_later):
+        yield
+
+
+@contextmanager
+def patched(owner: type | ModuleType, name: str, new: Any) -> Iterator[None]:
     """`owner`, which may have inherited `name`, has `new` instead until the block ends."""
     own = owner.__dict__.get(name)
     setattr(owner, name, new)
@@ -165,4 +208,9 @@ MUTATIONS: Final[dict[str, Mutation]] = {
     "snapshot_outside_transaction": _snapshot_outside_transaction,
     "notice_outside_transaction": _notice_outside_transaction,
     "mark_before_send": _mark_before_send,
+}
+ACT_MUTATIONS: Final[dict[str, Mutation]] = {  # of what people do
+    "audit_outside_transaction": _audit_outside_transaction,
+    "act_without_look_up": _act_without_look_up,
+    "act_notices_outside_transaction": _act_notices_outside_transaction,
 }

@@ -19,7 +19,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 
 from ingest.broker.nats import NatsBroker
 
-ALERTS: Final = "canhbao/v1/alerts/#"
+ALERTS: Final = ("canhbao/v1/alerts/#", "canhbao/v1/drill/alerts/#")
 RETAINED_S: Final = 20.0
 
 
@@ -125,7 +125,7 @@ class Ear:
         if user:
             self._client.username_pw_set(user, password)
         self._client.reconnect_delay_set(0.2, 1.0)
-        self._client.on_connect = lambda client, *_: client.subscribe(ALERTS, 1)
+        self._client.on_connect = lambda client, *_: client.subscribe([(topic, 1) for topic in ALERTS])
         self._client.on_subscribe = self._subscribed
         self._client.on_message = lambda _c, _data, message: self.heard.append((message.topic, message.payload))
         self._client.connect_async("127.0.0.1", port)

@@ -15,11 +15,16 @@ from typing import Any, Final
 import msgspec
 from chaos.gateways import Site, lines
 from chaos.invariants import Truth, written
+from chaos.operators import PEOPLE, Asked, Office, spoken
 from chaos.processes import Service, Worker
 from chaos.receivers import received
 from chaos.sides import Ear, MosquittoSide, NatsSide, retained
-from chaos.town import RULES, Town
+from chaos.town import CONFIRMED, RULES, Town
 
+from alerts.ledger.ledger import Ledger
+from alerts.ledger.people import By, People
+from alerts.people.user import Role, User
+from ingest.city import parse_city
 from ingest.entries import ORIGIN
 from ingest.journal import Journal
 
@@ -33,11 +38,13 @@ class Stage:
 
     def __init__(
         self, kind: str, folder: Path, random: Random, seed: int, mutation: str, mosquitto: str,
-        ports: Callable[[], int], ending: ExitStack,
+        ports: Callable[[], int], ending: ExitStack, *, office: bool = False,
     ) -> None:  # fmt: skip
+        """`office`: people do verbs over HTTP as well, and some of what is measured needs their approval."""
         self.folder, self._ending, self.town = folder, ending, Town(seed=seed)
         (folder / "city.toml").write_text(self.town.city_toml())
-        (folder / "rules.toml").write_text(RULES)
+        (folder / "rules.toml").write_text(CONFIRMED if office else RULES)
+        page_port = ports() if office else 0
         receiver_port = ports()
         self.side: NatsSide | MosquittoSide
         if kind == "nats":
@@ -48,13 +55,15 @@ class Stage:
         ending.callback(self.side.close)
         settings = {
             "CANHBAO_DATA__PATH": str(folder / "data"), "CANHBAO_CITY__FILE": str(folder / "city.toml"),
-            "CANHBAO_RULES__FILE": str(folder / "rules.toml"), "CANHBAO_HTTP__LISTEN": "127.0.0.1:0",
+            "CANHBAO_RULES__FILE": str(folder / "rules.toml"), "CANHBAO_HTTP__LISTEN": f"127.0.0.1:{page_port}",
             "CHAOS_SINK": f"127.0.0.1:{receiver_port}", **self.side.settings,
         }  # fmt: skip
+        self._office = self._made_office(page_port, seed) if office else None
         self.service = Service(folder, settings, mutation)
         ending.callback(self.service.close)
         self.receiver = self._worker("receiver", "chaos.receivers", str(folder / "received.jsonl"), str(receiver_port))
         self.sites: list[Worker] = []
+        self._officers: list[Worker] = []
         # A broker that is not durable, or was wiped, promises nothing for what it acknowledged before the collector
         # has its session there again.
         self._lost_at, self._promised_from = 0.0, 0.0
@@ -76,6 +85,21 @@ class Stage:
             site = Site(folder, self.town, tuple(ids), self.side.port, share * readings_a_s, stop, passwords)
             self.sites.append(self._worker(f"site-{n}", "chaos.gateways", site.to_json()))
 
+        if self._office is not None:
+            self._officers.append(self._worker("office", "chaos.operators", self._office.to_json()))
+
+    def _made_office(self, port: int, seed: int) -> Office:
+        """Users and tokens, as before a first start."""
+        folder = self.folder / "office"
+        folder.mkdir()
+        with closing(Ledger.open(self.folder / "data" / "ledger.sqlite")) as ledger:
+            people, by = People(ledger.store), By("operator", int(time.time() * 1000))
+            for name, role in PEOPLE.items():
+                people.add(User(name, Role(role)), by)
+            tokens = {name: people.issue(name, by) for name in PEOPLE}
+        areas = tuple(parse_city(self.town.city_toml()).areas)
+        return Office(str(folder), f"http://127.0.0.1:{port}/api/v1", tokens, areas, seed, str(self.folder / "stop"))
+
     def people_stop(self) -> None:
         """Nothing new is offered; everybody is up and well."""
         (self.folder / "stop").touch()
@@ -85,7 +109,7 @@ class Stage:
         self.receiver.tell("well")
 
     def people_leave(self) -> None:
-        for worker in (self.receiver, *self.sites):
+        for worker in (self.receiver, *self.sites, *self._officers):
             worker.end()
 
     # -- the broker ------------------------------------------------------------------------------------------------
@@ -113,7 +137,7 @@ class Stage:
         """Whether the service has ended."""
         time.sleep(LOOK_S)
         self.side.look()
-        for worker in (self.receiver, *self.sites):
+        for worker in (self.receiver, *self.sites, *self._officers):
             worker.look()
         return self.service.look()
 
@@ -124,6 +148,18 @@ class Stage:
     def all_receipted(self) -> bool:
         """And every message of a device acknowledged."""
         return all(self._progress(n).get("ended") for n in range(len(self.sites)))
+
+    def spoken(self) -> list[Asked]:
+        """The verbs that people asked for."""
+        return spoken(self.folder / "office")
+
+    def answered(self) -> int:
+        """Verbs so far."""
+        file = self.folder / "office" / "answered.jsonl"
+        return file.read_bytes().count(b"\n") if file.exists() else 0
+
+    def all_answered(self) -> bool:
+        return self._office is None or (self.folder / "office" / "ended").exists()
 
     def all_there(self) -> bool:
         """What the broker has acknowledged has come to the journal: it may bring it again only after some seconds."""
@@ -160,12 +196,13 @@ class Stage:
             acknowledged=self._acknowledged(),
             received=received(self.folder / "received.jsonl"),
             heard=tuple(self.ear.heard),
-            retained=retained(self.side, self._open_incidents()),
+            retained=retained(self.side, self._published()),
         )  # fmt: skip
 
-    def _open_incidents(self) -> int:
+    def _published(self) -> int:
+        """Of how many incidents something is public."""
         with closing(sqlite3.connect(self.folder / "data" / "ledger.sqlite")) as db:
-            return int(db.execute("SELECT count(*) FROM incident WHERE closed_at IS NULL").fetchone()[0])
+            return int(db.execute("SELECT count(*) FROM incident WHERE level > 0").fetchone()[0])
 
     def _acknowledged(self) -> list[Any]:
         answers = lines(self.folder / f"site-{PROCESSES}" / "pubacked.jsonl")

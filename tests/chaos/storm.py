@@ -12,9 +12,9 @@ from pathlib import Path
 from random import Random
 from typing import Any, Final, Literal
 
-from chaos import invariants
+from chaos import invariants, verbs
 from chaos.blows import Blows
-from chaos.doomed import Doom
+from chaos.doomed import Doom, hurried
 from chaos.stage import Stage
 
 from alerts.ledger.ledger import Ledger
@@ -33,7 +33,7 @@ class Storm:
     `plans`: the first lives' dooms, in order, before chance chooses (`outside`); `always`: every life's. `others`:
     gateways, devices and receivers are killed and stopped as well. `wiped`: with each death of the service the broker
     loses all it has. `cut_while_asleep`: the broker is killed while a SLEEP holds up the service. `heal_s`: holes are
-    asked for after 10 s, messages sent again after 60 s.
+    asked for after 10 s, messages sent again after 60 s. `verbs`: so many are done by people before it ends.
     """
 
     kind: Literal["nats", "mosquitto"]
@@ -51,6 +51,7 @@ class Storm:
     mutation: str = ""
     cut_while_asleep: bool = False
     heal_s: float = 200.0
+    verbs: int = 0
 
 
 @dataclass(slots=True)
@@ -82,7 +83,9 @@ def run(storm: Storm, folder: Path, mosquitto: str, ports: Callable[[], int]) ->
     folder.mkdir(parents=True, exist_ok=True)
     outcome, random = Outcome(storm), Random(storm.seed)
     with ExitStack() as ending:
-        stage = Stage(storm.kind, folder, random, storm.seed, storm.mutation, mosquitto, ports, ending)
+        stage = Stage(
+            storm.kind, folder, random, storm.seed, storm.mutation, mosquitto, ports, ending, office=bool(storm.verbs)
+        )
         play = _Play(storm, stage, Blows(storm, stage, outcome, random), outcome)
         for part in (play.begin, play.rage, play.heal, play.check):
             began = time.monotonic()
@@ -120,7 +123,8 @@ class _Play:
     def _missing(self) -> bool:
         storm, outcome = self.storm, self.outcome
         kills = outcome.kills < storm.kills or outcome.broker_kills < storm.broker_kills
-        return kills or self.blows.left or self.stage.said() < storm.readings
+        more = self.stage.said() < storm.readings or self.stage.answered() < storm.verbs
+        return kills or self.blows.left or more
 
     def heal(self) -> None:
         """Everybody is up and nothing new is offered; until all is receipted and sent, and the service has ended."""
@@ -129,6 +133,7 @@ class _Play:
         self._until(self._unplanned, "the service is not begun again", READY_S)
         stage.people_stop()
         self._until(stage.all_receipted, "not all is receipted", heal_s)
+        self._until(stage.all_answered, "not every verb is answered", heal_s)
         self._until(stage.all_there, "not all that the broker took has come", heal_s, LOOK_THERE_S)
         self._until(lambda: stage.service.life.renewed, "the service is not up", READY_S)
         self._until(stage.all_sent, "not all is sent", heal_s)
@@ -155,7 +160,11 @@ class _Play:
         outcome.ends = self.stage.service.lives
         with closing(Ledger.open(data / "ledger.sqlite")) as ledger:
             journal = Journal.open(data / "journal", read_only=True)
-            outcome.violations += invariants.violations(truth, journal, ledger, "sink")
+            with hurried():
+                outcome.violations += invariants.violations(truth, journal, ledger, "sink")
+            spoken = self.stage.spoken()
+            if spoken:
+                outcome.violations += invariants.some(verbs.violations(spoken, ledger))
             counts = ledger.counts()
         outcome.violations += invariants.damaged(self.stage.folder)
         outcome.counts = {
@@ -168,6 +177,8 @@ class _Play:
             "open": counts.open_incidents,
             "received": len(truth.received),
             "heard": len(truth.heard),
+            "verbs": len(spoken),
+            "acts": sum(one.done for one in spoken),
         }
 
     def _marked(self, mark: dict[str, Any]) -> None:

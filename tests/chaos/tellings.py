@@ -10,8 +10,8 @@ from typing import Any, TypeAlias
 
 from sqlalchemy import select
 
-from alerts.delivery.channels.mqtt import TOPIC
-from alerts.incidents.incident import Notice, Reason
+from alerts.delivery.channels.mqtt import DRILL_TOPIC, TOPIC
+from alerts.incidents.incident import ENDS, Notice, Reason
 from alerts.ledger import schema
 from alerts.ledger.ledger import Ledger
 from alerts.ledger.outbox import Status
@@ -21,22 +21,27 @@ Seen: TypeAlias = tuple[Key, Any]  # and the body
 
 
 def ends(notices: Sequence[Notice], ledger: Ledger) -> Iterator[str]:
-    """Versions without a gap, one end for each closing, and each incident as its last version says."""
+    """Versions without a gap, one end for each closing, and each incident as its last version says.
+
+    Also an open one may have ended, or have no version at all: what it stands at is confirmed by nobody.
+    """
     by_incident: dict[str, list[Notice]] = defaultdict(list)
     for notice in notices:
         by_incident[notice.incident].append(notice)
-    rows = {row.id: row for row in ledger.incidents(limit=10**9)[0]}
+    rows = {row.id: row for drill in (False, True)
+            for row in ledger.incidents(limit=10**9, drill=drill, unpublished=True)[0]}  # fmt: skip
     for id_ in rows.keys() | by_incident.keys():
         found, row = by_incident[id_], rows.get(id_)
         if [notice.version for notice in found] != list(range(1, len(found) + 1)):
             yield f"{id_}: its versions are {[notice.version for notice in found]}"
         elif row is None or row.version != len(found):
             yield f"{id_}: {len(found)} notices, and its row is at version {row and row.version}"
-        elif (row.closed_at is not None) != (found[-1].reason is Reason.OVER):
-            yield f"{id_}: closed at {row.closed_at}, and its last notice is {found[-1].reason}"
+        elif (row.level > 0) != (found[-1:] != [] and found[-1].reason not in ENDS) or (row.closed_at and row.level):
+            last = found[-1].reason if found else "missing"
+            yield f"{id_}: at level {row.level}, closed at {row.closed_at}, and its last notice is {last}"
         reasons = [Reason.OVER, *(notice.reason for notice in found)]
         for before, after in pairwise(reasons):
-            if (before is Reason.OVER) != (after is Reason.FIRST):
+            if (before in ENDS) != (after is Reason.FIRST):
                 yield f"{id_}: {after} follows {before}"
 
 
@@ -58,7 +63,7 @@ def messages(received: Sequence[Seen], notices: Sequence[Notice], ledger: Ledger
     people = [(channel, recipient) for recipient in {row.recipient for row in own}]
     made = {(row.incident, row.version, row.channel, row.recipient) for row in rows}
     for notice in notices:
-        places = [*people, ("mqtt", TOPIC.format(area=notice.area, hazard=notice.hazard))]
+        places = [*people, ("mqtt", topic_of(notice))]
         for place in [*places, ("console", "operators")] if notice.told else places:
             if (notice.incident, notice.version, *place) not in made:
                 yield f"no message to {place} of {notice.incident} version {notice.version}"
@@ -85,8 +90,8 @@ def states(
         query = select(schema.notice.c.incident, schema.notice.c.version, schema.content.c.body)
         rows = db.execute(query.join(schema.content, schema.content.c.seq == schema.notice.c.seq))
         bodies = {(row.incident, row.version): json.loads(row.body) for row in rows}
-    newest = {TOPIC.format(area=n.area, hazard=n.hazard): n for n in notices}
-    wanted = {topic: (n.incident, n.version) for topic, n in newest.items() if n.reason is not Reason.OVER}
+    newest = {topic_of(n): n for n in notices}
+    wanted = {topic: (n.incident, n.version) for topic, n in newest.items() if n.reason not in ENDS}
     there = {topic: _version(payload) for topic, payload in retained.items() if payload}
     for topic in wanted.keys() | there.keys():
         if wanted.get(topic) != there.get(topic):
@@ -94,6 +99,10 @@ def states(
     for topic, payload in heard:
         if payload and bodies.get(_version(payload)) != json.loads(payload):
             yield f"{topic}: heard what the ledger does not say: {payload!r}"
+
+
+def topic_of(notice: Notice) -> str:
+    return (DRILL_TOPIC if notice.drill else TOPIC).format(area=notice.area, hazard=notice.hazard)
 
 
 def _version(payload: bytes) -> tuple[str, int]:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
-from chaos.doomed import MOMENTS, Doom
+from chaos.doomed import ACT_MOMENTS, MOMENTS, Doom
 from chaos.storm import Outcome, Storm, run
 from conftest import Tally
 
@@ -88,6 +88,18 @@ def test_a_storm_loses_nothing_and_tells_everything_once(kind: Any, strike: Blow
             outcome = strike(Storm(kind, seed, kills=16, broker_kills=2, readings=800, plans=each_once))
             assert outcome.violations == []
             assert {f"KILL {moment}" for moment in MOMENTS} <= outcome.ends.keys()
+
+
+@pytest.mark.slow
+def test_what_people_do_in_a_storm_is_done_once_and_nothing_of_it_is_lost(strike: Blow, tally: Tally) -> None:
+    for seed in tally.seeds(1, 2):
+        with tally.trial():
+            each_once = tuple((Doom(moment, 2),) for moment in ACT_MOMENTS)
+            outcome = strike(Storm(
+                "nats", seed, kills=7, verbs=60, readings=150, readings_a_s=60.0, others=False, plans=each_once,
+            ))  # fmt: skip
+            assert outcome.violations == []
+            assert {f"KILL {moment}" for moment in ACT_MOMENTS} <= outcome.ends.keys()
 
 
 @pytest.mark.proof

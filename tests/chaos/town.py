@@ -48,6 +48,16 @@ confirm_by = "none"
 quiet = "500ms"
 min_update = "200ms"
 """
+# Floods have to be confirmed: some are by neighbours, the others wait for persons, who are called meanwhile.
+CONFIRMED: Final = RULES.replace(
+    """[hazard.flood]
+confirm_by = "none"
+""",
+    """[hazard.flood]
+confirm_within = "1s"
+approve_within = "400ms"
+""",
+)
 _QUANTITIES: Final = {"river": "water_level", "street": "street_depth", "rain": "rain"}
 _HEIGHTS: Final = {"river": (0.2, 0.2, 1.2, 2.3, 3.4, 4.5), "street": (0.0, 0.0, 0.15, 0.4, 0.8)}
 
