@@ -441,6 +441,16 @@ def test_a_silenced_sensor_neither_counts_nor_confirms_until_the_silence_ends(to
     assert town.at(60.1) == [("A", "first", 3, True)]
 
 
+def test_what_a_silence_began_with_is_not_judged_again_after_a_restart(town: Town) -> None:
+    """With the eyes of back then, who fell long ago would bear witness once more."""
+    town.act(0, silence(0, 600, areas=("D",)))
+    town.read(1, "tower-1", 0.35, 3)
+    town.read(2, "tower-1", 0.0, 0)
+    town.read(40, "tower-2", 0.35, 3)  # within 15 minutes the other would have confirmed it
+    assert town.at(41) == []
+    assert [d.at for d in town.decisions] == sorted(d.at for d in town.decisions)
+
+
 def test_a_silence_eases_and_ends_nothing_that_is_published(town: Town) -> None:
     town.read(0, "station", 0.35, 3)
     town.act(1, silence(1, 100, areas=("D",)))

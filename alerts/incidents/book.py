@@ -44,8 +44,8 @@ class Book:
         self.changed: dict[str, Incident] = {}  # by id
         self.out = Outcome()
         self._timers: list[tuple[int, str, Key | str]] = []
-        self._since = since  # what was due before it has been seen to, before a restart
-        self._looked: dict[Key, int] = {}  # the same of an incident, since then
+        self.since = since  # what was due before it has been seen to, and is not looked at again with the eyes of then
+        self._looked: dict[Key, int] = {}  # the same of an incident
 
     def configure(self, city: City, rules: Rules, now: int) -> None:
         """From here on; a quiet time that new rules cut short ends at `now`, not in the past."""
@@ -120,13 +120,13 @@ class Book:
 
     def arm(self, key: Key) -> None:
         incident = self.latest[key]
-        when = due(incident, self.who.hazard(incident.hazard), self._looked.get(key, self._since - 1))
+        when = due(incident, self.who.hazard(incident.hazard), self._looked.get(key, self.since - 1))
         if when is not None:
             heappush(self._timers, (when, str(key), key))
 
     def watch(self, silence: Silence) -> None:
         for when in (silence.begins, silence.until):
-            if when < self._since:
+            if when < self.since:
                 continue
             heappush(self._timers, (when, silence.id, silence.id))
 
@@ -137,7 +137,7 @@ class Book:
             if isinstance(which, str):
                 return when, which
             incident = self.latest[which]
-            now_due = due(incident, self.who.hazard(incident.hazard), self._looked.get(which, self._since - 1))
+            now_due = due(incident, self.who.hazard(incident.hazard), self._looked.get(which, self.since - 1))
             if now_due == when:
                 self._looked[which] = when
                 return when, which

@@ -36,6 +36,7 @@ def pass_time(book: Book, before: int) -> None:
         settle(book, when)
         if not isinstance(which, str):
             book.arm(which)  # also where nothing came of it
+    book.since = max(book.since, before)
 
 
 def _settle(book: Book, key: Key, now: int, by: str) -> None:
