@@ -278,6 +278,20 @@ def test_a_person_eases_and_it_stays_so_until_the_sensor_rises(town: Town) -> No
     assert town.said(2) == [("D", "worse", 4, True)]
 
 
+@pytest.mark.parametrize("silenced", [False, True])
+def test_who_eases_while_nothing_counts_any_more_says_at_which_level_it_stands(town: Town, silenced: bool) -> None:
+    """In the quiet time, or under a silence; a version of an open warning never says level 0."""
+    town.read(0, "station", 0.35, 3)
+    if silenced:
+        town.act(1, silence(1, 2, areas=("D",)))
+    else:
+        town.read(1, "station", 0.0, 0)
+    assert town.act(1.5, Ease("flood.D.20221014T0803Z", 2)) == ""
+    assert town.said(1) == [("D", "eased", 2, False)]
+    town.at(1.9)
+    assert town.row(area="D").level == 2
+
+
 def test_a_person_closes_and_a_rise_opens_it_again(town: Town) -> None:
     town.read(0, "station", 0.35, 3)
     assert town.act(1, Close("flood.D.20221014T0803Z"), "binh") == ""
@@ -528,6 +542,16 @@ def test_other_words_at_the_same_level_are_an_update(town: Town) -> None:
     town.act(6, Raise(hand(until=90), "storm", ("A",), approver=True))
 
     assert [(n.reason.value, n.level, n.told) for n in town.notices] == [("first", 3, True), ("updated", 3, True)]
+
+
+@pytest.mark.parametrize(("level", "reason"), [(4, "worse"), (3, "updated"), (2, "eased")])
+def test_what_an_operator_gives_anew_is_told_when_it_is_approved(town: Town, level: int, reason: str) -> None:
+    town.act(0, Raise(hand(3), "storm", ("A",), approver=True))
+    town.act(1, Raise(hand(level, until=90, by="binh"), "storm", ("A",)), "binh")
+    assert town.said(1) == []
+    assert town.act(2, Approve("storm.A.20221014T0803Z"), "chi") == ""
+    assert town.said(1) == [("A", reason, level, reason != "eased")]
+    assert town.notices[-1].by == "chi"
 
 
 def test_sensors_join_what_was_given_by_hand_and_go_on_without_it(town: Town) -> None:

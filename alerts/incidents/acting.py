@@ -101,8 +101,8 @@ def _ease(book: Book, row: Incident, level: int, one: Act) -> None:
     members = tuple(limited(member, level) for member in row.members)
     after = _seen(replace(row, members=members, approved=min(row.approved, level)), one)
     book.keep(after)
-    if after.supported < row.level:
-        book.publish(row.key, Reason.EASED, one.at, one.at, one.by)
+    if (after.supported or level) < row.level:  # a quiet time runs, or a silence: it stands at what the person says
+        book.publish(row.key, Reason.EASED, one.at, one.at, one.by, level)
 
 
 def _to_approve(book: Book, verb: Approve) -> list[Incident]:
@@ -130,6 +130,8 @@ def _approve(book: Book, row: Incident, verb: Approve, one: Act) -> None:
         return
     level = min(verb.level, row.wanted)
     book.keep(_seen(replace(after, approvals=(*row.approvals, Approval(one.by, level, one.at))), one))
+    if after.hand_approved and not row.hand_approved:
+        _tell_anew(book, row.key, one)
     _say(book, row.key, one, level=level)
 
 
@@ -171,9 +173,16 @@ def _raise_in(book: Book, key: Key, verb: Raise, one: Act) -> None:
     )
     row = _seen(row, one) if alone else row
     book.keep(row)
-    if alone and 0 < row.supported <= row.level:  # other words, or a lower level, of what is published already
-        book.publish(key, Reason.UPDATED if row.supported == row.level else Reason.EASED, one.at, one.at, one.by)
+    if alone:
+        _tell_anew(book, key, one)
     _say(book, key, one)
+
+
+def _tell_anew(book: Book, key: Key, one: Act) -> None:
+    """Other words, or a lower level, of what is published already; what is higher rises by itself."""
+    row = book.latest[key]
+    if 0 < row.supported <= row.level:
+        book.publish(key, Reason.UPDATED if row.supported == row.level else Reason.EASED, one.at, one.at, one.by)
 
 
 def _silence(book: Book, silence: Silence, now: int) -> None:

@@ -90,8 +90,8 @@ class Book:
                     self.dirty[name, incident.area, False] = None
         self.arm(key)
 
-    def publish(self, key: Key, reason: Reason, at: int, arrival: int, by: str = "") -> None:
-        after, notice = published(self.latest[key], reason, at, arrival, by)
+    def publish(self, key: Key, reason: Reason, at: int, arrival: int, by: str = "", level: int = 0) -> None:
+        after, notice = published(self.latest[key], reason, at, arrival, by, level)
         self.keep(after)
         self.out.notices.append(notice)
         self.decide(after, arrival, Decided.PUBLISHED, reason.value, notice.cause, level=notice.level,

@@ -12,10 +12,15 @@ CONTINUES_MS: Final = 6 * 3_600_000  # a rise this soon after the end belongs to
 TOLD_EASING: Final = 2  # levels below what residents heard last
 
 
-def published(incident: Incident, reason: Reason, at: int, arrival: int, by: str = "") -> tuple[Incident, Notice]:
-    """The next version. `at` when what drove it was measured; `by` the person whose act made it."""
+def published(
+    incident: Incident, reason: Reason, at: int, arrival: int, by: str = "", level: int = 0
+) -> tuple[Incident, Notice]:
+    """The next version. `at` when what drove it was measured; `by` the person whose act made it.
+
+    `level`: what is said while nothing supports any; an end says 0.
+    """
     ends = reason in ENDS
-    level = 0 if ends else incident.supported
+    level = 0 if ends else incident.supported or level
     withheld = _withheld(incident, reason, level, by)
     after = replace(
         incident, level=level, peak=max(incident.peak, level), version=incident.version + 1, updated_at=arrival,
