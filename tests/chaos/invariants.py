@@ -219,7 +219,9 @@ def reasons(judged: Judged, ledger: Ledger) -> Iterator[str]:
         known = {one.number for one in record.decisions} if record.dropped else range(len(wanted))
         still = [(n, entry, _plain(one)) for n, entry, one in wanted if n in known]
         yield from _differ(f"decisions, ledger and replay: {incident}", kept, still)
-        yield from _differ(f"calls, ledger and replay: {incident}", record.calls, judged.calls[incident][-CALLS_MOST:])
+        calls = {(call.number, call.at): call for call in reversed(judged.calls[incident])}  # of one moment: the first
+        wanted_calls = list(reversed(calls.values()))[-CALLS_MOST:]
+        yield from _differ(f"calls, ledger and replay: {incident}", record.calls, wanted_calls)
 
 
 def _incidents(ledger: Ledger) -> set[str]:

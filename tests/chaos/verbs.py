@@ -140,11 +140,11 @@ def _two_persons(rows: Sequence[Written], notices: Sequence[Notice]) -> Iterator
 
 @dataclass(slots=True)
 class _Given:
-    """A warning by hand as its acts leave it: `level` is public, `approved` what a person has said yes to."""
+    """A warning by hand as its acts leave it: `level` is public; `approved`: enough persons stand behind `hand`."""
 
     hand: Hand | None = None
     level: int = 0
-    approved: int = 0
+    approved: bool = False
     open: bool = False
 
     def after(self, act: Act) -> Reason | None:
@@ -152,9 +152,8 @@ class _Given:
         match act.verb:
             case Raise(hand=hand, approver=approver):
                 return self._raised(hand, alone=approver and hand.template != EVACUATION)
-            case Approve(level=level) if self.hand is not None and level >= self.hand.level > self.approved:
-                self.approved = self.hand.level
-                return self._published(Reason.WORSE) if self.approved > self.level else None
+            case Approve() if self.hand is not None and not self.approved:
+                return self._published(self.hand)
             case Close(withdraw=withdraw) if self.open:
                 return self.ended(Reason.WITHDRAWN if withdraw else Reason.OVER)
         return None
@@ -162,15 +161,19 @@ class _Given:
     def _raised(self, hand: Hand, *, alone: bool) -> Reason | None:
         if self.open and hand == self.hand:
             return None
-        self.hand, self.open, self.approved = hand, True, hand.level if alone else 0
-        return self._published(Reason.EASED if hand.level < self.level else Reason.WORSE) if alone else None
+        self.hand, self.open, self.approved = hand, True, False
+        return self._published(hand) if alone else None
 
-    def _published(self, reason: Reason) -> Reason:
-        first, self.level = not self.level, self.approved
-        return Reason.FIRST if first else reason
+    def _published(self, hand: Hand) -> Reason:
+        before, self.level, self.approved = self.level, hand.level, True
+        if not before:
+            return Reason.FIRST
+        if hand.level == before:
+            return Reason.UPDATED
+        return Reason.WORSE if hand.level > before else Reason.EASED
 
     def ended(self, reason: Reason) -> Reason | None:
-        public, self.level, self.approved, self.open = self.level, 0, 0, False
+        public, self.level, self.approved, self.open, self.hand = self.level, 0, False, False, None
         return reason if public else None
 
 
