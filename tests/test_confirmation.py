@@ -554,6 +554,14 @@ def test_what_an_operator_gives_anew_is_told_when_it_is_approved(town: Town, lev
     assert town.notices[-1].by == "chi"
 
 
+def test_words_that_nobody_has_approved_are_not_let_out_by_easing(town: Town) -> None:
+    town.act(0, Raise(hand(4, "evacuation"), "evacuation", ("A",)), "an")
+    assert town.act(1, Approve("evacuation.A.20221014T0803Z"), "chi") == ""
+    town.act(2, Raise(hand(4, "evacuation", until=90), "evacuation", ("A",)), "an")
+    assert "by hand" in town.act(3, Ease("evacuation.A.20221014T0803Z", 3), "an")
+    assert town.said(1) == [("A", "first", 4, True)]
+
+
 def test_sensors_join_what_was_given_by_hand_and_go_on_without_it(town: Town) -> None:
     town.act(0, Raise(hand(2, "seen"), "flood", ("D",), approver=True))
     town.read(10, "station", 0.5, 3)

@@ -96,7 +96,7 @@ def _say(book: Book, key: Key, one: Act, *, level: int | None = None) -> None:
 def _ease(book: Book, row: Incident, level: int, one: Act) -> None:
     if not 0 < level <= max(row.level, row.wanted):
         raise RefusedError(f"{row.id} stands at {row.level}: it can be eased to a lower level, at least 1; or closed")
-    if row.hand is not None and row.hand_approved:
+    if row.hand is not None and (row.hand_approved or not row.measured_level):
         raise RefusedError(f"{row.id} was given by hand: give it anew at another level, or close it")
     members = tuple(limited(member, level) for member in row.members)
     after = _seen(replace(row, members=members, approved=min(row.approved, level)), one)

@@ -29,9 +29,10 @@ def published(
     if ends:
         after = ended(after, arrival)
     driven_by = None if ends else cause(after)
+    hand = incident.hand if ends or incident.hand_approved else None  # words that nobody has approved are nobody's yet
     notice = Notice(
         after.id, after.version, reason, after.hazard, after.area, level, incident.level, at, arrival, driven_by,
-        withheld, after.peak, by, incident.hand if driven_by is None else None, after.drill, after.event,
+        withheld, after.peak, by, hand if driven_by is None else None, after.drill, after.event,
     )  # fmt: skip
     return after, notice
 
