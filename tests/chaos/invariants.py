@@ -219,9 +219,10 @@ def reasons(judged: Judged, ledger: Ledger) -> Iterator[str]:
         known = {one.number for one in record.decisions} if record.dropped else range(len(wanted))
         still = [(n, entry, _plain(one)) for n, entry, one in wanted if n in known]
         yield from _differ(f"decisions, ledger and replay: {incident}", kept, still)
-        calls = {(call.number, call.at): call for call in reversed(judged.calls[incident])}  # of one moment: the first
-        wanted_calls = list(reversed(calls.values()))[-CALLS_MOST:]
-        yield from _differ(f"calls, ledger and replay: {incident}", record.calls, wanted_calls)
+        calls: dict[tuple[int, int], Call] = {}
+        for call in judged.calls[incident]:
+            calls.setdefault((call.number, call.at), call)  # the same people twice in one moment are called once
+        yield from _differ(f"calls, ledger and replay: {incident}", record.calls, list(calls.values())[-CALLS_MOST:])
 
 
 def _incidents(ledger: Ledger) -> set[str]:

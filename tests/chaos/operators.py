@@ -21,6 +21,7 @@ from typing import Any, Final
 import httpx
 from chaos.gateways import Log, lines
 from chaos.mortal import die_with_parent
+from chaos.town import DRY
 
 PEOPLE: Final[Mapping[str, str]] = {
     "an": "viewer", "binh": "operator", "chi": "operator", "dung": "approver", "giang": "approver", "hoa": "admin",
@@ -29,9 +30,12 @@ ANSWER_S: Final = 3.0  # without an answer for so long: the same is asked again
 AGAIN_S: Final = (0.02, 0.15)
 UNDER_WAY: Final = (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE)  # and every 5xx: not final
 VERBS: Final[Mapping[str, int]] = {
-    "raise": 18, "approve": 25, "ack": 8, "comment": 14, "assign": 4, "ease": 8, "close": 10, "drill": 8,
-    "silence": 8, "unsilence": 6, "outage": 2, "official": 3,
+    "raise": 18, "approve": 30, "ack": 8, "comment": 14, "assign": 4, "ease": 10, "close": 8, "drill": 8,
+    "silence": 5, "unsilence": 5, "outage": 2, "official": 3,
 }  # fmt: skip
+OPERATORS_MOST: Final = ("raise", "ack", "comment", "assign", "drill", "unsilence", "outage")
+PRESUMES: Final = 0.1  # how often somebody tries what his role may not allow
+IDLE_S: Final = 1.0  # a viewer may do nothing
 EVACUATION: Final = "evacuation"
 BY_HAND: Final[Mapping[str, tuple[tuple[int, ...], dict[str, str]]]] = {
     "storm": ((2, 3, 4), {"name": "Noru", "where": "ven biển"}),
@@ -99,12 +103,17 @@ class Person:
     def work(self) -> None:
         try:
             while not Path(self._office.stop).exists():
-                time.sleep(self._random.uniform(*self._office.think_s))
-                (verb,) = self._random.choices(list(VERBS), list(VERBS.values()))
-                self._do(verb)
+                time.sleep(self._random.uniform(*self._office.think_s) + IDLE_S * (PEOPLE[self.name] == "viewer"))
+                self._do(self._choice())
             self.ended = True
         finally:
             self._client.close()
+
+    def _choice(self) -> str:
+        presumes = self._random.random() < PRESUMES
+        mine = OPERATORS_MOST if PEOPLE[self.name] == "operator" and not presumes else tuple(VERBS)
+        (verb,) = self._random.choices(mine, [VERBS[name] for name in mine])
+        return verb
 
     def _do(self, verb: str) -> None:
         match verb:
@@ -134,7 +143,7 @@ class Person:
         template = random.choice(list(BY_HAND))
         levels, fields = BY_HAND[template]
         more = {"where": f"{fields['where']} {random.randint(1, 2)}"}
-        areas = random.sample(self._office.areas, random.choice((1, 1, 2)))
+        areas = random.sample(random.choice((self._office.areas, DRY)), random.choice((1, 1, 2)))
         self._ask("POST", "/alerts", {
             "template": template, "level": random.choice(levels), "areas": areas, "fields": fields | more,
             "until": _in_s(random.choice((4, 12, 60))), "drill": drill, "why": self._why(),

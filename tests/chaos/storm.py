@@ -178,7 +178,7 @@ class _Play:
             "received": len(truth.received),
             "heard": len(truth.heard),
             "verbs": len(spoken),
-            "acts": sum(one.done for one in spoken),
+            "done": sum(one.done for one in spoken),
         }
 
     def _marked(self, mark: dict[str, Any]) -> None:

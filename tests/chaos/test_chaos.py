@@ -60,6 +60,12 @@ TRAPS: Final = {
     "notice_outside_transaction": Trap("notices, ledger and replay", {"always": (Doom("wrong_step", 2),)}),
     "mark_before_send": Trap("sent, says the ledger, and never came", {"always": (Doom("before_send", 3),)}),
 }  # fmt: skip
+# A life does some acts and dies in the next one, which is asked for again.
+ACT_TRAPS: Final = {
+    "audit_outside_transaction": Trap("ledger and replay", {"always": (Doom("wrong_step", 3),)}),
+    "act_without_look_up": Trap("ledger and replay", {"always": (Doom("before_answer", 3),)}),
+    "act_notices_outside_transaction": Trap("notices, ledger and replay", {"always": (Doom("wrong_step", 2),)}),
+}
 
 
 @pytest.fixture
@@ -96,7 +102,8 @@ def test_what_people_do_in_a_storm_is_done_once_and_nothing_of_it_is_lost(strike
         with tally.trial():
             each_once = tuple((Doom(moment, 2),) for moment in ACT_MOMENTS)
             outcome = strike(Storm(
-                "nats", seed, kills=7, verbs=60, readings=150, readings_a_s=60.0, others=False, plans=each_once,
+                "nats", seed, kills=7, verbs=30, readings=150, readings_a_s=60.0, every_s=(0.2, 1.0), others=False,
+                plans=each_once,
             ))  # fmt: skip
             assert outcome.violations == []
             assert {f"KILL {moment}" for moment in ACT_MOMENTS} <= outcome.ends.keys()
@@ -116,6 +123,37 @@ def test_a_thousand_kills_of_the_service_and_two_hundred_of_the_broker(kind: Any
     for what in ("service", "broker"):
         print(f"{kind}, kills of the {what} under {done['readings']} readings: n={done[what]} failures=0 "
               f"3/n={3 / done[what]:.2g}")  # fmt: skip
+
+
+@pytest.mark.proof
+@pytest.mark.server("mosquitto")
+@pytest.mark.parametrize("kind", KINDS)
+def test_two_hundred_kills_under_what_people_do(kind: Any, strike: Blow, tally: Tally) -> None:
+    """Verbs over HTTP by six people, who ask until they are answered; each storm a trial."""
+    done: Counter[str] = Counter()
+    for seed in tally.seeds(1, 2):
+        with tally.trial():
+            outcome = strike(Storm(kind, seed, kills=55, broker_kills=6, readings=2_500, verbs=500, every_s=(0.1, 1.2)))
+            assert outcome.violations == []
+        done.update(kills=outcome.kills, verbs=outcome.counts["verbs"], done=outcome.counts["done"])
+    print(f"{kind}, kills of the service under {done['verbs']} verbs, {done['done']} of them done: n={done['kills']} "
+          f"failures=0 3/n={3 / done['kills']:.2g}")  # fmt: skip
+
+
+@pytest.mark.proof
+@pytest.mark.parametrize("name", ACT_TRAPS)
+@pytest.mark.parametrize("mistaken", [True, False], ids=["mistaken", "right"])
+def test_every_mistake_with_acts_is_caught_by_a_storm_that_finds_nothing_without_it(
+    name: str, mistaken: bool, strike: Blow, tally: Tally
+) -> None:
+    trap = ACT_TRAPS[name]
+    calm = Storm("nats", tally.seed, kills=10, readings=100, verbs=20, others=False, outside=False, every_s=(0.5, 2.0))
+    with tally.trial():
+        if mistaken:
+            outcome = strike(replace(calm, mutation=name, heal_s=30.0, **trap.how))
+            assert any(trap.found in violation for violation in outcome.violations)
+        else:
+            assert strike(replace(calm, kills=4, **trap.how)).violations == []
 
 
 @pytest.mark.proof

@@ -8,6 +8,7 @@ from random import Random
 from typing import Final
 
 AREAS: Final = 10
+DRY: Final = ("d0", "d1")  # areas that no sensor speaks for: what people say there meets nothing that is measured
 RULES: Final = """
 [[rule]]
 name = "river"
@@ -84,6 +85,7 @@ class Town:
 
     def city_toml(self) -> str:
         areas = "".join(f'[[area]]\ncode = "a{n}"\nname = "Phường {n}"\n' for n in range(AREAS))
+        areas += "".join(f'[[area]]\ncode = "{code}"\nname = "Thôn {code}"\n' for code in DRY)
         owners = [*self.gateway_ids, *self.device_ids]
         gateways = "".join(f'[[gateway]]\nid = "{id_}"\n' for id_ in owners)
         sensors = "".join(_sensor(sensor, id_) for id_ in owners for sensor in self.sensors(id_))

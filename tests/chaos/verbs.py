@@ -173,7 +173,7 @@ class _Given:
         return Reason.WORSE if hand.level > before else Reason.EASED
 
     def ended(self, reason: Reason) -> Reason | None:
-        public, self.level, self.approved, self.open, self.hand = self.level, 0, False, False, None
+        public, self.level, self.approved, self.open = self.level, 0, False, False
         return reason if public else None
 
 
