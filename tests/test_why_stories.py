@@ -133,9 +133,7 @@ class City(Town):
         done = self.incidents_now.act(one, plan.city, plan.rules)
         assert not done.refused
         answer = Acted(one.at, done.incidents)
-        self.ledger.record_act(
-            Position(self.position), one, answer, self.incidents_now.changed, done.outcome, ()
-        )
+        self.ledger.record_act(Position(self.position), one, answer, self.incidents_now.changed, done.outcome, ())
 
 
 @pytest.fixture

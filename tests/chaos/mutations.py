@@ -150,12 +150,12 @@ def _mark_before_send(pause: Pause) -> Iterator[None]:
 def _audit_outside_transaction(pause: Pause) -> Iterator[None]:
     record = Ledger.record_act
 
-    def audited_later(self: Ledger, position: Position, arrival: int, act: Act, answer: Acted, *made: Any) -> None:
+    def audited_later(self: Ledger, position: Position, act: Act, answer: Acted, *made: Any) -> None:
         incidents, outcome, silences = made
         with self.store.writing() as db:
             _write(db, incidents, outcome, None)
         pause()
-        record(self, position, arrival, act, answer, (), Outcome(), silences)
+        record(self, position, act, answer, (), Outcome(), silences)
 
     with patched(Ledger, "record_act", audited_later):
         yield
@@ -174,9 +174,9 @@ def _act_without_look_up(pause: Pause) -> Iterator[None]:
 def _act_notices_outside_transaction(pause: Pause) -> Iterator[None]:
     record = Ledger.record_act
 
-    def told_later(self: Ledger, position: Position, arrival: int, act: Act, answer: Acted, *made: Any) -> None:
+    def told_later(self: Ledger, position: Position, act: Act, answer: Acted, *made: Any) -> None:
         incidents, outcome, silences = made
-        record(self, position, arrival, act, answer, incidents, replace(outcome, notices=[]), silences)
+        record(self, position, act, answer, incidents, replace(outcome, notices=[]), silences)
         if outcome.notices:
             pause()
             with self.store.writing() as db:
