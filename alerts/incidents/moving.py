@@ -58,6 +58,7 @@ def keys_of(book: Book, pair: Pair) -> frozenset[Key]:
 def _placed(book: Book, key: Key, transition: Transition, *, stays: bool) -> Incident:
     row, pair, arrival = book.row(key), (transition.sensor, transition.rule), transition.arrival
     was = next((m for m in row.members if m.pair == pair), None)
+    rises = transition.to > (was.level if was is not None else 0)
     member = moved(was or Member(*pair, 0, transition.at, None), transition)
     if stays:
         if member.calm_since is None and book.standing.is_dry(pair[0], key[0], book.who):
@@ -65,7 +66,7 @@ def _placed(book: Book, key: Key, transition: Transition, *, stays: bool) -> Inc
         member = replace(member, silenced=book.standing.covering(pair[0], *key[:2], arrival))
         if member.counted:
             row = opened(row, arrival)
-        if row.level and not row.wanted:  # a new wave before the end: its first rise eases nothing
+        if rises and row.level and not row.wanted:  # a new wave before the end: its first rise eases nothing
             row = replace(row, free_at=arrival + book.who.hazard(key[0]).quiet_ms)
     others = tuple(m for m in row.members if m.pair != pair)
     danger = row.danger_by
@@ -76,9 +77,10 @@ def _placed(book: Book, key: Key, transition: Transition, *, stays: bool) -> Inc
         measured = transition.value is not None
         row = replace(row, changed_at=transition.at, changed_arrival=arrival, measured=measured)
     row = replace(row, approved=min(row.approved, row.measured_level))
-    rises = transition.to > (was.level if was is not None else 0)
-    book.decide(row, arrival, Decided.ROSE if rises else Decided.FELL, "" if transition.value is not None else "not measured", member,
-                value=transition.value, measured_at=transition.at)  # fmt: skip
+    book.decide(
+        row, arrival, Decided.ROSE if rises else Decided.FELL, "" if transition.value is not None else "not measured",
+        member, value=transition.value, measured_at=transition.at,
+    )  # fmt: skip
     if member.silenced and rises:
         book.decide(row, arrival, Decided.SILENCED, member.silenced, member)
     return row
