@@ -102,7 +102,7 @@ def test_what_people_do_in_a_storm_is_done_once_and_nothing_of_it_is_lost(strike
         with tally.trial():
             each_once = tuple((Doom(moment, 2),) for moment in ACT_MOMENTS)
             outcome = strike(Storm(
-                "nats", seed, kills=7, verbs=30, readings=150, readings_a_s=60.0, every_s=(0.2, 1.0), others=False,
+                "nats", seed, kills=7, verbs=20, readings=60, readings_a_s=60.0, every_s=(0.2, 1.0), others=False,
                 plans=each_once,
             ))  # fmt: skip
             assert outcome.violations == []
@@ -133,7 +133,7 @@ def test_two_hundred_kills_under_what_people_do(kind: Any, strike: Blow, tally: 
     done: Counter[str] = Counter()
     for seed in tally.seeds(1, 2):
         with tally.trial():
-            outcome = strike(Storm(kind, seed, kills=55, broker_kills=6, readings=2_500, verbs=500, every_s=(0.1, 1.2)))
+            outcome = strike(Storm(kind, seed, kills=55, broker_kills=6, readings=2_500, verbs=200, every_s=(0.1, 1.2)))
             assert outcome.violations == []
         done.update(kills=outcome.kills, verbs=outcome.counts["verbs"], done=outcome.counts["done"])
     print(f"{kind}, kills of the service under {done['verbs']} verbs, {done['done']} of them done: n={done['kills']} "
