@@ -554,6 +554,16 @@ def test_what_an_operator_gives_anew_is_told_when_it_is_approved(town: Town, lev
     assert town.notices[-1].by == "chi"
 
 
+def test_what_an_operator_would_say_instead_neither_ends_nor_changes_what_is_published(town: Town) -> None:
+    town.act(0, Raise(hand(4, until=600), "storm", ("A",), approver=True))
+    town.act(1, Raise(hand(4, until=2, by="binh"), "storm", ("A",)), "binh")
+    assert town.row("storm").hand == hand(4, until=600)
+    town.at(3)
+    assert town.said(1) == []
+    assert not town.row("storm").awaiting
+    assert town.at(601) == [("A", "over", 0, True)]
+
+
 def test_words_that_nobody_has_approved_are_not_let_out_by_easing(town: Town) -> None:
     town.act(0, Raise(hand(4, "evacuation"), "evacuation", ("A",)), "an")
     assert town.act(1, Approve("evacuation.A.20221014T0803Z"), "chi") == ""

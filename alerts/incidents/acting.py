@@ -96,7 +96,7 @@ def _say(book: Book, key: Key, one: Act, *, level: int | None = None) -> None:
 def _ease(book: Book, row: Incident, level: int, one: Act) -> None:
     if not 0 < level <= max(row.level, row.wanted):
         raise RefusedError(f"{row.id} stands at {row.level}: it can be eased to a lower level, at least 1; or closed")
-    if row.hand is not None and (row.hand_approved or not row.measured_level):
+    if row.hand is not None or (row.proposed is not None and not row.measured_level):
         raise RefusedError(f"{row.id} was given by hand: give it anew at another level, or close it")
     members = tuple(limited(member, level) for member in row.members)
     after = _seen(replace(row, members=members, approved=min(row.approved, level)), one)
@@ -112,17 +112,17 @@ def _to_approve(book: Book, verb: Approve) -> list[Incident]:
     if not rows:
         raise RefusedError(f"{verb.event} is no city event that goes on")
     # What a person gave by hand is approved one by one.
-    return sorted((row for row in rows if row.wanted > row.level and row.hand is None), key=lambda row: row.id)
+    return sorted((row for row in rows if row.wanted > row.level and not row.by_hand), key=lambda row: row.id)
 
 
 def _approve(book: Book, row: Incident, verb: Approve, one: Act) -> None:
     after = row
-    if row.hand is not None and not row.hand_approved:
-        if row.hand.template == EVACUATION and one.by == row.hand.by:
-            raise RefusedError(f"{row.id} says evacuate: another person than {row.hand.by} has to approve it")
-        if verb.level < row.hand.level:
-            raise RefusedError(f"{row.id} was given by hand at {row.hand.level}: approve that, or close it")
-        after = replace(after, hand_approved=True)
+    if (hand := row.proposed) is not None:
+        if hand.template == EVACUATION and one.by == hand.by:
+            raise RefusedError(f"{row.id} says evacuate: another person than {hand.by} has to approve it")
+        if verb.level < hand.level:
+            raise RefusedError(f"{row.id} was given by hand at {hand.level}: approve that, or close it")
+        after = replace(after, hand=hand, proposed=None, changed_at=one.at, changed_arrival=one.at)
     level = min(verb.level, row.measured_level)
     if level > row.approved:
         after = replace(after, approved=level)
@@ -130,7 +130,7 @@ def _approve(book: Book, row: Incident, verb: Approve, one: Act) -> None:
         return
     level = min(verb.level, row.wanted)
     book.keep(_seen(replace(after, approvals=(*row.approvals, Approval(one.by, level, one.at))), one))
-    if after.hand_approved and not row.hand_approved:
+    if after.hand is not row.hand:
         _tell_anew(book, row.key, one)
     _say(book, row.key, one, level=level)
 
@@ -144,7 +144,7 @@ def _raise(book: Book, verb: Raise, one: Act) -> tuple[str, ...]:
     keys: list[Key] = [(verb.hazard, area, verb.drill) for area in verb.areas]
     for key in keys:
         row = book.latest.get(key)
-        if row is not None and row.closed_at is None and row.hand is None:
+        if row is not None and row.closed_at is None and not row.by_hand:
             raise RefusedError(f"{row.id} is open and stands on sensors: approve, ease or close that")
         if verb.drill and (real := _real(book, key[1])):
             raise RefusedError(f"{real} is open in {key[1]}: no drill beside it")
@@ -160,21 +160,15 @@ def _real(book: Book, area: str) -> str:
 
 def _raise_in(book: Book, key: Key, verb: Raise, one: Act) -> None:
     before = book.row(key)
-    if before.hand == verb.hand and before.closed_at is None:
+    if before.closed_at is None and verb.hand in (before.hand, before.proposed):
         return
-    alone = verb.approver and verb.hand.template != EVACUATION
-    row = replace(
-        opened(before, one.at),
-        hand=verb.hand,
-        changed_at=one.at,
-        changed_arrival=one.at,
-        hand_approved=alone,
-        approvals=(Approval(one.by, verb.hand.level, one.at),) if alone else (),
-    )
-    row = _seen(row, one) if alone else row
-    book.keep(row)
-    if alone:
+    row = replace(opened(before, one.at), changed_at=one.at, changed_arrival=one.at)
+    if verb.approver and verb.hand.template != EVACUATION:
+        approvals = (Approval(one.by, verb.hand.level, one.at),)
+        book.keep(_seen(replace(row, hand=verb.hand, proposed=None, approvals=approvals), one))
         _tell_anew(book, key, one)
+    else:
+        book.keep(replace(row, proposed=verb.hand))
     _say(book, key, one)
 
 

@@ -17,8 +17,7 @@ def due(incident: Incident, hazard: Hazard, after: int) -> int | None:
     times = [when for when in times if when > after]
     if incident.chain is not None and (call := next_call(incident.chain)) is not None:
         times.append(call)
-    if incident.hand is not None:
-        times.append(incident.hand.until)
+    times += [hand.until for hand in (incident.hand, incident.proposed) if hand is not None]
     times += [when for when in (calm_at(incident, hazard), falls_at(incident, hazard)) if when is not None]
     return min(times, default=None)
 

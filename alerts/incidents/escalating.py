@@ -23,7 +23,7 @@ def asked(incident: Incident, now: int) -> Incident:
 
 
 def _asked(incident: Incident, level: int, now: int) -> int:
-    by_hand = incident.hand is not None and not incident.hand_approved and level == DANGER
+    by_hand = incident.proposed is not None and level == DANGER
     if not by_hand and not incident.level < level <= incident.wanted:
         return 0
     return incident.asked_at[level - DANGER] or now

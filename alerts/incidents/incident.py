@@ -150,7 +150,7 @@ class Incident:
     changed_arrival: int = 0  # and when it arrived; without members, the quiet time runs from here
     measured: bool = True  # False: a schedule closed or a rule went, nothing was measured; such an end is no all-clear
     drill: bool = False
-    hand: Hand | None = None
+    hand: Hand | None = None  # what a person says by hand, with enough persons behind it
     event: str = ""  # the city event that it is part of
     fallen: tuple[Fallen, ...] = ()
     danger_by: tuple[
@@ -161,7 +161,7 @@ class Incident:
     asked_at: tuple[int, int] = (0, 0)  # when operators were asked for danger and for emergency; 0: they are not
     approvals: tuple[Approval, ...] = ()
     approved: int = 0  # the level of what is measured up to which persons have said yes
-    hand_approved: bool = False  # enough persons stand behind what was given by hand
+    proposed: Hand | None = None  # what a person would say by hand: nobody hears of it until it is approved
     chain: Chain | None = None
     acknowledged_by: str = ""
     acknowledged_at: int | None = None
@@ -174,7 +174,11 @@ class Incident:
     @property
     def wanted(self) -> int:
         """The level that its members and the person would have published if all of it were confirmed."""
-        return max([self.hand.level if self.hand is not None else 0, self.measured_level])
+        return max([0 if hand is None else hand.level for hand in (self.hand, self.proposed)] + [self.measured_level])
+
+    @property
+    def by_hand(self) -> bool:
+        return self.hand is not None or self.proposed is not None
 
     @property
     def measured_level(self) -> int:
@@ -184,7 +188,7 @@ class Incident:
     @property
     def supported(self) -> int:
         """The level that may be published: what its members ask for, as far as it is confirmed; a person's word."""
-        hand = self.hand.level if self.hand is not None and self.hand_approved else 0
+        hand = self.hand.level if self.hand is not None else 0
         return max([hand, *(min(member.counts, max(member.confirmed, self.approved)) for member in self.members)])
 
     @property

@@ -29,10 +29,9 @@ def published(
     if ends:
         after = ended(after, arrival)
     driven_by = None if ends else cause(after)
-    hand = incident.hand if ends or incident.hand_approved else None  # words that nobody has approved are nobody's yet
     notice = Notice(
         after.id, after.version, reason, after.hazard, after.area, level, incident.level, at, arrival, driven_by,
-        withheld, after.peak, by, hand if driven_by is None else None, after.drill, after.event,
+        withheld, after.peak, by, incident.hand if driven_by is None else None, after.drill, after.event,
     )  # fmt: skip
     return after, notice
 
@@ -51,7 +50,7 @@ def ended(incident: Incident, arrival: int) -> Incident:
     """Closed; nobody is asked or called any more."""
     return replace(
         incident, level=0, closed_at=arrival, told_level=0, asked_at=(0, 0), chain=None, held_open="", event="",
-        danger_by=(), approved=0, approvals=(), hand=None, hand_approved=False, acknowledged_by="",
+        danger_by=(), approved=0, approvals=(), hand=None, proposed=None, acknowledged_by="",
         acknowledged_at=None,
     )  # fmt: skip
 
@@ -85,7 +84,7 @@ def nothing(key: Key) -> Incident:
 
 def cause(incident: Incident) -> Member | None:
     """The member that supports the highest level; of several the one that changed last. None: a person's word does."""
-    if incident.hand is not None and incident.hand_approved and incident.hand.level >= incident.supported:
+    if incident.hand is not None and incident.hand.level >= incident.supported:
         return None
     by_support = {id(m): min(m.counts, max(m.confirmed, incident.approved)) for m in incident.members}
     standing = [m for m in incident.members if by_support[id(m)]]

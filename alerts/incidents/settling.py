@@ -126,11 +126,17 @@ def _ripen(book: Book, key: Key, when: int) -> None:
     """One incident at a moment that time has brought."""
     row, hazard = book.latest[key], book.who.hazard(book.latest[key].hazard)
     book.dirty[key] = None
+    if row.proposed is not None and row.proposed.until <= when:
+        row = replace(row, proposed=None)
+        book.keep(row)
+        if row.hand is None and not row.measured_level and not row.level:
+            end(book, key, Reason.OVER, when)
+            return
     if row.hand is not None and row.hand.until <= when:
         if not row.measured_level:
             end(book, key, Reason.OVER, when)
             return
-        row = replace(row, hand=None, hand_approved=False, changed_at=when, changed_arrival=when)  # sensors go on
+        row = replace(row, hand=None, changed_at=when, changed_arrival=when)  # sensors go on
         book.keep(row)
     calm = calm_at(row, hazard)
     if calm is not None and calm <= when:

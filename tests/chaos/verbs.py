@@ -140,11 +140,11 @@ def _two_persons(rows: Sequence[Written], notices: Sequence[Notice]) -> Iterator
 
 @dataclass(slots=True)
 class _Given:
-    """A warning by hand as its acts leave it: `level` is public; `approved`: enough persons stand behind `hand`."""
+    """A warning by hand as its acts leave it: `hand` is public at `level`; `proposed` waits for an approval."""
 
     hand: Hand | None = None
+    proposed: Hand | None = None
     level: int = 0
-    approved: bool = False
     open: bool = False
 
     def after(self, act: Act) -> Reason | None:
@@ -152,20 +152,21 @@ class _Given:
         match act.verb:
             case Raise(hand=hand, approver=approver):
                 return self._raised(hand, alone=approver and hand.template != EVACUATION)
-            case Approve() if self.hand is not None and not self.approved:
-                return self._published(self.hand)
+            case Approve() if self.proposed is not None:
+                return self._published(self.proposed)
             case Close(withdraw=withdraw) if self.open:
                 return self.ended(Reason.WITHDRAWN if withdraw else Reason.OVER)
         return None
 
     def _raised(self, hand: Hand, *, alone: bool) -> Reason | None:
-        if self.open and hand == self.hand:
+        if self.open and hand in (self.hand, self.proposed):
             return None
-        self.hand, self.open, self.approved = hand, True, False
+        self.proposed, self.open = hand, True
         return self._published(hand) if alone else None
 
     def _published(self, hand: Hand) -> Reason:
-        before, self.level, self.approved = self.level, hand.level, True
+        before, self.level = self.level, hand.level
+        self.hand, self.proposed = hand, None
         if not before:
             return Reason.FIRST
         if hand.level == before:
@@ -173,7 +174,7 @@ class _Given:
         return Reason.WORSE if hand.level > before else Reason.EASED
 
     def ended(self, reason: Reason) -> Reason | None:
-        public, self.level, self.approved, self.open = self.level, 0, False, False
+        public, self.level, self.open, self.proposed = self.level, 0, False, None
         return reason if public else None
 
 
@@ -197,8 +198,8 @@ def _story(incident: str, done: Sequence[tuple[Written, Act]], notices: Sequence
         mine = {version for id_, version in row.entry.answer["versions"] if id_ == incident}
         while left and not left[0].by and left[0].version not in mine and _was_before(left[0], act):
             yield from _by_itself(given, left.pop(0))
-        if given.open and given.hand is not None and given.hand.until < act.at and not given.level:
-            given.ended(Reason.OVER)  # it was never public: it ends without a word
+        if given.proposed is not None and given.proposed.until < act.at:
+            given.proposed, given.open = None, bool(given.level)  # what was never public ends without a word
         reason = given.after(act)
         if reason is None:
             if mine:
