@@ -44,15 +44,16 @@ class Book:
         self.changed: dict[str, Incident] = {}  # by id
         self.out = Outcome()
         self._timers: list[tuple[int, str, Key | str]] = []
-        self.since = since  # what was due before it has been seen to, and is not looked at again with the eyes of then
-        self._looked: dict[Key, int] = {}  # the same of an incident
+        self._since = since  # what was due before it has been seen to, before a restart
+        self.passed = since  # time has been looked at up to here and does not run back
+        self._looked: dict[Key, int] = {}  # the same of an incident, since then
 
     def configure(self, city: City, rules: Rules, now: int) -> None:
         """From here on; a quiet time that new rules cut short ends at `now`, not in the past."""
         self.city, self.rules, self.who = city, rules, Witnesses(city, rules)
         for row in list(self.latest.values()):
             if self.begun and row.id and row.closed_at is None:
-                self.keep(replace(row, free_at=now))
+                self.keep(replace(row, free_at=max(row.free_at, now)))
             self.arm(row.key)
         self.begun = True
         for silence in self.standing.silences.values():
@@ -120,15 +121,14 @@ class Book:
 
     def arm(self, key: Key) -> None:
         incident = self.latest[key]
-        when = due(incident, self.who.hazard(incident.hazard), self._looked.get(key, self.since - 1))
+        when = due(incident, self.who.hazard(incident.hazard), self._looked.get(key, self.passed - 1))
         if when is not None:
             heappush(self._timers, (when, str(key), key))
 
     def watch(self, silence: Silence) -> None:
         for when in (silence.begins, silence.until):
-            if when < self.since:
-                continue
-            heappush(self._timers, (when, silence.id, silence.id))
+            if when >= self.passed:  # whoever enters or reads it later has looked at what it covers by then
+                heappush(self._timers, (when, silence.id, silence.id))
 
     def next_timer(self, before: int) -> Timer | None:
         """The first thing that time has made due before `before`; it is looked at once."""
@@ -137,7 +137,7 @@ class Book:
             if isinstance(which, str):
                 return when, which
             incident = self.latest[which]
-            now_due = due(incident, self.who.hazard(incident.hazard), self._looked.get(which, self.since - 1))
+            now_due = due(incident, self.who.hazard(incident.hazard), self._looked.get(which, self.passed - 1))
             if now_due == when:
                 self._looked[which] = when
                 return when, which

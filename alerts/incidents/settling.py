@@ -26,9 +26,12 @@ def settle(book: Book, now: int, by: str = "") -> None:
 
 
 def pass_time(book: Book, before: int) -> None:
-    """What time alone makes before `before`, in the order in which it is due."""
+    """What time alone makes before `before`, in the order in which it is due.
+
+    What new rules or a person's act have made due in the past is due now: time never runs back.
+    """
     while (timer := book.next_timer(before)) is not None:
-        when, which = timer
+        when, which = max(timer[0], book.passed), timer[1]
         if isinstance(which, str):
             cover(book, when)
         else:
@@ -36,7 +39,7 @@ def pass_time(book: Book, before: int) -> None:
         settle(book, when)
         if not isinstance(which, str):
             book.arm(which)  # also where nothing came of it
-    book.since = max(book.since, before)
+    book.passed = max(book.passed, before)
 
 
 def _settle(book: Book, key: Key, now: int, by: str) -> None:

@@ -1,0 +1,61 @@
+"""Where persons, silences, restarts and new registries meet what sensors say."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from incident_town import CITY, MINUTE, RULES, Town, ms, without
+
+from alerts.incidents.incident import Hand
+from alerts.incidents.verbs import Acknowledge, Approve, Close, Ease, Raise, Silence
+from processing.transitions import Status, StepResult, Transition
+
+
+def hand(level: int, until: float, by: str = "an", template: str = "storm") -> Hand:
+    return Hand(template, level, ms(until), by)
+
+
+def raised(town: Town, minute: float, given: Hand, *, approver: bool = True, hazard: str = "flood", area: str = "A",
+           by: str = "an") -> str:  # fmt: skip
+    return town.act(minute, Raise(given, hazard, (area,), approver=approver), by)
+
+
+def test_a_silence_that_began_before_it_was_entered_does_not_turn_time_back() -> None:
+    town = Town()
+    town.act(0, Silence("works", ms(0), ms(600), "why", "an", areas=("C",)))
+    town.stands(5, "lonely", 0.25, 2)
+    assert town.said() == []
+
+    town.act(60, Silence("other", ms(-30), ms(300), "why", "an", areas=("A",)))  # before the other one began
+
+    town.at(61)
+    assert town.said() == []
+    assert town.row(area="C").members[0].silenced == "works"
+
+
+def test_a_new_registry_does_not_go_through_old_silences_again() -> None:
+    town = Town()
+    town.act(0, Silence("works", ms(0), ms(10), "why", "an", areas=("C",)))
+    town.at(20)
+    town.stands(30, "lonely", 0.35, 3)
+    asked = town.row(area="C").asked_at
+    calls = len(town.calls)
+    town.city = replace(CITY, name="Town again")
+
+    town.at(42)
+    town.at(43)
+
+    assert town.row(area="C").asked_at == asked
+    assert len(town.calls) == calls + 1  # the one that was due at minute 40
+
+
+def test_nothing_that_keeps_an_incident_open_is_cut_short_by_a_new_registry() -> None:
+    rules = replace(RULES, hazards={**RULES.hazards, "flood": replace(RULES.hazards["flood"], min_update_ms=0)})
+    town = Town(rules=rules)
+    town.stands(0, "station", 0.35, 3)
+    town.read(10, "station", 0.0, 0)
+    town.read(20, "station", 0.11, 1)  # a new wave: it eases nothing for the quiet time
+    town.city = replace(CITY, name="Town again")
+    town.at(21)
+    town.at(25)
+    assert town.row(area="D").level == 3
