@@ -59,3 +59,18 @@ def test_nothing_that_keeps_an_incident_open_is_cut_short_by_a_new_registry() ->
     town.at(21)
     town.at(25)
     assert town.row(area="D").level == 3
+
+
+def test_what_is_given_by_hand_anew_is_published_when_it_is_approved() -> None:
+    town = Town()
+    raised(town, 0, hand(4, 600), hazard="evacuation")
+    row = town.row("evacuation")
+    assert town.act(0.5, Approve(row.id), "binh") == ""
+    assert town.said()[-1] == ("A", "first", 4, True)
+
+    raised(town, 5, Hand("evacuation", 4, ms(900), "an", (("shelter", "another"),)), hazard="evacuation")
+    assert town.act(6, Approve(row.id), "binh") == ""
+
+    assert town.said(5) == [("A", "updated", 4, True)]
+    assert town.notices[-1].hand is not None
+    assert town.notices[-1].hand.fields
