@@ -74,3 +74,17 @@ def test_what_is_given_by_hand_anew_is_published_when_it_is_approved() -> None:
     assert town.said(5) == [("A", "updated", 4, True)]
     assert town.notices[-1].hand is not None
     assert town.notices[-1].hand.fields
+
+
+def test_a_person_eases_to_the_level_that_he_says() -> None:
+    town = Town()
+    town.stands(0, "tower-1", 0.35, 3)
+    town.stands(7, "tower-2", 0.35, 3)
+    town.read(20, "tower-1", 0.0, 0)
+    town.read(20.5, "tower-2", 0.0, 0)
+
+    assert town.act(21, Ease(town.row().id, 1)) == ""
+
+    assert town.said(20) == [("A", "eased", 1, True)]
+    town.at(400)
+    assert town.said(20)[1:] == [("A", "over", 0, True)]

@@ -101,8 +101,8 @@ def _ease(book: Book, row: Incident, level: int, one: Act) -> None:
     members = tuple(limited(member, level) for member in row.members)
     after = _seen(replace(row, members=members, approved=min(row.approved, level)), one)
     book.keep(after)
-    if (after.supported or level) < row.level:  # a quiet time runs, or a silence: it stands at what the person says
-        book.publish(row.key, Reason.EASED, one.at, one.at, one.by, level)
+    if (to := max(after.supported, level)) < row.level:
+        book.publish(row.key, Reason.EASED, one.at, one.at, one.by, to)
 
 
 def _to_approve(book: Book, verb: Approve) -> list[Incident]:

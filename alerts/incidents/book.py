@@ -91,7 +91,10 @@ class Book:
                     self.dirty[name, incident.area, False] = None
         self.arm(key)
 
-    def publish(self, key: Key, reason: Reason, at: int, arrival: int, by: str = "", level: int = 0) -> None:
+    def publish(
+        self, key: Key, reason: Reason, at: int, arrival: int, by: str = "", level: int | None = None
+    ) -> None:  # fmt: skip
+        """`level`: the one that a person has said; None: the one that is supported."""
         after, notice = published(self.latest[key], reason, at, arrival, by, level)
         self.keep(after)
         self.out.notices.append(notice)

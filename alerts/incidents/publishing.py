@@ -13,14 +13,14 @@ TOLD_EASING: Final = 2  # levels below what residents heard last
 
 
 def published(
-    incident: Incident, reason: Reason, at: int, arrival: int, by: str = "", level: int = 0
-) -> tuple[Incident, Notice]:
+    incident: Incident, reason: Reason, at: int, arrival: int, by: str = "", level: int | None = None
+) -> tuple[Incident, Notice]:  # fmt: skip
     """The next version. `at` when what drove it was measured; `by` the person whose act made it.
 
-    `level`: what is said while nothing supports any; an end says 0.
+    `level`: the one that this person has said; None: the one that is supported.
     """
     ends = reason in ENDS
-    level = 0 if ends else incident.supported or level
+    level = 0 if ends else incident.supported if level is None else level
     withheld = _withheld(incident, reason, level, by)
     after = replace(
         incident, level=level, peak=max(incident.peak, level), version=incident.version + 1, updated_at=arrival,
@@ -31,7 +31,7 @@ def published(
     driven_by = None if ends else cause(after)
     notice = Notice(
         after.id, after.version, reason, after.hazard, after.area, level, incident.level, at, arrival, driven_by,
-        withheld, after.peak, by, incident.hand if driven_by is None else None, after.drill, after.event,
+        withheld, after.peak, by, incident.hand if driven_by is None and (ends or incident.hand_approved) else None, after.drill, after.event,
     )  # fmt: skip
     return after, notice
 
