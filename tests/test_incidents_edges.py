@@ -88,3 +88,44 @@ def test_a_person_eases_to_the_level_that_he_says() -> None:
     assert town.said(20) == [("A", "eased", 1, True)]
     town.at(400)
     assert town.said(20)[1:] == [("A", "over", 0, True)]
+
+
+def test_a_warning_by_hand_that_runs_out_is_no_all_clear_for_what_sensors_raised() -> None:
+    town = Town()
+    raised(town, 0, hand(1, 40))
+    town.stands(1, "tower-1", 0.35, 3)
+    town.stands(8, "tower-2", 0.35, 3)
+    assert town.row().level == 3
+    town.read(35, "tower-1", 0.0, 0)
+    town.read(36, "tower-2", 0.0, 0)
+    town.health(38, "tower-2", Status.SILENT)
+
+    town.at(41)
+    assert ("A", "over", 0, True) not in town.said()
+
+    town.at(300)
+    assert ("A", "over", 0, True) not in town.said()
+    assert town.row().held_open == "not_heard tower-2"
+    town.health(301, "tower-2", Status.OK)
+    town.at(302)
+    assert town.said()[-1] == ("A", "over", 0, True)
+
+
+def test_a_warning_by_hand_that_runs_out_under_a_silence_ends_nothing() -> None:
+    town = Town()
+    raised(town, 0, hand(1, 40))
+    town.stands(1, "tower-1", 0.35, 3)
+    town.stands(8, "tower-2", 0.35, 3)
+    town.act(20, Silence("works", ms(20), ms(600), "why", "an", areas=("A",)))
+
+    town.at(300)
+
+    assert town.said(20) == []
+    assert town.row().level == 3
+
+
+def test_a_warning_by_hand_alone_ends_when_it_says() -> None:
+    town = Town()
+    raised(town, 0, hand(3, 40))
+    town.at(41)
+    assert town.said() == [("A", "first", 3, True), ("A", "over", 0, True)]

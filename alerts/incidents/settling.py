@@ -136,10 +136,12 @@ def _ripen(book: Book, key: Key, when: int) -> None:
             end(book, key, Reason.OVER, when)
             return
     if row.hand is not None and row.hand.until <= when:
-        if not row.measured_level:
+        if not _sensors_spoke(row):
             end(book, key, Reason.OVER, when)
             return
-        row = replace(row, hand=None, changed_at=when, changed_arrival=when)  # sensors go on
+        row = replace(row, hand=None)
+        if row.wanted:  # sensors go on
+            row = replace(row, changed_at=when, changed_arrival=when)
         book.keep(row)
     calm = calm_at(row, hazard)
     if calm is not None and calm <= when:
@@ -156,6 +158,12 @@ def _ripen(book: Book, key: Key, when: int) -> None:
         book.decide(row, when, Decided.HELD_OPEN, why)
     else:
         end(book, key, Reason.OVER, when)
+
+
+def _sensors_spoke(row: Incident) -> bool:
+    """Whether it is theirs as well: then it ends as what was measured does, not when a person's word runs out."""
+    fallen = any(one.until >= row.opened_at for one in row.fallen)
+    return bool(row.measured_level or row.danger_by or fallen) or is_frozen(row)
 
 
 def _calm_down(book: Book, key: Key, when: int) -> None:
