@@ -129,3 +129,61 @@ def test_a_warning_by_hand_alone_ends_when_it_says() -> None:
     raised(town, 0, hand(3, 40))
     town.at(41)
     assert town.said() == [("A", "first", 3, True), ("A", "over", 0, True)]
+
+
+def test_what_was_eased_in_one_area_stays_as_it_is_in_another_when_the_registry_changes() -> None:
+    both = replace(CITY.sensors["station"], affects=("D", "F0"))
+    town = Town(city=replace(CITY, sensors={**CITY.sensors, "station": both}))
+    town.stands(0, "station", 0.35, 3)
+    town.act(10, Close(town.row(area="D").id))
+    assert town.row(area="F0").level == 3
+
+    more = replace(both, affects=("D", "F0", "F1"))
+    town.city = replace(CITY, sensors={**CITY.sensors, "station": more})
+    town.at(11)
+    town.at(200)
+
+    assert town.row(area="F0").level == 3
+    assert town.row(area="F1").level == 3
+    assert town.row(area="D").closed_at is not None
+    assert ("F0", "over", 0, True) not in town.said()
+
+
+def test_an_area_that_loses_its_sensor_to_another_gets_no_all_clear() -> None:
+    for to, value in ((3, 0.35), (2, 0.25)):
+        town = Town()
+        town.stands(0, "station", value, to)
+        elsewhere = replace(CITY.sensors["station"], area="F1", affects=("F1",))
+        town.city = replace(CITY, sensors={**CITY.sensors, "station": elsewhere})
+
+        town.at(10)
+        town.at(600)
+
+        assert ("D", "over", 0, True) not in town.said(), to
+        assert town.row(area="F1").level == to
+        assert town.row(area="F1").danger_by == (("station",) if to == 3 else ())
+
+
+def test_a_silence_of_the_new_area_covers_a_sensor_that_came_into_it() -> None:
+    town = Town()
+    town.act(0, Silence("old", ms(0), ms(600), "why", "an", areas=("D",)))
+    town.stands(1, "station", 0.35, 3)
+    elsewhere = replace(CITY.sensors["station"], area="F1", affects=("F1",))
+    town.city = replace(CITY, sensors={**CITY.sensors, "station": elsewhere})
+
+    town.at(10)
+
+    assert town.said() == [("F1", "first", 3, True)]
+
+
+def test_a_rule_that_changes_its_hazard_takes_its_testimony_along() -> None:
+    town = Town()
+    town.read(0, "tower-1", 0.25, 2)
+    other = replace(RULES.rules[0], hazard="tide")
+    town.rules = replace(RULES, rules=(other, *RULES.rules[1:]))
+    town.at(1)
+    town.read(2, "tower-2", 0.25, 2)
+    assert ("A", "first", 2, True) in town.said()
+    town.rules = RULES
+    town.at(3)
+    assert town.row("flood").level == 2

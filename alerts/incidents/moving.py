@@ -69,10 +69,8 @@ def _placed(book: Book, key: Key, transition: Transition, *, stays: bool) -> Inc
         if rises and row.level and not row.wanted:  # a new wave before the end: its first rise eases nothing
             row = replace(row, free_at=arrival + book.who.hazard(key[0]).quiet_ms)
     others = tuple(m for m in row.members if m.pair != pair)
-    danger = row.danger_by
-    if stays and member.counted >= DANGER and pair[0] not in danger:
-        danger = (*danger, pair[0])
-    row = replace(row, members=(*others, member) if stays else others, danger_by=danger)
+    row = replace(row, members=(*others, member) if stays else others)
+    row = with_danger(row, member) if stays else row
     if (was.counts if was is not None else 0) != (member.counts if stays else 0):  # else it held nothing up any more
         measured = transition.value is not None
         row = replace(row, changed_at=transition.at, changed_arrival=arrival, measured=measured)
@@ -84,6 +82,13 @@ def _placed(book: Book, key: Key, transition: Transition, *, stays: bool) -> Inc
     if member.silenced and rises:
         book.decide(row, arrival, Decided.SILENCED, member.silenced, member)
     return row
+
+
+def with_danger(row: Incident, member: Member) -> Incident:
+    """The sensor holds it at danger or above: it has to be heard before an all-clear."""
+    if member.counted < DANGER or member.sensor in row.danger_by:
+        return row
+    return replace(row, danger_by=(*row.danger_by, member.sensor))
 
 
 def ask_around(book: Book, hazard: str, sensor: str) -> None:
@@ -167,11 +172,27 @@ def regroup(book: Book, now: int) -> None:
         before, after = book.keys(pair), keys_of(book, pair)
         if after == before:
             continue
-        member = next(m for m in book.latest[min(before)].members if m.pair == pair)
-        for key in sorted(before | after):
-            row = book.row(key)
-            others = tuple(m for m in row.members if m.pair != pair)
-            row = opened(row, now) if key in after else row
-            book.keep(replace(row, members=(*others, member) if key in after else others,
-                              changed_at=now, changed_arrival=now))  # fmt: skip
+        known = [m for key in sorted(before) for m in book.latest[key].members if m.pair == pair]
+        gravest = max(known, key=lambda m: (m.counted, m.confirmed))  # persons may have eased it in some of its areas
+        for key in sorted(before ^ after):
+            book.keep(_comes(book, key, gravest, now) if key in after else _goes(book, key, pair, now))
+        book.standing.regroup(pair, gravest.level, {key[0] for key in before}, {key[0] for key in after})
         book.stand(pair, after)
+    book.dirty |= dict.fromkeys(book.latest)
+
+
+def _comes(book: Book, key: Key, member: Member, now: int) -> Incident:
+    row = book.row(key)
+    if member.counted or not row.id:
+        row = opened(row, now)
+    member = replace(member, silenced=book.standing.covering(member.sensor, *key[:2], now))
+    row = replace(row, members=(*row.members, member), changed_at=now, changed_arrival=now)
+    return with_danger(row, member)
+
+
+def _goes(book: Book, key: Key, pair: Pair, now: int) -> Incident:
+    """Nobody measures there what it said last: no all-clear."""
+    row = book.latest[key]
+    row = replace(row, members=tuple(m for m in row.members if m.pair != pair), changed_at=now, changed_arrival=now,
+                  measured=False)  # fmt: skip
+    return replace(row, approved=min(row.approved, row.measured_level))

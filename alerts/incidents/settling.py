@@ -197,7 +197,7 @@ def _held_open(book: Book, row: Incident) -> str:
     if is_frozen(row):
         return "silenced"
     for sensor in row.danger_by:
-        if book.who.sensor(sensor) is None:
+        if row.area not in book.who.areas(sensor):
             return f"gone {sensor}"
         if sensor in book.standing.asleep:
             return f"not_heard {sensor}"

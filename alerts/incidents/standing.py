@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Final
 
 from alerts.incidents.incident import Fallen, Incident
@@ -48,6 +48,17 @@ class Standing:
             kept.append(Fallen(sensor, before, arrival))
         self._fallen[hazard, sensor] = tuple(kept[-_FALLEN_MOST:])
         return self._fallen[hazard, sensor]
+
+    def regroup(
+        self, pair: tuple[str, str], level: int, before: Collection[str], after: Collection[str]
+    ) -> None:  # fmt: skip
+        """Its rule speaks of other hazards now."""
+        sensor, rule = pair
+        for hazard in before:
+            if hazard not in after:
+                self._levels.get((hazard, sensor), {}).pop(rule, None)
+        for hazard in after:
+            self._levels.setdefault((hazard, sensor), {})[rule] = level
 
     def is_dry(self, sensor: str, hazard: str, who: Witnesses) -> bool:
         """Whether its short statistic of `ends_when` is below the limit; never where the hazard has none."""
