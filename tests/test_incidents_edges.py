@@ -187,3 +187,45 @@ def test_a_rule_that_changes_its_hazard_takes_its_testimony_along() -> None:
     town.rules = RULES
     town.at(3)
     assert town.row("flood").level == 2
+
+
+def test_operators_who_were_asked_about_a_warning_by_hand_were_not_asked_about_a_sensor() -> None:
+    town = Town()
+    raised(town, 0, hand(1, 600), area="C", approver=False)
+    town.stands(60, "lonely", 0.35, 3)
+
+    assert town.row(area="C").level == 2
+    town.at(60 + 19)
+    assert town.row(area="C").level == 2
+    town.at(60 + 22)
+    assert town.row(area="C").level == 3
+
+
+def test_a_yes_of_long_ago_says_nothing_of_a_new_rain() -> None:
+    town = Town()
+    town.stands(0, "gauge", 60.0, 3, minutes=1)  # alone, and not for five minutes yet
+    for n in range(2):
+        town.read(n, "gauge", 60.0, 3, rule="rain-1h")
+    town.act(2, Approve(town.row("rain", "C").id))
+    assert town.row("rain", "C").level == 3
+    town.read(3, "gauge", 0.0, 0, rule="ends_when.rain.rain")
+    town.level["gauge", "ends_when.rain.rain"] = 1
+    town.read(4, "gauge", 0.0, 0, rule="ends_when.rain.rain")
+    town.at(4 + 2 * 60 + 1)
+    town.read(4 + 2 * 60 + 5, "gauge", 90.0, 4, rule="rain-1h")
+    assert town.row("rain", "C").approved == 0
+
+
+def test_a_yes_of_long_ago_says_nothing_of_a_new_rain() -> None:
+    town = Town()
+    town.stands(0, "gauge", 60.0, 3, minutes=1)  # alone, and not for five minutes yet
+    for n in range(2):
+        town.read(n, "gauge", 60.0, 3, rule="rain-1h")
+    town.act(2, Approve(town.row("rain", "C").id))
+    assert town.row("rain", "C").level == 3
+    town.read(3, "gauge", 0.0, 0, rule="ends_when.rain.rain")
+    town.level["gauge", "ends_when.rain.rain"] = 1
+    town.read(4, "gauge", 0.0, 0, rule="ends_when.rain.rain")
+    town.at(4 + 2 * 60 + 1)
+    town.read(4 + 2 * 60 + 5, "gauge", 90.0, 4, rule="rain-1h")
+    assert town.row("rain", "C").approved == 0

@@ -16,15 +16,18 @@ Steps: TypeAlias = tuple[tuple[str, ...], ...]
 
 def asked(incident: Incident, now: int) -> Incident:
     """Operators are asked for danger and above beyond what is published, and for what a person gave by hand."""
-    at = (_asked(incident, DANGER, now), _asked(incident, EMERGENCY, now))
-    newly = any(after and not before for before, after in zip(incident.asked_at, at, strict=True))
-    incident = replace(incident, asked_at=at) if at != incident.asked_at else incident
+    by_hand = (incident.hand_asked_at or now) if incident.proposed is not None else 0
+    measured = (_asked(incident, DANGER, now), _asked(incident, EMERGENCY, now))
+    before, after = (*incident.asked_at, incident.hand_asked_at), (*measured, by_hand)
+    if after == before:
+        return incident
+    incident = replace(incident, asked_at=measured, hand_asked_at=by_hand)
+    newly = any(at and not was for was, at in zip(before, after, strict=True))
     return unanswered(incident) if newly else incident
 
 
 def _asked(incident: Incident, level: int, now: int) -> int:
-    by_hand = incident.proposed is not None and level == DANGER
-    if not by_hand and not incident.level < level <= incident.wanted:
+    if not incident.level < level <= incident.measured_level:
         return 0
     return incident.asked_at[level - DANGER] or now
 

@@ -159,6 +159,7 @@ class Incident:
     held_open: str = ""  # why it is not over though nothing is measured any more
     free_at: int = 0  # when the last thing went that kept it from easing or ending: it does neither before
     asked_at: tuple[int, int] = (0, 0)  # when operators were asked for danger and for emergency; 0: they are not
+    hand_asked_at: int = 0  # and for what a person gave by hand: no answer to that says anything of what is measured
     approvals: tuple[Approval, ...] = ()
     approved: int = 0  # the level of what is measured up to which persons have said yes
     proposed: Hand | None = None  # what a person would say by hand: nobody hears of it until it is approved
@@ -194,7 +195,7 @@ class Incident:
     @property
     def awaiting(self) -> bool:
         """Whether operators are asked to approve more than is published."""
-        return self.closed_at is None and any(self.asked_at)
+        return self.closed_at is None and any((*self.asked_at, self.hand_asked_at))
 
 
 @dataclass(frozen=True, slots=True)

@@ -178,7 +178,7 @@ def regroup(book: Book, now: int) -> None:
             book.keep(_comes(book, key, gravest, now) if key in after else _goes(book, key, pair, now))
         book.standing.regroup(pair, gravest.level, {key[0] for key in before}, {key[0] for key in after})
         book.stand(pair, after)
-    book.dirty |= dict.fromkeys(book.latest)
+        book.dirty |= dict.fromkeys(book.latest)  # also whoever stands near what has moved
 
 
 def _comes(book: Book, key: Key, member: Member, now: int) -> Incident:

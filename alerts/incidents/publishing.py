@@ -31,7 +31,8 @@ def published(
     driven_by = None if ends else cause(after)
     notice = Notice(
         after.id, after.version, reason, after.hazard, after.area, level, incident.level, at, arrival, driven_by,
-        withheld, after.peak, by, incident.hand if driven_by is None and (ends or incident.hand_approved) else None, after.drill, after.event,
+        withheld, after.peak, by, incident.hand if driven_by is None else None, after.drill,
+        after.event,
     )  # fmt: skip
     return after, notice
 
@@ -49,8 +50,8 @@ def _withheld(incident: Incident, reason: Reason, level: int, by: str) -> Withhe
 def ended(incident: Incident, arrival: int) -> Incident:
     """Closed; nobody is asked or called any more."""
     return replace(
-        incident, level=0, closed_at=arrival, told_level=0, asked_at=(0, 0), chain=None, held_open="", event="",
-        danger_by=(), approved=0, approvals=(), hand=None, proposed=None, acknowledged_by="",
+        incident, level=0, closed_at=arrival, told_level=0, asked_at=(0, 0), hand_asked_at=0, chain=None, held_open="",
+        event="", danger_by=(), approved=0, approvals=(), hand=None, proposed=None, acknowledged_by="",
         acknowledged_at=None,
     )  # fmt: skip
 

@@ -78,6 +78,8 @@ def _answer(book: Book, key: Key, now: int) -> None:
     for before_at, at, level in zip(row.asked_at, after.asked_at, (DANGER, EMERGENCY), strict=True):
         if at and not before_at:
             book.decide(after, now, Decided.ASKED, _why_asked(after), _highest(after), level=level)
+    if after.proposed is not None and after.hand_asked_at and not row.hand_asked_at:
+        book.decide(after, now, Decided.ASKED, "by hand", level=after.hand.level)
     every_ms = book.who.hazard(row.hazard).approve_within_ms
     after, call = called(after, now, every_ms, book.chain_of)
     book.keep(after)
@@ -88,9 +90,7 @@ def _answer(book: Book, key: Key, now: int) -> None:
 
 def _why_asked(row: Incident) -> str:
     highest = _highest(row)
-    if highest is None:
-        return "by hand"
-    return ABOVE_SOLE if highest.by is Confirmation.SOLE else highest.witness
+    return ABOVE_SOLE if highest is None or highest.by is Confirmation.SOLE else highest.witness
 
 
 def _highest(row: Incident) -> Member | None:
@@ -178,6 +178,7 @@ def _calm_down(book: Book, key: Key, when: int) -> None:
             member = limited(member, 0)  # noqa: PLW2901  # the member as it is from here on
         members.append(member)
     row = replace(row, members=tuple(members))
+    row = replace(row, approved=min(row.approved, row.measured_level))
     if not row.wanted:
         row = replace(row, changed_at=when, changed_arrival=when, measured=True)
     book.keep(row)
