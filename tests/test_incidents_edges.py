@@ -229,3 +229,15 @@ def test_a_yes_of_long_ago_says_nothing_of_a_new_rain() -> None:
     town.at(4 + 2 * 60 + 1)
     town.read(4 + 2 * 60 + 5, "gauge", 90.0, 4, rule="rain-1h")
     assert town.row("rain", "C").approved == 0
+
+
+def test_the_end_of_a_silence_while_nobody_listened_asks_when_somebody_listens() -> None:
+    town = Town()
+    town.act(0, Silence("works", ms(0), ms(60), "why", "an", areas=("C",)))
+    town.stands(1, "lonely", 0.35, 3)
+    town.at(30)
+
+    town.at(300, down_ms=270 * MINUTE)
+
+    assert town.row(area="C").level == 2
+    assert [when for when, *_ in town.calls] == [300]

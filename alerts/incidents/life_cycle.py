@@ -79,6 +79,7 @@ class Incidents:
         moved = self._begin(city, rules, now)
         if down_ms:
             _stay_awake(book, down_ms)
+            book.passed = max(book.passed, now)  # what became due meanwhile (a silence, a warning by hand) is seen now
         for news in in_order(result, heard):
             pass_time(book, news.arrival)
             take(book, news)
@@ -133,5 +134,5 @@ def _stay_awake(book: Book, down_ms: int) -> None:
             members = tuple(
                 m if m.calm_since is None else replace(m, calm_since=m.calm_since + down_ms) for m in row.members
             )
-            quiet = row.changed_arrival + down_ms if not row.wanted else row.changed_arrival
-            book.keep(replace(row, chain=chain, asked_at=(asked[0], asked[1]), members=members, changed_arrival=quiet))
+            book.keep(replace(row, chain=chain, asked_at=(asked[0], asked[1]), members=members,
+                              changed_arrival=row.changed_arrival + down_ms, free_at=row.free_at + down_ms))  # fmt: skip
