@@ -11,9 +11,11 @@ from pathlib import Path
 
 import pytest
 
+from alerts.acting import Acted
 from alerts.incidents.decision import Outcome
 from alerts.incidents.incident import Incident, Member, Notice, Reason, Withheld
 from alerts.incidents.publishing import CONTINUES_MS
+from alerts.incidents.verbs import Act, Silence
 from alerts.ledger.ledger import Ledger
 from alerts.ledger.store import LedgerError
 from ingest.entries import ORIGIN, Position
@@ -250,6 +252,7 @@ def test_a_file_that_is_no_ledger_is_named_in_the_error(tmp_path: Path) -> None:
 KILLED = """
 import sys
 from pathlib import Path
+from alerts.acting import Acted
 from alerts.incidents.decision import Outcome
 from alerts.incidents.incident import Notice, Reason
 from alerts.ledger.ledger import Ledger
@@ -280,3 +283,14 @@ def test_what_was_recorded_survives_kill_minus_nine(path: Path) -> None:
 
         assert position >= said[-1]
         assert (counts.notices, counts.transitions) == (position, 20 * position)
+
+
+def test_a_silence_that_ends_at_the_very_moment_of_the_last_entry_is_known_after_a_restart(ledger: Ledger) -> None:
+    ending = Silence("works", AT, AT + HOUR, "why", "an")
+    ledger.record_act(ORIGIN, AT, (Act(ending, "an", AT, "key"), Acted(AT)), (), Outcome(), [ending])
+
+    ledger.record(Position(7), AT + HOUR)
+    assert ledger.silences() == [ending]  # time has been passed up to there, and not beyond
+
+    ledger.record(Position(8), AT + HOUR + 1)
+    assert ledger.silences() == []

@@ -58,9 +58,9 @@ def answered(db: Connection, by: str, key: str) -> Acted | None:
 
 
 def standing_silences(db: Connection, now: int) -> list[Silence]:
-    """Those that are not over at `now`, ms UTC."""
+    """Those that are not over at `now`, ms UTC, and those that end then: nobody has seen to that yet."""
     table = schema.silence
-    rows = db.execute(select(table.c.body).where(table.c.until > now).order_by(table.c.id))
+    rows = db.execute(select(table.c.body).where(table.c.until >= now).order_by(table.c.id))
     return [msgspec.json.decode(row.body, type=Silence) for row in rows]
 
 
