@@ -123,10 +123,10 @@ class Spine:
             self._drive(asked, now)
         for bring in self._brought():
             self._bring(bring, now)
-        for act in self._acts():
-            self._act(act, now)
         if self._clock.arrival == "wall" and now // TICK_MS > self.way.arrival // TICK_MS:
             self.way.enter(Tick(now // TICK_MS * TICK_MS))  # also while only what is known already arrives
+        for act in self._acts():
+            self._act(act, now)
         if messages:
             self._time(messages, began)
         if self._seconds() - self._viewed >= VIEW_S:

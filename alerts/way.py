@@ -94,7 +94,7 @@ class Way:
         self.journal, self.ledger, self._snapshots = stores.journal, stores.ledger, stores.snapshots
         self._link, self.clock, self._show = link, clock, show
         self.folds, self.incidents = recover(stores.journal, stores.ledger, stores.snapshots, chain_of)
-        self.arrival = stores.journal.last_arrival
+        self.arrival = max(stores.journal.last_arrival, stores.ledger.passed())  # of the last entry, or the last act
         self._snapshot_at = self.folds.position
         self.counters: defaultdict[str, float] = defaultdict(float)  # metric name -> since the start
         self.commits = Histogram("canhbao_journal_commit_seconds")
@@ -133,6 +133,7 @@ class Way:
         if act.at > self.arrival:
             self.enter(Tick(act.at))  # what is due before is not the person's doing, and happens also if it is refused
         plan = self.folds.engine.plan
+        self.arrival = max(self.arrival, act.at)  # nothing arrives before what was done already
         done = self.incidents.act(act, plan.city, plan.rules)
         if done.refused:
             raise RefusedError(done.refused)

@@ -14,10 +14,11 @@ from conftest import Tally
 from sqlalchemy import select
 
 from alerts import intake
+from alerts.acting import Acted
 from alerts.brought import Bring, Brought
 from alerts.driving import Asked, Drive, Driven
 from alerts.folds import RecoveryError
-from alerts.incidents.verbs import Acknowledge, Act, Comment, RefusedError
+from alerts.incidents.verbs import Acknowledge, Act, Comment, RefusedError, Silence
 from alerts.ledger import schema
 from alerts.ledger.ledger import Ledger
 from alerts.snapshots import Snapshots
@@ -629,3 +630,24 @@ def test_flags_are_written_down_counted_by_test_and_the_same_after_a_restart(wor
     assert spine.counters['canhbao_quality_total{test="rate",flag="3"}'] == 1
     assert [letter for entry in world.entries() if isinstance(entry, Batch) for letter in entry.refused] == []
     assert [(row.from_level, row.to_level) for row in world.rows(schema.transition)] == [(0, 1), (1, 3)]
+
+
+def test_time_does_not_run_back_behind_what_a_person_did(world: World) -> None:
+    spine = world.start()
+    world.now = NOON + 13_000  # the tick of 12:00:10 is due in this very turn
+    silence: Asked[Act, Acted] = Asked(Act(Silence("works", NOON, NOON + MINUTE, "why", "an"), "an", 0, "key"))
+    spine._acts = lambda: [silence]
+    spine.turn()
+    spine._acts = tuple
+    assert world.stores is not None
+    assert [type(entry) for entry in world.entries()][-1] is Tick
+    assert silence.answer.result().at == world.stores.ledger.passed() == NOON + 13_000
+
+    world.now = NOON + 11_000  # the machine's clock was set back a little
+    world.send("river", world.now, 3.0)
+    spine.turn()
+    assert world.entries()[-1].arrival == world.stores.ledger.passed() == NOON + 13_000
+
+    world.now = NOON + 12_000
+    spine = world.start()
+    assert world.entries()[-1].arrival == NOON + 13_000

@@ -79,7 +79,7 @@ def _answer(book: Book, key: Key, now: int) -> None:
         if at and not before_at:
             book.decide(after, now, Decided.ASKED, _why_asked(after), _highest(after), level=level)
     if after.proposed is not None and after.hand_asked_at and not row.hand_asked_at:
-        book.decide(after, now, Decided.ASKED, "by hand", level=after.hand.level)
+        book.decide(after, now, Decided.ASKED, "by hand", level=after.proposed.level)
     every_ms = book.who.hazard(row.hazard).approve_within_ms
     after, call = called(after, now, every_ms, book.chain_of)
     book.keep(after)
