@@ -241,3 +241,24 @@ def test_the_end_of_a_silence_while_nobody_listened_asks_when_somebody_listens()
 
     assert town.row(area="C").level == 2
     assert [when for when, *_ in town.calls] == [300]
+
+
+def test_a_sensor_bears_witness_in_the_area_where_it_stands_as_soon_as_it_rises() -> None:
+    station = replace(CITY.sensors["dumb"], area="A", affects=("E",))
+    town = Town(city=replace(CITY, sensors={**CITY.sensors, "dumb": station}))
+    town.read(0, "tower-1", 0.25, 2)
+    assert town.said() == []
+    town.read(1, "dumb", 0.25, 2)
+    assert ("A", "first", 2, True) in town.said()
+
+
+def test_who_is_wet_again_bears_witness_at_once_also_in_the_next_area() -> None:
+    next_door = replace(CITY.sensors["gauge"], id="next", area="F0", affects=("F0",))
+    town = Town(city=replace(CITY, sensors={**CITY.sensors, "next": next_door}))
+    town.read(0, "next", 60.0, 3, rule="rain-1h")  # it still fills the sum; what falls now is little
+    town.read(1, "gauge", 60.0, 3, rule="rain-1h")
+    assert town.said() == [("F0", "first", 3, True), ("C", "first", 3, True)] or town.said() == []
+
+    town.read(2, "next", 6.0, 1, rule="ends_when.rain.rain")
+
+    assert ("C", "first", 3, True) in town.said()

@@ -93,8 +93,7 @@ def with_danger(row: Incident, member: Member) -> Incident:
 
 def ask_around(book: Book, hazard: str, sensor: str) -> None:
     """Whoever this sensor could be a witness of is looked at again; and who it is itself."""
-    for area in book.who.areas(sensor):
-        book.dirty[hazard, area, False] = None
+    book.dirty |= dict.fromkeys((hazard, area, False) for area in book.who.stands_in(sensor))
     for other in book.who.near(sensor, hazard):
         for keys in book.where.get(other, {}).values():
             book.dirty |= dict.fromkeys(key for key in keys if key[0] == hazard)
@@ -119,6 +118,7 @@ def _wet_or_dry(book: Book, transition: Transition) -> None:
     dry = not transition.to and transition.value is not None and transition.sensor not in book.standing.asleep
     since = transition.arrival if dry else None
     _set_calm(book, transition.sensor, hazard, since)
+    ask_around(book, hazard, transition.sensor)  # what is dry bears no witness
 
 
 def _set_calm(book: Book, sensor: str, hazard: str, since: int | None) -> None:

@@ -40,6 +40,11 @@ class Witnesses:
         sensor = self._city.sensors.get(id_)
         return () if sensor is None else sensor.affects
 
+    def stands_in(self, id_: str) -> frozenset[str]:
+        """Where it can bear witness: the area that it stands in, and those that it speaks for."""
+        sensor = self._city.sensors.get(id_)
+        return frozenset() if sensor is None else frozenset((sensor.area, *sensor.affects))
+
     @cached_property
     def _of_hazard(self) -> Mapping[str, tuple[str, ...]]:
         found: dict[str, dict[str, None]] = {}
