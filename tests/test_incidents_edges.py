@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from incident_town import CITY, MINUTE, RULES, Town, ms, without
+from incident_town import CITY, MINUTE, RULES, Town, ms
 
 from alerts.incidents.incident import Hand
-from alerts.incidents.verbs import Acknowledge, Approve, Close, Ease, Raise, Silence
-from processing.transitions import Status, StepResult, Transition
+from alerts.incidents.verbs import Approve, Close, Ease, Raise, Silence
+from processing.transitions import Status
 
 
 def hand(level: int, until: float, by: str = "an", template: str = "storm") -> Hand:
@@ -199,21 +199,6 @@ def test_operators_who_were_asked_about_a_warning_by_hand_were_not_asked_about_a
     assert town.row(area="C").level == 2
     town.at(60 + 22)
     assert town.row(area="C").level == 3
-
-
-def test_a_yes_of_long_ago_says_nothing_of_a_new_rain() -> None:
-    town = Town()
-    town.stands(0, "gauge", 60.0, 3, minutes=1)  # alone, and not for five minutes yet
-    for n in range(2):
-        town.read(n, "gauge", 60.0, 3, rule="rain-1h")
-    town.act(2, Approve(town.row("rain", "C").id))
-    assert town.row("rain", "C").level == 3
-    town.read(3, "gauge", 0.0, 0, rule="ends_when.rain.rain")
-    town.level["gauge", "ends_when.rain.rain"] = 1
-    town.read(4, "gauge", 0.0, 0, rule="ends_when.rain.rain")
-    town.at(4 + 2 * 60 + 1)
-    town.read(4 + 2 * 60 + 5, "gauge", 90.0, 4, rule="rain-1h")
-    assert town.row("rain", "C").approved == 0
 
 
 def test_a_yes_of_long_ago_says_nothing_of_a_new_rain() -> None:

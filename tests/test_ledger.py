@@ -287,7 +287,7 @@ def test_what_was_recorded_survives_kill_minus_nine(path: Path) -> None:
 
 def test_a_silence_that_ends_at_the_very_moment_of_the_last_entry_is_known_after_a_restart(ledger: Ledger) -> None:
     ending = Silence("works", AT, AT + HOUR, "why", "an")
-    ledger.record_act(ORIGIN, AT, (Act(ending, "an", AT, "key"), Acted(AT)), (), Outcome(), [ending])
+    ledger.record_act(ORIGIN, Act(ending, "an", AT, "key"), Acted(AT), (), Outcome(), [ending])
 
     ledger.record(Position(7), AT + HOUR)
     assert ledger.silences() == [ending]  # time has been passed up to there, and not beyond

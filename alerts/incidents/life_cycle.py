@@ -134,5 +134,5 @@ def _stay_awake(book: Book, down_ms: int) -> None:
             members = tuple(
                 m if m.calm_since is None else replace(m, calm_since=m.calm_since + down_ms) for m in row.members
             )
-            book.keep(replace(row, chain=chain, asked_at=(asked[0], asked[1]), members=members,
-                              changed_arrival=row.changed_arrival + down_ms, free_at=row.free_at + down_ms))  # fmt: skip
+            after = replace(row, chain=chain, asked_at=(asked[0], asked[1]), members=members)
+            book.keep(replace(after, changed_arrival=row.changed_arrival + down_ms, free_at=row.free_at + down_ms))
