@@ -29,6 +29,7 @@ from ingest.entries import ORIGIN
 from ingest.journal import Journal
 
 LOOK_S: Final = 0.01
+BROKER_KILLED: Final = "nats-server does not end, killed"
 PROCESSES: Final = 4  # of gateways; the devices are one more
 GATEWAYS_SHARE: Final = 0.88  # of the readings
 
@@ -120,6 +121,10 @@ class Stage:
         if killed and not self.side.durable:
             self._lost_at, self._promised_from = time.time(), inf
         return killed
+
+    def broker_killed(self) -> bool:
+        """Whether the service that has ended had to kill its broker."""
+        return BROKER_KILLED in self.service.log.splitlines()[-1]
 
     def wipe_broker(self) -> None:
         """While the service is down: all that its broker held is gone."""

@@ -22,6 +22,7 @@ from ingest.journal import Journal
 
 READY_S: Final = 60.0
 END_S: Final = 30.0
+AGAIN_MOST: Final = 3  # ends on a machine so busy that the broker does not end in time, and is killed
 A_KILL_S: Final = 30.0  # a storm that needs more for each of its kills does not come about
 LOOK_THERE_S: Final = 0.5
 
@@ -137,6 +138,20 @@ class _Play:
         self._until(stage.all_there, "not all that the broker took has come", heal_s, LOOK_THERE_S)
         self._until(lambda: stage.service.life.renewed, "the service is not up", READY_S)
         self._until(stage.all_sent, "not all is sent", heal_s)
+        self._end()
+        for _ in range(AGAIN_MOST):
+            if not stage.broker_killed():
+                break
+            # What the bundled broker has just forgotten of what it acknowledged, the next start tells it again.
+            self.outcome.others["broker killed at the end"] += 1
+            stage.service.begin()
+            self._until(lambda: stage.service.life.renewed, "the service is not up", READY_S)
+            self._until(stage.all_sent, "not all is sent", heal_s)
+            self._end()
+        stage.people_leave()
+
+    def _end(self) -> None:
+        stage = self.stage
         stage.service.signal(signal.SIGTERM)
         deadline = time.monotonic() + END_S
         while not stage.look():
@@ -146,7 +161,6 @@ class _Play:
                 stage.service.signal(signal.SIGKILL)
         if stage.service.life.ended != 0:
             self.outcome.violations.append(f"asked to end, the service ended with {stage.service.life.ended}")
-        stage.people_leave()
 
     def _unplanned(self) -> bool:
         """Whether the last life will end as it is asked to; one that was planned is killed, as soon as it has a pid."""
