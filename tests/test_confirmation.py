@@ -613,6 +613,16 @@ def test_that_of_an_operator_waits_for_an_approval(town: Town) -> None:
     assert town.said() == [("A", "first", 3, True)]
 
 
+def test_an_operator_replaces_no_warning_that_an_approver_stands_behind(town: Town) -> None:
+    town.act(0, Raise(hand(), "storm", ("A",), approver=True))
+    shorter = Raise(hand(until=2, by="binh"), "storm", ("B", "A"))
+
+    assert "only an approver gives it anew" in town.act(1, shorter, "binh")
+    assert town.at(50) == [], "and none is over because an operator gave it another end"
+    assert town.act(51, Raise(hand(), "storm", ("A",)), "binh") == "", "the very same changes nothing"
+    assert [n.area for n in town.notices] == ["A"]
+
+
 def test_an_evacuation_takes_two_persons(town: Town) -> None:
     town.act(0, Raise(hand(4, "evacuation"), "evacuation", ("A",), approver=True))
     assert town.said() == []

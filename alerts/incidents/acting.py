@@ -146,6 +146,9 @@ def _raise(book: Book, verb: Raise, one: Act) -> tuple[str, ...]:
         row = book.latest.get(key)
         if row is not None and row.closed_at is None and not row.by_hand:
             raise RefusedError(f"{row.id} is open and stands on sensors: approve, ease or close that")
+        if row is not None and row.hand_approved and row.hand != verb.hand and not verb.approver:
+            # Its new end would come without anybody's approval, and take from people what an approver gave them.
+            raise RefusedError(f"{row.id} was given by hand and approved: only an approver gives it anew")
         if verb.drill and (real := _real(book, key[1])):
             raise RefusedError(f"{real} is open in {key[1]}: no drill beside it")
     for key in keys:
