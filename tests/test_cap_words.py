@@ -138,7 +138,15 @@ def test_an_official_level_is_carried_where_it_was_announced_for() -> None:
     notice = Scene().notice
     everywhere, here = OFFICIAL, OfficialLevel(4, "x", "y", AT, AT + 1, "flood", (notice.area,))
     elsewhere, other = replace(OFFICIAL, areas=("20242",)), replace(OFFICIAL, hazard="rain")
-    assert [concerns(level, notice) for level in (everywhere, here, elsewhere, other)] == [True, True, False, False]
+    levels = (everywhere, here, elsewhere, other)
+    assert [concerns(level, notice, CITY) for level in levels] == [True, True, False, False]
+
+
+def test_an_official_level_of_a_district_is_carried_in_its_wards() -> None:
+    notice = Scene().notice
+    district, ward = Area("north", "Quận Bắc"), Area(notice.area, "Cẩm Lệ", parent="north")
+    city = replace(CITY, areas={**CITY.areas, "north": district, notice.area: ward})
+    assert concerns(replace(OFFICIAL, areas=("north",)), notice, city)
 
 
 def test_messages_of_a_city_event_share_its_name() -> None:

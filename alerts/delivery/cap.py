@@ -176,7 +176,7 @@ class CapDesk:
         circle = circle_of(_sensors(notice, incident), notice.area, self._look().city) or (last and _circle(last))
         references = self._references(notice, last, sent)
         official = self._store.official(sent)
-        if official is not None and not concerns(official, notice):
+        if official is not None and not concerns(official, notice, self._look().city):
             official = None
         exercise = is_exercise(notice, exercise=self._look().clock == "data")
         for polygons in dict.fromkeys((self._means.outlines.get(notice.area, ()), ())):

@@ -182,9 +182,10 @@ def _area(info: etree._Element, telling: Telling, city: City, lang: Lang) -> Non
     _named(area, "geocode", GEOCODE, registered.code)
 
 
-def concerns(level: OfficialLevel, notice: Notice) -> bool:
-    """Whether it was announced for the notice's hazard and area."""
-    return level.hazard in ("", notice.hazard) and (not level.areas or notice.area in level.areas)
+def concerns(level: OfficialLevel, notice: Notice, city: City) -> bool:
+    """Whether it was announced for the notice's hazard, and for its area or one that this is part of."""
+    here = not level.areas or any(area in level.areas for area in city.lineage(notice.area))
+    return here and level.hazard in ("", notice.hazard)
 
 
 def _put(parent: etree._Element, name: str, text: str) -> None:
