@@ -384,6 +384,17 @@ def test_the_official_level_is_public_while_it_is_in_force_and_is_no_level_of_ou
     assert house.ask("", "GET", "/official-level").json()["official_level"] is None
 
 
+def test_who_replaces_an_official_level_needs_the_rights_to_the_one_in_force(house: House) -> None:
+    house.engage("ward", Role.APPROVER, ("north",), ("flood",))
+    house.engage("city", Role.APPROVER)
+    mine = LEVEL | {"level": 0, "hazard": "flood", "areas": ["north"]}
+    house.spine.official = OfficialLevel(4, "Đài KTTV", "LULU-12", NOW, NOW + MINUTE)
+    assert house.ask("ward", "POST", "/official-level", mine).status_code == 403
+    assert house.ask("city", "POST", "/official-level", mine).status_code == 200
+    house.spine.official = replace(house.spine.official, hazard="flood", areas=("north-1",))
+    assert house.ask("ward", "POST", "/official-level", mine).status_code == 200
+
+
 def test_silences_are_listed_until_they_are_over(house: House) -> None:
     span = {"begins": NOW, "until": NOW + MINUTE, "reason": "tilted", "by": "vy"}
     planned = Silence("outage-1", **span, hazard="power", areas=("south",), planned=True)  # type: ignore[arg-type]

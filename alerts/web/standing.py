@@ -162,7 +162,10 @@ class _Standing:
             raise HTTPException(HTTPStatus.UNPROCESSABLE_ENTITY, "valid_until: after valid_from, by 14 days at most")
         self._bench.areas(sent.areas)
         verb = OfficialLevel(sent.level, sent.issuer, sent.bulletin, since, until, sent.hazard, tuple(sent.areas))
-        return self._bench.do(call, verb, [(sent.hazard, area) for area in sent.areas or [""]], sent)
+        # One is in force at a time: this takes the place of another, and touches what that one does.
+        before = self._sources.standing().official
+        touched = [verb] if before is None else [verb, before]
+        return self._bench.do(call, verb, [(one.hazard, area) for one in touched for area in one.areas or ("",)], sent)
 
     def _listed(self, *, planned: bool) -> SilenceList:
         now, zone = self._sources.now_ms(), self._bench.city.timezone
