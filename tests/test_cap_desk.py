@@ -151,6 +151,17 @@ def test_the_official_level_stands_in_what_is_said_while_it_holds(stage: Stage) 
     assert without == {}
 
 
+def test_one_that_is_announced_for_tomorrow_leaves_in_force_what_holds_today(stage: Stage) -> None:
+    stage.announced(OFFICIAL)
+    tomorrow = replace(OFFICIAL, level=4, valid_from=stage.now + 60 * MINUTE)
+    stage.announced(tomorrow)
+    assert stage.store.official(stage.now) == OFFICIAL
+    assert stage.store.official(tomorrow.valid_from) == tomorrow
+    assert stage.store.official(tomorrow.valid_until) is None
+    stage.announced(replace(OFFICIAL, level=0))
+    assert stage.store.official(stage.now) is None
+
+
 # -- renewal and time ----------------------------------------------------------------------------------------------
 
 

@@ -14,6 +14,7 @@ from alerts.incidents.verbs import Act, EndSilence, OfficialLevel, Silence
 from alerts.ledger import audit, schema
 from ingest.entries import Position
 
+_ENTERED_MOST: Final = 20  # official levels that are looked through: bulletins come every few hours
 _NEW_SILENCE: Final = upsert(schema.silence)
 _SILENCE: Final = _NEW_SILENCE.on_conflict_do_update(
     index_elements=["id"], set_={name: _NEW_SILENCE.excluded[name] for name in ("until", "body")}
@@ -65,10 +66,9 @@ def standing_silences(db: Connection, now: int) -> list[Silence]:
 
 
 def official_level(db: Connection, now: int) -> OfficialLevel | None:
-    """The newest that was entered, as long as it is in force at `now`, ms UTC."""
+    """Of those that have begun the one that was entered last, as long as it is in force at `now`, ms UTC."""
     table = schema.official_level
-    row = db.execute(select(table.c.body).order_by(table.c.id.desc()).limit(1)).one_or_none()
-    level = None if row is None else msgspec.json.decode(row.body, type=OfficialLevel)
-    if level is None or not level.level or not level.valid_from <= now < level.valid_until:
-        return None
-    return level
+    rows = db.execute(select(table.c.body).order_by(table.c.id.desc()).limit(_ENTERED_MOST))
+    entered = (msgspec.json.decode(row.body, type=OfficialLevel) for row in rows)
+    level = next((one for one in entered if one.valid_from <= now), None)
+    return level if level is not None and level.level and now < level.valid_until else None
