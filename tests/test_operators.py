@@ -280,6 +280,17 @@ def test_the_same_key_again_is_the_same_act_and_something_else_is_not(house: Hou
         assert house.ask("vy", "POST", path, one, **{"Idempotency-Key": wrong}).status_code == 422
 
 
+def test_no_key_of_an_admins_call_is_that_of_a_verb(house: House) -> None:
+    """Else the verb would be answered with what became of a user, or done without its row of the audit."""
+    house.engage("boss", Role.ADMIN)
+    path, key = f"/alerts/{FLOOD}/ack", {"Idempotency-Key": "k"}
+    named = house.ask("boss", "POST", path, **key).json()["key"]
+    lan = {"name": "lan", "role": "operator"}
+    assert house.ask("boss", "POST", "/users", lan, **{"Idempotency-Key": named}).status_code == 200
+    found = [row["verb"] for row in house.ask("machine", "GET", "/audit?by=boss").json()["rows"]]
+    assert found == ["user_add", "acknowledge"]
+
+
 WRONG: tuple[tuple[str, Any, str], ...] = (
     (f"/alerts/{FLOOD}/assign", {}, "to"),
     (f"/alerts/{FLOOD}/assign", {"to": "nobody"}, "to: no user 'nobody'"),
