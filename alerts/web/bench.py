@@ -127,7 +127,7 @@ class Bench:
                 raise HTTPException(HTTPStatus.UNPROCESSABLE_ENTITY, f"areas: {code!r} is not one of /api/v1/areas")
         return tuple(dict.fromkeys(area for code in codes for area in self.city.within(code)))
 
-    def do(self, call: Call, verb: Verb, places: Iterable[tuple[str, str]], sent: Said | None = None) -> ActedOut:
+    def check(self, call: Call, verb: Verb, places: Iterable[tuple[str, str]]) -> None:
         """`places`: hazard and area of everything that it touches; each has to be within the person's rights.
 
         Raises HTTPException.
@@ -135,6 +135,10 @@ class Bench:
         for hazard, area in places:
             if said := may(call.user, verb, hazard, area, self.city):
                 raise forbidden(call.user, call.request, said)
+
+    def do(self, call: Call, verb: Verb, places: Iterable[tuple[str, str]], sent: Said | None = None) -> ActedOut:
+        """`places`: as `check` takes them. Raises HTTPException."""
+        self.check(call, verb, places)
         why = "" if sent is None else sent.why
         act = Act(verb, call.user.name, self.now_ms, call.key(sent), why)
         try:

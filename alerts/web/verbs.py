@@ -60,10 +60,11 @@ class _Verbs:
         return self._on_one(call, alert, Acknowledge(alert), sent)
 
     def assign(self, alert: _Id, call: Calling, sent: AssignIn) -> ActedOut:
-        incident = self._bench.incident(alert)
+        incident, verb = self._bench.incident(alert), Assign(alert, sent.to)
+        self._bench.check(call, verb, [(incident.hazard, incident.area)])  # else the answer would tell of users
         if why := _unfit(self._staff.user(sent.to), sent.to, incident, self._bench.city):
             raise HTTPException(HTTPStatus.UNPROCESSABLE_ENTITY, f"to: {why}")
-        return self._on_one(call, alert, Assign(alert, sent.to), sent)
+        return self._on_one(call, alert, verb, sent)
 
     def comment(self, alert: _Id, call: Calling, sent: CommentIn) -> ActedOut:
         return self._on_one(call, alert, Comment(alert, sent.text), sent)
