@@ -182,7 +182,7 @@ def test_incidents_are_found_by_what_is_asked_and_page_by_page(ledger: Ledger) -
     assert ids() == ["i6", "i5", "i4", "i3", "i2", "i1", "i0"]
     assert ids(active=False) == ["i2"]
     assert ids(active=True, areas=["B"]) == []
-    assert ids(hazard="rain") == ["i3"]
+    assert ids(hazards=["rain"]) == ["i3"]
     assert ids(since=AT + 5) == ["i6", "i5"]
 
     paged: list[str] = []

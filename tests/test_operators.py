@@ -335,6 +335,34 @@ def test_a_wrong_call_is_told_what_is_wrong_and_does_nothing(house: House) -> No
     assert house.spine.acts == []
 
 
+def test_who_may_not_assign_learns_nothing_of_users(house: House) -> None:
+    house.engage("an", Role.VIEWER)
+    house.engage("binh", Role.OPERATOR, ("south",))
+    said = {house.ask("an", "POST", f"/alerts/{FLOOD}/assign", {"to": name}).text for name in ("binh", "nobody")}
+    assert len(said) == 1
+    assert "binh" not in said.pop()
+
+
+def test_what_is_not_published_is_shown_within_ones_scope(house: House) -> None:
+    south = [incident(f"{hazard}.south.9", version=0) for hazard in ("rain", "flood")]
+    house.town.ledger.record(Position(2), NOW, incidents=south)
+
+    def ids(who: str, query: str = "") -> set[str]:
+        answer = house.ask(who, "GET", f"/alerts?unpublished=true{query}").raise_for_status()
+        return {row["id"] for row in answer.json()["alerts"]}
+
+    house.engage("north", Role.OPERATOR, ("north",))
+    house.engage("rain", Role.OPERATOR, (), ("rain",))
+    house.engage("both", Role.OPERATOR, ("south", "north-2"), ("flood", "power"))
+    assert ids("machine") == {FLOOD, RAIN, SOUTH, SECRET, "rain.south.9", "flood.south.9"}
+    assert ids("north") == {FLOOD, RAIN, SECRET}
+    assert ids("north", "&area=south") == set()
+    assert ids("rain") == {RAIN, "rain.south.9"}
+    assert ids("rain", "&hazard=flood") == set()
+    assert ids("both") == {SOUTH, "flood.south.9"}
+    assert ids("both", "&hazard=flood&limit=1&area=south") < ids("both")
+
+
 def test_what_does_not_fit_is_refused_and_what_was_not_done_is_said(house: House) -> None:
     path = f"/alerts/{FLOOD}/close"
     for error, status, said in (

@@ -181,9 +181,9 @@ class Ledger:
             return None if row is None else incident_of(row)
 
     def incidents(
-        self, *, active: bool | None = None, areas: Collection[str] | None = None, hazard: str | None = None,
-        since: int | None = None, cursor: str | None = None, limit: int = 100, drill: bool = False,
-        unpublished: bool = False,
+        self, *, active: bool | None = None, areas: Collection[str] | None = None,
+        hazards: Collection[str] | None = None, since: int | None = None, cursor: str | None = None,
+        limit: int = 100, drill: bool = False, unpublished: bool = False,
     ) -> tuple[list[Incident], str | None]:  # fmt: skip
         """The newest opened first, and the cursor of the next page (None: no more).
 
@@ -197,8 +197,8 @@ class Ledger:
             query = query.where(table.c.closed_at.is_(None) if active else table.c.closed_at.is_not(None))
         if areas is not None:
             query = query.where(table.c.area.in_(areas))
-        if hazard is not None:
-            query = query.where(table.c.hazard == hazard)
+        if hazards is not None:
+            query = query.where(table.c.hazard.in_(hazards))
         if since is not None:
             query = query.where(table.c.updated_at >= since)
         if cursor is not None:

@@ -55,8 +55,8 @@ class LedgerReader(Protocol):
         ...
 
     def incidents(
-        self, *, active: bool | None, areas: Collection[str] | None, hazard: str | None, since: int | None,
-        cursor: str | None, limit: int, drill: bool = False, unpublished: bool = False,
+        self, *, active: bool | None, areas: Collection[str] | None, hazards: Collection[str] | None,
+        since: int | None, cursor: str | None, limit: int, drill: bool = False, unpublished: bool = False,
     ) -> tuple[Sequence[Incident], str | None]:  # fmt: skip
         """The newest first, and the cursor of the next page.
 

@@ -12,7 +12,7 @@ from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Fiel
 from starlette.exceptions import HTTPException
 
 from alerts.incidents.incident import Incident
-from alerts.people.user import Role
+from alerts.people.user import Role, User
 from alerts.web import payloads
 from alerts.web.events import EventStream, FanOut
 from alerts.web.operators import Door, forbidden
@@ -45,7 +45,9 @@ class AlertQuery(BaseModel):
     cursor: str | None = Field(None, description="`next` of the page before", max_length=200)
     limit: int = Field(_PAGE, ge=1, le=500)
     drill: bool = Field(False, description="true: exercises, and nothing else")
-    unpublished: bool = Field(False, description="true: also those of which nothing is public; needs an operator")
+    unpublished: bool = Field(
+        False, description="true: also those of which nothing is public, in one's scope; for operators"
+    )
 
     @property
     def is_common(self) -> bool:
@@ -129,28 +131,35 @@ def _alerts(sources: Sources, query: AlertQuery) -> AlertList:
 
 
 def _unpublished(sources: Sources, query: AlertQuery, request: Request, door: Door | None) -> Response:
-    """All that there is, for operators; kept by nobody on the way."""
+    """All that there is within the operator's scope; kept by nobody on the way."""
     if door is None:
         raise HTTPException(HTTPStatus.NOT_FOUND, "no operators here")
     user = door.admit(request)
     if not user.role.covers(Role.OPERATOR):
         raise forbidden(user, request, f"this needs the role operator; {user.name} is {user.role}")
-    found, after = _found(sources, query)
+    found, after = _found(sources, query, user)
     view = sources.view()
     as_of = payloads.local_time(view.arrival, view.city.timezone)
     shown = OperatorsAlerts(as_of=as_of, alerts=[payloads.operators_alert(view, one) for one in found], next=after)
     return as_json(shown).response(request, "no-store")
 
 
-def _found(sources: Sources, query: AlertQuery) -> tuple[Sequence[Incident], str | None]:
+def _found(sources: Sources, query: AlertQuery, user: User | None = None) -> tuple[Sequence[Incident], str | None]:
+    """`user`: within whose scope; None: everywhere."""
     since_ms = None if query.since is None else int(query.since.timestamp() * 1000)
     city = sources.view().city
     if query.area is not None and query.area not in city.areas:
         raise HTTPException(HTTPStatus.UNPROCESSABLE_ENTITY, f"area: {query.area!r} is not one of /api/v1/areas")
-    areas = None if query.area is None else city.within(query.area)
+    areas = None if query.area is None else set(city.within(query.area))
+    hazards = None if query.hazard is None else {query.hazard}
+    if user is not None and user.areas:
+        scope = {area for code in user.areas for area in city.within(code)}
+        areas = scope if areas is None else areas & scope
+    if user is not None and user.hazards:
+        hazards = set(user.hazards) if hazards is None else hazards & set(user.hazards)
     try:
         return sources.ledger.incidents(
-            active=query.active, areas=areas, hazard=query.hazard, since=since_ms, cursor=query.cursor,
+            active=query.active, areas=areas, hazards=hazards, since=since_ms, cursor=query.cursor,
             limit=query.limit, drill=query.drill, unpublished=query.unpublished,
         )  # fmt: skip
     except (ValueError, OverflowError):
