@@ -336,8 +336,8 @@ def test_a_wrong_call_is_told_what_is_wrong_and_does_nothing(house: House) -> No
 
 
 def test_who_may_not_assign_learns_nothing_of_users(house: House) -> None:
-    house.engage("an", Role.VIEWER)
-    house.engage("binh", Role.OPERATOR, ("south",))
+    house.engage("an", Role.OPERATOR, ("south",))
+    house.engage("binh", Role.OPERATOR, ("north-2",))
     said = {house.ask("an", "POST", f"/alerts/{FLOOD}/assign", {"to": name}).text for name in ("binh", "nobody")}
     assert len(said) == 1
     assert "binh" not in said.pop()
