@@ -505,6 +505,16 @@ def test_twenty_areas_at_danger_are_one_event_that_is_approved_at_once(town: Tow
     assert {(n.event, n.level, n.by) for n in town.notices} == {(event, 3, "chi")}
 
 
+def test_a_bulk_approval_reaches_the_hazards_that_it_names_and_no_other(town: Town) -> None:
+    for n in range(20):
+        town.read(n / 10, f"far-{n}", 0.35, 3, flag=3)
+    town.read(3, "gauge", 60.0, 3, rule="rain-1h", flag=3)
+    (event,) = {row.event for row in town.incidents.open}
+    assert "no city event" in town.act(4, Approve(event=event, hazards=("power",)), "chi")
+    assert town.act(5, Approve(event=event, level=3, hazards=("flood",)), "chi") == ""
+    assert {n.hazard for n in town.notices} == {"flood"}, "the rain joined after who approved was asked for his rights"
+
+
 def test_nineteen_are_not(town: Town) -> None:
     for n in range(19):
         town.read(n / 10, f"far-{n}", 0.35, 3, flag=3)

@@ -237,7 +237,7 @@ def test_what_is_handed_on_is_what_was_asked(house: House) -> None:
     *acts, silence, outage = (act.verb for act in house.spine.acts)
     assert acts == [
         Acknowledge(FLOOD), Assign(FLOOD, "lan"), Comment(FLOOD, "nước rút"), Approve(FLOOD, level=3),
-        Approve(event="storm-1"), Ease(FLOOD, 1), Close(FLOOD, withdraw=True),
+        Approve(event="storm-1", hazards=("flood",)), Ease(FLOOD, 1), Close(FLOOD, withdraw=True),
         Raise(hand, "storm", whole, drill=True, approver=True),
         OfficialLevel(3, "Đài KTTV", "LULU-12", 1_665_745_200_000, UNTIL_MS, "", ("north",)),
     ]  # fmt: skip

@@ -108,7 +108,8 @@ def _ease(book: Book, row: Incident, level: int, one: Act) -> None:
 def _to_approve(book: Book, verb: Approve) -> list[Incident]:
     if not verb.event:
         return [_row(book, verb.incident)]
-    rows = [row for row in book.latest.values() if row.event == verb.event and row.closed_at is None]
+    of_event = (row for row in book.latest.values() if row.event == verb.event and row.closed_at is None)
+    rows = [row for row in of_event if not verb.hazards or row.hazard in verb.hazards]
     if not rows:
         raise RefusedError(f"{verb.event} is no city event that goes on")
     # What a person gave by hand is approved one by one.

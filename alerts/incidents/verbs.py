@@ -33,11 +33,15 @@ class Comment:
 
 @dataclass(frozen=True, slots=True)
 class Approve:
-    """It is so: what is measured is published up to `level`. `incident` or `event` (everything awaiting in it)."""
+    """It is so: what is measured is published up to `level`. `incident`, or `event`: everything awaiting in it.
+
+    `hazards`: of the event's those alone; none: all.
+    """
 
     incident: str = ""
     event: str = ""
     level: int = 4
+    hazards: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -79,12 +79,13 @@ class _Verbs:
         return self._on_one(call, alert, Close(alert, sent.withdraw), sent)
 
     def approve_all(self, call: Calling, sent: BulkIn) -> ActedOut:
-        # The whole city is asked for: which areas join the event may change while this is under way.
+        # The whole city is asked for: which areas join the event may change while this is under way. So may hazards:
+        # those that the person was asked for are named.
         rows = self._sources.ledger.open_incidents(unpublished=True)
         hazards = {row.hazard for row in rows if row.event == sent.event}
         if not hazards:
             raise HTTPException(HTTPStatus.NOT_FOUND, f"no city event {sent.event!r} that goes on")
-        verb = Approve(event=sent.event, level=sent.level)
+        verb = Approve(event=sent.event, level=sent.level, hazards=tuple(sorted(hazards)))
         return self._bench.do(call, verb, [(hazard, "") for hazard in sorted(hazards)], sent)
 
     def _on_one(self, call: Call, id_: str, verb: Verb, sent: Said) -> ActedOut:
