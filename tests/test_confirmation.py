@@ -600,6 +600,18 @@ def test_what_was_given_by_hand_holds_up_what_sensors_no_longer_say(town: Town) 
     assert town.at(61) == [("D", "over", 0, True)]
 
 
+def test_the_end_of_what_was_given_by_hand_is_no_all_clear_of_what_a_sensor_raised(town: Town) -> None:
+    town.act(0, Raise(hand(2, "seen"), "flood", ("D",), approver=True))
+    town.read(10, "station", 0.5, 3)
+    town.health(58, "station", Status.SILENT)
+    town.read(59, "station", 0.0, 0)
+    assert town.at(61) == [("D", "eased", 2, False)], "the water has been low for two minutes"
+    assert town.at(59 + QUIET + 1) == []
+    assert town.row(area="D").held_open == "not_heard station"
+    town.health(100, "station", Status.OK)
+    assert town.at(101) == [("D", "over", 0, True)]
+
+
 def test_sensors_reopen_what_was_once_given_by_hand(town: Town) -> None:
     town.act(0, Raise(hand(2, "seen", until=10), "flood", ("D",), approver=True))
     assert town.at(20) == [("D", "over", 0, True)]
