@@ -550,3 +550,17 @@ def test_a_body_is_bounded_before_it_is_read(house: House) -> None:
     assert house.client.post(f"{API}/alerts/{FLOOD}/comment", content=large, headers=bearer).status_code == 413
     endless = house.client.post(f"{API}/alerts/{FLOOD}/comment", content=iter([b"{}"]), headers=bearer)
     assert endless.status_code == 411
+
+
+def test_what_reopens_unconfirmed_is_over_to_the_public_until_it_is_published(house: House) -> None:
+    again = replace(incident("flood.north-2.7"), level=0, version=2)
+    house.town.ledger.record(Position(2), NOW, incidents=[again])
+    house.town.view = replace(house.town.view, position=2)
+    active = house.ask("", "GET", "/alerts?active=true").json()["alerts"]
+    assert again.id not in {row["id"] for row in active}
+    assert house.ask("", "GET", "/situation/north-2?lang=en").json()["sentence"] == "No warnings in North-2 right now."
+    past = {row["id"]: row for row in house.ask("", "GET", "/alerts?active=false").json()["alerts"]}
+    for shown in (past[again.id], house.ask("", "GET", f"/alerts/{again.id}").json()):
+        assert (shown["active"], shown["level"], shown["because"]) == (False, 0, [])
+    mine = house.ask("machine", "GET", "/alerts?active=true&unpublished=true").json()["alerts"]
+    assert again.id in {row["id"] for row in mine}

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from sqlalchemy import ColumnElement, Connection, bindparam, func, insert, or_, select, tuple_, update
+from sqlalchemy import ColumnElement, Connection, bindparam, func, insert, not_, or_, select, tuple_, update
 from sqlalchemy.dialects.sqlite import insert as upsert  # PostgreSQL's has the same name and the same form
 
 from alerts.acting import Acted
@@ -172,6 +172,8 @@ class Ledger:
         table = schema.incident
         query = select(table).where(table.c.closed_at.is_(None)).order_by(table.c.level.desc(), table.c.id)
         query = query.where(*_shown(drill=drill, unpublished=unpublished))
+        if not unpublished:
+            query = query.where(table.c.level > 0)  # of one that reopens nothing is public until it is confirmed
         with self.store.reading() as db:
             return [incident_of(row) for row in db.execute(query)]
 
@@ -194,7 +196,8 @@ class Ledger:
         query = select(table).order_by(table.c.opened_at.desc(), table.c.id.desc()).limit(limit + 1)
         query = query.where(*_shown(drill=drill, unpublished=unpublished))
         if active is not None:
-            query = query.where(table.c.closed_at.is_(None) if active else table.c.closed_at.is_not(None))
+            open_ = table.c.closed_at.is_(None) if unpublished else table.c.closed_at.is_(None) & (table.c.level > 0)
+            query = query.where(open_ if active else not_(open_))
         if areas is not None:
             query = query.where(table.c.area.in_(areas))
         if hazards is not None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
 from zoneinfo import ZoneInfo
@@ -118,6 +119,13 @@ def _finite(value: float | None) -> float | None:
 
 
 def alert(view: View, incident: Incident) -> AlertOut:
+    """As the public knows it: one that ended and reopens is over until it is published again."""
+    if incident.closed_at is None and not incident.level:
+        incident = replace(incident, closed_at=incident.updated_at, members=())
+    return _alert(view, incident)
+
+
+def _alert(view: View, incident: Incident) -> AlertOut:
     zone = view.city.timezone
     return AlertOut(
         id=incident.id, hazard=incident.hazard, area=incident.area, area_name=area_name(view.city, incident.area),
@@ -148,7 +156,7 @@ def operators_alert(view: View, incident: Incident) -> OperatorsAlert:
     zone = view.city.timezone
     seen = incident.acknowledged_at
     return OperatorsAlert(
-        **alert(view, incident).model_dump(), wanted=incident.wanted, awaiting=incident.awaiting,
+        **_alert(view, incident).model_dump(), wanted=incident.wanted, awaiting=incident.awaiting,
         approved=incident.approved, approved_by=[one.by for one in incident.approvals],
         acknowledged_by=incident.acknowledged_by, acknowledged_at=None if seen is None else local_time(seen, zone),
         assigned_to=incident.assigned_to, event=incident.event, called=list(_called(incident)),
