@@ -100,6 +100,8 @@ def _ease(book: Book, row: Incident, level: int, one: Act) -> None:
         raise RefusedError(f"{row.id} was given by hand: give it anew at another level, or close it")
     members = tuple(limited(member, level) for member in row.members)
     after = _seen(replace(row, members=members, approved=min(row.approved, level)), one)
+    if row.level and not after.supported:  # level 0 is an end, and those who heard are to hear of it as one
+        raise RefusedError(f"{row.id}: nothing that is confirmed holds it up any more; it ends by itself, or close it")
     book.keep(after)
     if (to := max(after.supported, level)) < row.level:
         book.publish(row.key, Reason.EASED, one.at, one.at, one.by, to)
