@@ -29,7 +29,7 @@ examples:
   canhbao drill stop drill.flood.20242.20261014T0200Z
   canhbao drill stop --all
 
-A drill ends by itself, and at once where a real warning is published for its hazard and area. It goes to
+A drill ends by itself, and at once where a real warning of any hazard is published in its area. It goes to
 canhbao/v1/drill/… and /api/v1/events?drill=true alone; pages and maps of warnings never show it.
 """
 TEMPLATE: Final = "seen"  # of the hazards that are measured
