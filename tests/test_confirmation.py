@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 from incident_town import APPROVE, CHAIN, MINUTE, QUIET, Town, ms, without
 
+from alerts.incidents import acting
 from alerts.incidents.decision import Decided
 from alerts.incidents.incident import Confirmation, Hand
 from alerts.incidents.verbs import (
@@ -482,6 +483,17 @@ def test_a_silence_can_be_ended_early_and_given_twice(town: Town) -> None:
     assert town.said(3) == [("D", "worse", 3, True)]
     assert town.act(4, EndSilence("s-1")) == ""
     assert "no such silence" in town.act(4, EndSilence("s-2"))
+
+
+def test_silences_have_a_limit_and_those_that_are_over_do_not_count(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(acting, "SILENCES_MOST", 2)
+    one = silence(1, 100, hazard="flood", areas=("D",))
+    assert [town.act(1, replace(one, id=f"s-{n}", until=ms(10))) for n in range(2)] == ["", ""]
+    assert "2 silences and outages are not over" in town.act(2, replace(one, id="s-3"))
+    assert town.act(2, replace(one, id="s-1")) == "", "the same again is no other"
+    assert town.act(11, replace(one, id="s-3")) == ""
 
 
 def test_a_planned_outage_that_overruns_is_told_as_any_other(town: Town) -> None:

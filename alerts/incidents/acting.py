@@ -27,6 +27,7 @@ from alerts.incidents.verbs import (
     Silence,
 )
 
+SILENCES_MOST: Final = 1_000  # that are not over; each is looked at for every member that moves
 EVACUATION: Final = "evacuation"  # the template that tells people to leave: two persons
 
 
@@ -190,6 +191,8 @@ def _silence(book: Book, silence: Silence, now: int) -> None:
         return
     if silence.until <= max(silence.begins, now):
         raise RefusedError("until: has to lie after the beginning, and in the future")
+    if sum(one.until > now for one in book.standing.silences.values()) >= SILENCES_MOST:
+        raise RefusedError(f"{SILENCES_MOST} silences and outages are not over: end some first")
     book.standing.silences[silence.id] = silence
     book.watch(silence)
     cover(book, now)
