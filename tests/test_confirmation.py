@@ -647,16 +647,6 @@ def test_that_of_an_operator_waits_for_an_approval(town: Town) -> None:
     assert town.said() == [("A", "first", 3, True)]
 
 
-def test_an_operator_replaces_no_warning_that_an_approver_stands_behind(town: Town) -> None:
-    town.act(0, Raise(hand(), "storm", ("A",), approver=True))
-    shorter = Raise(hand(until=2, by="binh"), "storm", ("B", "A"))
-
-    assert "only an approver gives it anew" in town.act(1, shorter, "binh")
-    assert town.at(50) == [], "and none is over because an operator gave it another end"
-    assert town.act(51, Raise(hand(), "storm", ("A",)), "binh") == "", "the very same changes nothing"
-    assert [n.area for n in town.notices] == ["A"]
-
-
 def test_an_evacuation_takes_two_persons(town: Town) -> None:
     town.act(0, Raise(hand(4, "evacuation"), "evacuation", ("A",), approver=True))
     assert town.said() == []
@@ -688,14 +678,6 @@ def test_a_real_incident_stops_the_drill_of_its_area(town: Town) -> None:
 
 
 # ---- verbs
-
-
-def test_what_ends_by_itself_is_not_eased_to_nothing_without_an_end(town: Town) -> None:
-    town.read(0, "station", 0.5, 3)
-    town.read(5, "station", 0.0, 0)
-    assert "nothing that is confirmed holds it up" in town.act(6, Ease("flood.D.20221014T0803Z", 1))
-    assert town.at(5 + QUIET + 1) == [("D", "over", 0, True)]
-    assert [(n.reason.value, n.level) for n in town.notices] == [("first", 3), ("over", 0)]
 
 
 @pytest.mark.parametrize(

@@ -101,8 +101,6 @@ def _ease(book: Book, row: Incident, level: int, one: Act) -> None:
         raise RefusedError(f"{row.id} was given by hand: give it anew at another level, or close it")
     members = tuple(limited(member, level) for member in row.members)
     after = _seen(replace(row, members=members, approved=min(row.approved, level)), one)
-    if row.level and not after.supported:  # level 0 is an end, and those who heard are to hear of it as one
-        raise RefusedError(f"{row.id}: nothing that is confirmed holds it up any more; it ends by itself, or close it")
     book.keep(after)
     if (to := max(after.supported, level)) < row.level:
         book.publish(row.key, Reason.EASED, one.at, one.at, one.by, to)
@@ -150,9 +148,6 @@ def _raise(book: Book, verb: Raise, one: Act) -> tuple[str, ...]:
         row = book.latest.get(key)
         if row is not None and row.closed_at is None and not row.by_hand:
             raise RefusedError(f"{row.id} is open and stands on sensors: approve, ease or close that")
-        if row is not None and row.hand_approved and row.hand != verb.hand and not verb.approver:
-            # Its new end would come without anybody's approval, and take from people what an approver gave them.
-            raise RefusedError(f"{row.id} was given by hand and approved: only an approver gives it anew")
         if verb.drill and (real := _real(book, key[1])):
             raise RefusedError(f"{real} is open in {key[1]}: no drill beside it")
     for key in keys:
