@@ -124,7 +124,7 @@ class Stage:
 
     def broker_killed(self) -> bool:
         """Whether the service that has ended had to kill its broker."""
-        return BROKER_KILLED in self.service.log.splitlines()[-1]
+        return BROKER_KILLED in self.service.log.rstrip().rpartition("\n")[2]
 
     def wipe_broker(self) -> None:
         """While the service is down: all that its broker held is gone."""
