@@ -65,16 +65,19 @@ class Standing:
         return (sensor, hazard) not in self.wet and who.ends(sensor, hazard)
 
     def covering(self, sensor: str, hazard: str, area: str, now: int) -> str:
-        """The silence that covers what the sensor says of the area, by its id; "" where none does."""
-        for silence in self.silences.values():
-            if (
-                silence.begins <= now < silence.until
-                and silence.sensor in ("", sensor)
-                and silence.hazard in ("", hazard)
-                and (not silence.areas or area in silence.areas)
-            ):
-                return silence.id
-        return ""
+        """The silence that covers what the sensor says of the area, by its id; "" where none does.
+
+        Of several the first by id: it must not hang on the order in which they were said or read again.
+        """
+        covering = (
+            silence.id
+            for silence in self.silences.values()
+            if silence.begins <= now < silence.until
+            and silence.sensor in ("", sensor)
+            and silence.hazard in ("", hazard)
+            and (not silence.areas or area in silence.areas)
+        )
+        return min(covering, default="")
 
     def testimony(self, sensor: str, hazard: str, area: str, who: Witnesses, now: int) -> tuple[int, str]:
         """The highest level that a witness of the sensor stands at, or stood at within `confirm_within`; and who."""
