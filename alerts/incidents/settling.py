@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from alerts.incidents import city_event
 from alerts.incidents.book import Book
-from alerts.incidents.confirming import ABOVE_SOLE, confirmed, is_open_question, sole_level
+from alerts.incidents.confirming import ABOVE_SOLE, SILENCED, confirmed, is_open_question, sole_level
 from alerts.incidents.decision import Decided
 from alerts.incidents.due import calm_at, falls_at, is_frozen, unattended_at
 from alerts.incidents.escalating import asked, called, unanswered
@@ -53,7 +53,7 @@ def _settle(book: Book, key: Key, now: int, by: str) -> None:
         _rise(book, key, now, by)
     _answer(book, key, now)
     row = book.latest[key]
-    if row.held_open and not _held_open(book, row):
+    if row.held_open and not _held_open(book, row, now):
         book.keep(replace(row, held_open="", free_at=now))
 
 
@@ -153,7 +153,7 @@ def _ripen(book: Book, key: Key, when: int) -> None:
     if row.wanted:
         driven_by = cause(row)
         book.publish(key, Reason.EASED, driven_by.at if driven_by is not None else row.changed_at, when)
-    elif why := _held_open(book, row):
+    elif why := _held_open(book, row, when):
         book.keep(replace(row, held_open=why))
         book.decide(row, when, Decided.HELD_OPEN, why)
     else:
@@ -193,10 +193,11 @@ def end(book: Book, key: Key, reason: Reason, when: int, by: str = "") -> None:
         book.keep(ended(row, when))
 
 
-def _held_open(book: Book, row: Incident) -> str:
+def _held_open(book: Book, row: Incident, now: int) -> str:
     """Why there is no all-clear yet; "" where nothing stands in its way (CONTRACTS section 6)."""
-    if is_frozen(row):
-        return "silenced"
+    fallen = {one.sensor for one in row.fallen if one.until >= row.opened_at}
+    if is_frozen(row) or any(book.standing.covering(sensor, *row.key[:2], now) for sensor in fallen):
+        return SILENCED  # what was taken out of the water is dry
     for sensor in row.danger_by:
         if row.area not in book.who.areas(sensor):
             return f"gone {sensor}"
