@@ -94,6 +94,8 @@ def with_danger(row: Incident, member: Member) -> Incident:
 def ask_around(book: Book, hazard: str, sensor: str) -> None:
     """Whoever this sensor could be a witness of is looked at again; and who it is itself."""
     book.dirty |= dict.fromkeys((hazard, area, False) for area in book.who.stands_in(sensor))
+    if not book.where:
+        return  # a whole city that falls silent in the dry
     for other in book.who.near(sensor, hazard):
         for keys in book.where.get(other, {}).values():
             book.dirty |= dict.fromkeys(key for key in keys if key[0] == hazard)

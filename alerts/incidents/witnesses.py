@@ -94,10 +94,20 @@ class Witnesses:
         ids, sensor = self._of_hazard.get(hazard, ()), self._city.sensors.get(id_)
         if sensor is None or not ids:
             return frozenset()
-        at = self._places[hazard] - (sensor.lat, sensor.lon)
+        by_lat, lats = self._by_latitude[hazard]
+        reach = 1.001 * self.hazard(hazard).confirm_km / KM_PER_DEGREE  # a little more: the next lines decide
+        low, high = np.searchsorted(lats, (sensor.lat - reach, sensor.lat + reach))
+        some = by_lat[low:high]
+        at = self._places[hazard][some] - (sensor.lat, sensor.lon)
         # Flat within some kilometres: the error is below a thousandth.
         away_km = KM_PER_DEGREE * np.hypot(at[:, 0], at[:, 1] * math.cos(math.radians(sensor.lat)))
-        return frozenset(ids[i] for i in np.flatnonzero(away_km <= self.hazard(hazard).confirm_km)) - {id_}
+        return frozenset(ids[i] for i in some[away_km <= self.hazard(hazard).confirm_km].tolist()) - {id_}
+
+    @cached_property
+    def _by_latitude(self) -> Mapping[str, tuple[npt.NDArray[np.intp], npt.NDArray[np.float64]]]:
+        """By hazard: its sensors in the order of their latitudes, and these, degrees; NaN last."""
+        orders = {hazard: np.argsort(at[:, 0]) for hazard, at in self._places.items()}
+        return {hazard: (order, self._places[hazard][order, 0]) for hazard, order in orders.items()}
 
     def of(self, id_: str, hazard: str, area: str) -> frozenset[str]:
         """Whoever could confirm what `id_` says of `area`."""
