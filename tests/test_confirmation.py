@@ -680,6 +680,15 @@ def test_a_real_incident_stops_the_drill_of_its_area(town: Town) -> None:
 # ---- verbs
 
 
+def test_what_ends_by_itself_is_not_eased_to_nothing_without_an_end(town: Town) -> None:
+    town.read(0, "station", 0.5, 3)
+    town.read(5, "station", 0.0, 0)
+    assert town.act(6, Ease("flood.D.20221014T0803Z", 1)) == ""
+    assert town.row(area="D").danger_by == ("station",), "still to be heard before an all-clear"
+    assert town.at(5 + QUIET + 1) == [("D", "over", 0, True)]
+    assert [(n.reason.value, n.level) for n in town.notices] == [("first", 3), ("eased", 1), ("over", 0)]
+
+
 @pytest.mark.parametrize(
     ("verb", "refused"),
     [
