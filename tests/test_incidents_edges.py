@@ -261,3 +261,15 @@ def test_what_falls_under_a_silence_is_no_all_clear() -> None:
         town.at(601)
         town.at(602)
         assert town.said(10) == [("D", "over", 0, True)]
+
+
+def test_calls_go_on_after_nobody_listened_for_a_while() -> None:
+    town = Town()
+    town.read(20, "lonely", 1.3, 4)
+    town.at(56)
+    town.restarts = True
+    town.at(131, down_ms=75 * MINUTE)
+    town.restarts = False
+    town.at(136)
+    town.at(146)
+    assert [when for when, *_ in town.calls] == [20, 30, 40, 50, 135, 145]

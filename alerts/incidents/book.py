@@ -124,7 +124,7 @@ class Book:
 
     def arm(self, key: Key) -> None:
         incident = self.latest[key]
-        when = due(incident, self.who.hazard(incident.hazard), self._looked.get(key, self.passed - 1))
+        when = due(incident, self.who.hazard(incident.hazard), self._looked.get(key, self._since - 1))
         if when is not None:
             heappush(self._timers, (when, str(key), key))
 
@@ -140,7 +140,7 @@ class Book:
             if isinstance(which, str):
                 return when, which
             incident = self.latest[which]
-            now_due = due(incident, self.who.hazard(incident.hazard), self._looked.get(which, self.passed - 1))
+            now_due = due(incident, self.who.hazard(incident.hazard), self._looked.get(which, self._since - 1))
             if now_due == when:
                 self._looked[which] = when
                 return when, which
