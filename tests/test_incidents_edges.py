@@ -273,3 +273,10 @@ def test_calls_go_on_after_nobody_listened_for_a_while() -> None:
     town.at(136)
     town.at(146)
     assert [when for when, *_ in town.calls] == [20, 30, 40, 50, 135, 145]
+
+
+def test_a_drill_calls_nobody_also_while_it_awaits_its_approval() -> None:
+    town = Town()
+    assert town.act(0, Raise(hand(3, 600), "storm", ("A",), drill=True)) == ""
+    town.at(25)
+    assert town.calls == []

@@ -41,8 +41,8 @@ def called(
     incident: Incident, now: int, every_ms: int, chain_of: Callable[[str, str], Steps]
 ) -> tuple[Incident, Call | None]:  # fmt: skip
     """The chain begun, gone on with, or ended; and the call that is due at `now`."""
-    grave = incident.level >= DANGER and not incident.drill
-    if incident.closed_at is not None or incident.acknowledged_by or not (incident.awaiting or grave):
+    asks_somebody = (incident.awaiting or incident.level >= DANGER) and not incident.drill
+    if incident.closed_at is not None or incident.acknowledged_by or not asks_somebody:
         return (replace(incident, chain=None) if incident.chain else incident), None
     chain = incident.chain or Chain(chain_of(incident.hazard, incident.area), now, every_ms)
     when = next_call(chain)
