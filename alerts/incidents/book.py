@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from heapq import heappop, heappush
@@ -11,7 +12,7 @@ from zoneinfo import ZoneInfo
 from alerts.incidents.decision import Decided, Decision, Outcome
 from alerts.incidents.due import due
 from alerts.incidents.escalating import Steps
-from alerts.incidents.incident import WARNING, Incident, Key, Member, Pair, Reason
+from alerts.incidents.incident import DANGER, WARNING, Incident, Key, Member, Pair, Reason
 from alerts.incidents.publishing import nothing, published
 from alerts.incidents.standing import Standing
 from alerts.incidents.verbs import Silence
@@ -20,6 +21,11 @@ from ingest.city import City
 from processing.rules import Rules
 
 Timer: TypeAlias = tuple[int, Key | str]  # when, ms UTC, and which incident, or which silence
+
+
+def is_grave(row: Incident) -> bool:
+    """Whether it counts for a city event: danger or above, published or wanted; no drill."""
+    return row.closed_at is None and not row.drill and max(row.wanted, row.level) >= DANGER
 
 
 class Book:
@@ -40,6 +46,10 @@ class Book:
         self.city, self.rules = City("", ZoneInfo("UTC")), Rules()
         self.who = Witnesses(self.city, self.rules)
         self.begun = False
+        self.grave = {key for key, row in self.latest.items() if is_grave(row)}
+        self.grave_areas = Counter(area for _, area, _ in self.grave)
+        self.event = next((row.event for row in self.latest.values() if row.event), "")  # the city event that goes on
+        self.stirred = sorted(self.grave)  # became grave, or are so no more, since the city event was looked at
         self.dirty: dict[Key, None] = {}
         self.changed: dict[str, Incident] = {}  # by id
         self.out = Outcome()
@@ -85,6 +95,12 @@ class Book:
         if before.id and before.id != incident.id:  # what still stood in it stands in the new one
             self.changed[before.id] = replace(before, members=(), fallen=())
         self.dirty[key] = None
+        if is_grave(incident) != (key in self.grave):
+            (self.grave.discard if key in self.grave else self.grave.add)(key)
+            self.grave_areas[key[1]] += 1 if key in self.grave else -1
+            if not self.grave_areas[key[1]]:
+                del self.grave_areas[key[1]]
+            self.stirred.append(key)
         if (before.wanted, before.level) != (incident.wanted, incident.level):
             for name, hazard in self.rules.hazards.items():
                 if incident.hazard in hazard.confirm_by:

@@ -8,7 +8,6 @@ from typing import Final
 
 from alerts.incidents.book import Book
 from alerts.incidents.decision import Decided
-from alerts.incidents.incident import DANGER
 
 AREAS: Final = 20  # at danger or above, published or awaiting, begin a city event
 AREAS_LEFT: Final = 10  # below this many it is over: half, so that it does not come and go (our choice)
@@ -16,20 +15,20 @@ AREAS_LEFT: Final = 10  # below this many it is over: half, so that it does not 
 
 def join(book: Book, now: int) -> None:
     """Begins, goes on or ends the event, and puts the incidents at danger into it."""
-    grave = {key: row for key, row in book.latest.items()
-             if row.closed_at is None and not row.drill and max(row.wanted, row.level) >= DANGER}  # fmt: skip
-    areas = {area for _, area, _ in grave}
-    of = {key: row for key, row in book.latest.items() if row.event}
-    event = next((row.event for row in of.values()), "")
-    if event and len(areas) < AREAS_LEFT:
-        for row in of.values():
-            book.keep(replace(row, event=""))
+    if not book.stirred:
         return
-    if not event and len(areas) >= AREAS:
-        event = f"city.{datetime.fromtimestamp(now // 1000, UTC):%Y%m%dT%H%MZ}"
-    if event:
-        for row in grave.values():
-            if not row.event:
-                after = replace(row, event=event)
-                book.keep(after)
-                book.decide(after, now, Decided.JOINED, event, areas=len(areas))
+    keys, book.stirred = book.stirred, []
+    areas = len(book.grave_areas)
+    if book.event and areas < AREAS_LEFT:
+        book.event = ""
+        for row in [row for row in book.latest.values() if row.event]:
+            book.keep(replace(row, event=""))
+    if not book.event and areas >= AREAS:
+        book.event = f"city.{datetime.fromtimestamp(now // 1000, UTC):%Y%m%dT%H%MZ}"
+        keys = [*book.grave]
+    for key in sorted(set(keys)) if book.event else ():
+        row = book.latest[key]
+        if key in book.grave and not row.event:
+            after = replace(row, event=book.event)
+            book.keep(after)
+            book.decide(after, now, Decided.JOINED, book.event, areas=areas)
