@@ -8,6 +8,7 @@ from incident_town import APPROVE, CHAIN, MINUTE, QUIET, Town, ms, without
 from alerts.incidents import acting
 from alerts.incidents.decision import Decided
 from alerts.incidents.incident import Confirmation, Hand
+from alerts.incidents.life_cycle import Incidents
 from alerts.incidents.verbs import (
     Acknowledge,
     Approve,
@@ -185,6 +186,16 @@ def test_danger_beyond_what_is_confirmed_asks_operators_step_by_step_until_someb
     assert town.row(area="C").awaiting
     assert town.calls == [(1.0 + n * APPROVE, "flood.C.20221014T0804Z", CHAIN[min(n, 2)], "approve") for n in range(5)]
     assert town.said() == []
+
+
+def test_who_is_there_only_later_is_called_then() -> None:
+    steps: list[tuple[str, ...]] = []
+    town = Town(incidents=Incidents(chain_of=lambda *_: tuple(steps)))
+    town.read(1, "lonely", 0.35, 3, flag=3)
+    assert town.calls == []
+    steps.append(("an",))
+    town.read(2, "lonely", 0.35, 3)
+    assert [(call[0], call[2]) for call in town.calls] == [(2.0, ("an",))]
 
 
 def test_an_approval_publishes_up_to_its_level_and_ends_the_calls(town: Town) -> None:

@@ -44,6 +44,8 @@ def called(
     asks_somebody = (incident.awaiting or incident.level >= DANGER) and not incident.drill
     if incident.closed_at is not None or incident.acknowledged_by or not asks_somebody:
         return (replace(incident, chain=None) if incident.chain else incident), None
+    if incident.chain is not None and not incident.chain.steps and chain_of(incident.hazard, incident.area):
+        incident = replace(incident, chain=None)  # nobody could be called when it began; now somebody can
     chain = incident.chain or Chain(chain_of(incident.hazard, incident.area), now, every_ms)
     when = next_call(chain)
     if when is None or now < when:
