@@ -104,6 +104,7 @@ class MqttSource(Connection):
         stored. The broker sends what it misses again. One lock covers the check and the acknowledgement.
         """
         with self._state:
+            self._credit_stall()  # first: a fast broker sends on as soon as it has an answer
             for message in messages:
                 if message.qos == 0:
                     continue
@@ -112,7 +113,7 @@ class MqttSource(Connection):
                     self._under_way.pop(message.mid, None)
                 else:
                     self._stale_acks += 1
-            self._answered()
+            self._waiting_s = monotonic() if self._under_way else None
 
     def publish(self, topic: str, payload: bytes, qos: int = 1, *, retain: bool = False) -> bool:
         """Without waiting, for receipts. False if there is no connection or no room: who misses it asks again."""
@@ -149,7 +150,8 @@ class MqttSource(Connection):
             for sender in self._under_way.values():
                 self._limit.give_back(sender)
         self._under_way.clear()
-        self._answered()
+        self._credit_stall()
+        self._waiting_s = None
 
     def _on_subscribe(self, _c: paho.Client, _u: Any, _mid: int, reasons: list[ReasonCode], _p: Any) -> None:
         with self._state:
@@ -213,13 +215,12 @@ class MqttSource(Connection):
         self._client.ack(came.mid, came.qos)
         return False
 
-    def _answered(self) -> None:
-        """Acknowledgements have gone out, or there is nothing left that could be (`_state` held)."""
+    def _credit_stall(self) -> None:
+        """While nothing was acknowledged, the broker may have held back what comes next (`_state` held)."""
         now_s = monotonic()
         if self._waiting_s is not None and (stalled_s := now_s - self._waiting_s) >= _STALL_S:
             with self._limiting:
                 self._limit.allow(stalled_s, now_s)
-        self._waiting_s = now_s if self._under_way else None
 
     def _put(self, came: Message, sender: str) -> bool:
         if came.qos:
