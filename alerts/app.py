@@ -21,6 +21,7 @@ from alerts.delivery.cap import CapMeans
 from alerts.delivery.channels import CHANNELS, Channel, Means
 from alerts.delivery.hold import FILE, Gate, read_hold
 from alerts.folds import RecoveryError
+from alerts.given import Secret
 from alerts.importing import Imports
 from alerts.ledger.audit import Audit
 from alerts.ledger.cap import CapStore
@@ -30,7 +31,7 @@ from alerts.ledger.outbox import Outbox
 from alerts.ledger.store import LedgerError
 from alerts.proof.keys import open_keys
 from alerts.proof.signature import key_id
-from alerts.settings import Secret, Settings, read_text
+from alerts.settings import Settings, read_text
 from alerts.snapshots import Snapshots
 from alerts.spine import Texts
 from alerts.staff import Staff

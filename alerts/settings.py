@@ -8,12 +8,15 @@ the file; those in the environment, to the working folder.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import SplitResult, parse_qs, urlsplit
 
+from alerts.delivery.channels import KINDS
+from alerts.delivery.channels.channel import Kind
+from alerts.given import PREFIX, Given, Secret, Section, secret_of
 from alerts.watch.logs import LogFormat
 from ingest.city import DEFAULT_CITY_FILE, FOREIGN, ConfigError, parse_toml
 from ingest.entries import ClockMode
@@ -22,7 +25,6 @@ from ingest.networks import prefix_fault
 from ingest.tls import Identity, tls_context
 from processing.rules import DEFAULT_RULES_FILE
 
-PREFIX: Final = "CANHBAO_"
 EMBEDDED_MQTT_PORT: Final = 1883
 DAYS_MAX: Final = 36_500
 _PUBLIC_URL_MOST: Final = 64
@@ -55,22 +57,20 @@ _DEFAULTS: Final[Mapping[str, Mapping[str, str]]] = {
     "http": {"listen": "127.0.0.1:8000", "public_url": ""},
     "history": {"url": "duckdb", "token_file": "", "keep_raw_days": "400", "keep_minutes_days": "800"},
     "cap": {"sender": "", "sender_name": "", "contact": ""},
+    "residents": {"key_file": ""},
     "log": {"format": "auto", "level": "info"},
+    **{
+        kind.name: {**kind.keys, **{f"{secret}_file": "" for secret in kind.secrets}}
+        for kind in KINDS.values()
+        if kind.keys
+    },
 }
-_SECRETS: Final = {"mqtt": ("password", "backfill_password", "out_password"), "history": ("token",)}
-
-
-@dataclass(frozen=True, slots=True, repr=False)
-class Secret:
-    """A text that no log, error or page may show; `reveal` is for the line that hands it to a server."""
-
-    _text: str
-
-    def reveal(self) -> str:
-        return self._text
-
-    def __repr__(self) -> str:
-        return "Secret(…)"
+_SECRETS: Final[Mapping[str, Sequence[str]]] = {
+    "mqtt": ("password", "backfill_password", "out_password"),
+    "history": ("token",),
+    "residents": ("key",),
+    **{kind.name: kind.secrets for kind in KINDS.values() if kind.keys},
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,8 +110,12 @@ class Settings:
     """Everything that an operator may choose, checked. `http_port` 0: any free one.
 
     `public_url`: where residents reach the service, with its last slash; "" where nobody has said it.
-    `networks`: other networks that are read, by what their topics begin with.
+    `networks`: other networks that are read, by what their topics begin with. `channels`: the sections of those that
+    have one. `residents_key`: by which residents' addresses are sealed; None: nobody can subscribe. `file`: where all
+    this was read, None where there is no file.
     """
+
+    file: Path | None
 
     data_path: Path
     city_file: Path
@@ -126,21 +130,10 @@ class Settings:
     history_token: Secret | None
     history_keep: Keep
     cap: CapSettings
+    channels: Mapping[str, Section]
+    residents_key: Secret | None
     log_format: LogFormat
     log_level: str
-
-
-@dataclass(frozen=True, slots=True)
-class _Given:
-    """One setting as somebody wrote it; `name` and `origin` are what an error must point at."""
-
-    text: str
-    name: str  # "mqtt.url" or "CANHBAO_MQTT__URL"
-    folder: Path  # that a relative path starts from
-    file: str = ""
-
-    def wrong(self, expected: str, *, shown: str | None = None) -> ConfigError:
-        return ConfigError(self.name, self.text if shown is None else shown, expected, self.file)
 
 
 def load(path: Path | None, environ: Mapping[str, str], *, with_secrets: bool = True) -> Settings:
@@ -154,30 +147,35 @@ def load(path: Path | None, environ: Mapping[str, str], *, with_secrets: bool = 
     given |= _from_environment(environ)
     folder = path.parent if path is not None else Path()
 
-    def of(section: str, key: str) -> _Given:
-        default = _Given(_DEFAULTS[section].get(key, ""), f"{section}.{key}", folder)
+    def of(section: str, key: str) -> Given:
+        default = Given(_DEFAULTS[section].get(key, ""), f"{section}.{key}", folder)
         return given.get((section, key), default)
 
     def secret(section: str, key: str) -> Secret | None:
-        return _secret(of(section, key), of(section, f"{key}_file")) if with_secrets else None
+        return secret_of(of(section, key), of(section, f"{key}_file")) if with_secrets else None
 
     def identity(prefix: str) -> Identity | None:
         files = of("mqtt", f"{prefix}certificate_file"), of("mqtt", f"{prefix}key_file")
         return _identity(*files, of("mqtt", "url")) if with_secrets else None
 
+    def section(name: str, kind: Kind) -> Section:
+        keys = {key: of(name, key) for key in kind.keys}
+        return Section(keys, {key: secret(name, key) for key in kind.secrets})
+
     host, port = _listen(of("http", "listen"))
     return Settings(
-        data_path=_path(of("data", "path")),
+        file=path,
+        data_path=of("data", "path").path(),
         city_file=_existing_file(of("city", "file"), beside=folder / "city.toml", bundled=DEFAULT_CITY_FILE),
         rules_file=_existing_file(of("rules", "file"), beside=folder / "rules.toml", bundled=DEFAULT_RULES_FILE),
         clock=_clock(of("clock", "arrival")),
         mqtt=MqttSettings(
             url=of("mqtt", "url").text,
             embedded_port=_embedded_port(of("mqtt", "url")),
-            username=_filled(of("mqtt", "username")),
+            username=of("mqtt", "username").filled(),
             client_id=of("mqtt", "client_id").text,
-            backfill_username=_filled(of("mqtt", "backfill_username")),
-            out_username=_filled(of("mqtt", "out_username")),
+            backfill_username=of("mqtt", "backfill_username").filled(),
+            out_username=of("mqtt", "out_username").filled(),
             password=secret("mqtt", "password"),
             backfill_password=secret("mqtt", "backfill_password"),
             out_password=secret("mqtt", "out_password"),
@@ -194,6 +192,8 @@ def load(path: Path | None, environ: Mapping[str, str], *, with_secrets: bool = 
         history_token=secret("history", "token"),
         history_keep=_keep(of("history", "keep_raw_days"), of("history", "keep_minutes_days")),
         cap=CapSettings(_sender(of("cap", "sender")), of("cap", "sender_name").text, of("cap", "contact").text),
+        channels={name: section(name, kind) for name, kind in KINDS.items() if kind.keys},
+        residents_key=secret("residents", "key"),
         log_format=_log_format(of("log", "format")),
         log_level=_log_level(of("log", "level")),
     )
@@ -207,7 +207,7 @@ def read_text(path: Path) -> str:
         raise ConfigError("the file", str(error), "a readable text in UTF-8", str(path)) from None
 
 
-def _from_file(path: Path) -> dict[tuple[str, str], _Given]:
+def _from_file(path: Path) -> dict[tuple[str, str], Given]:
     file = str(path)
     try:
         text = path.read_text("utf-8")
@@ -227,11 +227,11 @@ def _from_file(path: Path) -> dict[tuple[str, str], _Given]:
                 raise ConfigError(name, "an unknown key", _nearest(key, _DEFAULTS[section], section + ".{}"), file)
             if not isinstance(value, str):
                 raise ConfigError(name, value, f"text in quotes, such as {_DEFAULTS[section][key]!r}", file)
-            given[section, key] = _Given(value, name, path.parent, file)
+            given[section, key] = Given(value, name, path.parent, file)
     return given
 
 
-def _from_environment(environ: Mapping[str, str]) -> dict[tuple[str, str], _Given]:
+def _from_environment(environ: Mapping[str, str]) -> dict[tuple[str, str], Given]:
     known = {
         _variable(section, key): (section, key)
         for section, keys in _DEFAULTS.items()
@@ -243,7 +243,7 @@ def _from_environment(environ: Mapping[str, str]) -> dict[tuple[str, str], _Give
             continue
         if name not in known:
             raise ConfigError(name, "an unknown variable", _nearest(name, known, "{}"))
-        given[known[name]] = _Given(value, name, Path())
+        given[known[name]] = Given(value, name, Path())
     return given
 
 
@@ -258,36 +258,23 @@ def _nearest(name: str, known: Mapping[str, Any], shown: str) -> str:
     return "one of " + " ".join(shown.format(each) for each in known)
 
 
-def _prefix(network: str, given: _Given) -> str:
+def _prefix(network: str, given: Given) -> str:
     if fault := prefix_fault(network, given.text):
         raise given.wrong(fault)
     return given.text
 
 
-def _filled(given: _Given) -> str:
-    if not given.text:
-        raise given.wrong("a name")
-    return given.text
-
-
-def _path(given: _Given) -> Path:
-    try:
-        return given.folder / Path(_filled(given)).expanduser()
-    except RuntimeError:
-        raise given.wrong("a path; there is no such user's home") from None
-
-
-def _existing_file(given: _Given, *, beside: Path, bundled: Path) -> Path:
+def _existing_file(given: Given, *, beside: Path, bundled: Path) -> Path:
     """The file that was named; else the one beside the settings; else ours."""
     if not given.text:
         return beside if beside.is_file() else bundled
-    path = _path(given)
+    path = given.path()
     if not path.is_file():
         raise given.wrong(f"a file; there is none at {path}")
     return path
 
 
-def _clock(given: _Given) -> ClockMode:
+def _clock(given: Given) -> ClockMode:
     match given.text:
         case "wall":
             return "wall"
@@ -296,20 +283,20 @@ def _clock(given: _Given) -> ClockMode:
     raise given.wrong('"wall" or "data"')
 
 
-def _log_format(given: _Given) -> LogFormat:
+def _log_format(given: Given) -> LogFormat:
     match given.text:
         case "auto" | "console" | "json" as form:
             return form
     raise given.wrong('"auto", "console" or "json"')
 
 
-def _log_level(given: _Given) -> str:
+def _log_level(given: Given) -> str:
     if given.text.upper() not in LOG_LEVELS:
         raise given.wrong('"debug", "info", "warning" or "error"')
     return given.text.upper()
 
 
-def _embedded_port(given: _Given) -> int | None:
+def _embedded_port(given: Given) -> int | None:
     """The port of the bundled broker, None where `given` names another broker."""
     if given.text == "embedded":
         return EMBEDDED_MQTT_PORT
@@ -319,7 +306,7 @@ def _embedded_port(given: _Given) -> int | None:
     return None
 
 
-def _server(given: _Given, schemes: tuple[str, ...], expected: str) -> SplitResult:
+def _server(given: Given, schemes: tuple[str, ...], expected: str) -> SplitResult:
     """The parts of an address without user and password. Raises ConfigError that never repeats a password."""
     try:
         url = urlsplit(given.text)
@@ -333,7 +320,7 @@ def _server(given: _Given, schemes: tuple[str, ...], expected: str) -> SplitResu
     return url
 
 
-def _public_url(given: _Given) -> str:
+def _public_url(given: Given) -> str:
     """It stands in texts that are paid by their length, and in front of addresses of ours: host and port, no more."""
     if not given.text:
         return ""
@@ -345,20 +332,20 @@ def _public_url(given: _Given) -> str:
     return f"{url.scheme}://{url.netloc.lower()}/"
 
 
-def _listen(given: _Given) -> tuple[str, int]:
+def _listen(given: Given) -> tuple[str, int]:
     host, colon, port = given.text.rpartition(":")
     if not colon or not host:
         raise given.wrong('"host:port", such as "127.0.0.1:8000"')
     return host.strip("[]"), _port(given, port)
 
 
-def _port(given: _Given, text: str) -> int:
+def _port(given: Given, text: str) -> int:
     if not (text.isascii() and text.isdigit() and int(text) <= 65_535):
         raise given.wrong("a port from 0 (any free one) to 65535")
     return int(text)
 
 
-def _history(given: _Given) -> str:
+def _history(given: Given) -> str:
     expected = '"duckdb" or influx+http(s)://host:8086?org=…&bucket=…'
     if given.text != "duckdb":
         url = _server(given, ("influx+http", "influx+https"), expected)
@@ -367,14 +354,14 @@ def _history(given: _Given) -> str:
     return given.text
 
 
-def _sender(given: _Given) -> str:
+def _sender(given: Given) -> str:
     """As CAP 1.2 wants it (section 3.2.1): it stands between commas and spaces in references."""
     if not given.text.isprintable() or any(c in given.text for c in " ,<&"):
         raise given.wrong("a name unique in the world, such as canhbao@danang.gov.vn: no space, comma, < or &")
     return given.text
 
 
-def _keep(raw: _Given, minutes: _Given) -> Keep:
+def _keep(raw: Given, minutes: Given) -> Keep:
     keep = Keep(_days(raw), _days(minutes))
     if keep.minutes_days < keep.raw_days:
         coarser = (
@@ -384,17 +371,17 @@ def _keep(raw: _Given, minutes: _Given) -> Keep:
     return keep
 
 
-def _days(given: _Given) -> int:
+def _days(given: Given) -> int:
     if not (given.text.isascii() and given.text.isdigit() and 1 <= int(given.text) <= DAYS_MAX):
         raise given.wrong(f"a number of days from 1 to {DAYS_MAX}, in quotes")
     return int(given.text)
 
 
-def _certificates(given: _Given, url: _Given, *, read: bool) -> Path | None:
+def _certificates(given: Given, url: Given, *, read: bool) -> Path | None:
     if not given.text:
         return None
     _only_over_tls(given, url)
-    path = _path(given)
+    path = given.path()
     try:
         if read:
             tls_context(path)
@@ -403,7 +390,7 @@ def _certificates(given: _Given, url: _Given, *, read: bool) -> Path | None:
     return path
 
 
-def _identity(certificate: _Given, key: _Given, url: _Given) -> Identity | None:
+def _identity(certificate: Given, key: Given, url: Given) -> Identity | None:
     """Whether it has ended is asked when it is used: it may be renewed while we run."""
     if not certificate.text and not key.text:
         return None
@@ -411,7 +398,7 @@ def _identity(certificate: _Given, key: _Given, url: _Given) -> Identity | None:
         if not other.text:
             raise given.wrong(f"{other.name} beside it: a certificate and its key go together")
     _only_over_tls(certificate, url)
-    found = Identity(_path(certificate), _path(key))
+    found = Identity(certificate.path(), key.path())
     try:
         found.try_out()
     except (OSError, ValueError) as error:
@@ -419,22 +406,6 @@ def _identity(certificate: _Given, key: _Given, url: _Given) -> Identity | None:
     return found
 
 
-def _only_over_tls(given: _Given, url: _Given) -> None:
+def _only_over_tls(given: Given, url: Given) -> None:
     if urlsplit(url.text).scheme != "mqtts":  # nobody should believe that it is TLS
         raise given.wrong("no certificates where mqtt.url is no mqtts://host:port")
-
-
-def _secret(direct: _Given, from_file: _Given) -> Secret | None:
-    """The variable's text, else what stands in the file, without its line end; None where neither is given."""
-    if direct.text:
-        return Secret(direct.text)
-    if not from_file.text:
-        return None
-    path = _path(from_file)
-    try:
-        text = path.read_text("utf-8").rstrip("\r\n")
-    except (OSError, UnicodeDecodeError):
-        raise from_file.wrong(f"a UTF-8 file that can be read; {path} is not") from None
-    if not text:
-        raise from_file.wrong(f"a secret; {path} is empty")
-    return Secret(text)

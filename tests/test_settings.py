@@ -8,7 +8,8 @@ from typing import TypeAlias
 
 import pytest
 
-from alerts.settings import EMBEDDED_MQTT_PORT, Secret, load
+from alerts.given import Secret
+from alerts.settings import EMBEDDED_MQTT_PORT, load
 from ingest.city import DEFAULT_CITY_FILE, ConfigError
 from ingest.history.store import Keep
 from processing.rules import DEFAULT_RULES_FILE

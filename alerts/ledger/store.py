@@ -1,14 +1,15 @@
-"""How the ledger's file is opened, read and written: one writer at a time, readers that never hold it up."""
+"""How a file of ours is opened, read and written: one writer at a time, readers that never hold it up."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final
+from types import MappingProxyType
+from typing import Any, Final, TypeAlias
 
-from sqlalchemy import Connection, Engine, QueuePool, create_engine, event, insert, inspect, select
+from sqlalchemy import Connection, Engine, MetaData, QueuePool, create_engine, event, insert, inspect, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from alerts.ledger import schema
@@ -20,32 +21,41 @@ _READERS: Final = 16  # connections; the next reader waits for one, up to _POOL_
 _POOL_S: Final = 10.0
 
 
+Found: TypeAlias = Callable[[Connection, Path], None]  # makes the tables where there are none; raises LedgerError
+NONE_ATTACHED: Final[Mapping[str, Path]] = MappingProxyType({})
+
+
 class LedgerError(Exception):
-    """The ledger cannot be opened, read or written, or was asked to go back. Nothing of the failed call is in it."""
+    """The file cannot be opened, read or written, or was asked to go back. Nothing of the failed call is in it."""
 
 
 class Store:
-    """`<data>/ledger.sqlite`, WAL, synchronous FULL: what a transaction has committed survives a crash.
+    """A file in the data folder, WAL, synchronous FULL: what a transaction has committed survives a crash.
 
-    The writer has a connection of its own behind a lock (one process holds the data folder, so a lock is all it takes,
-    and it is fairer than SQLite's busy polling). Every writing transaction is short: the spine waits for none longer
-    than one commit.
+    The writer has a connection of its own behind a lock, which is fairer than SQLite's busy polling. Every writing
+    transaction is short: the spine waits for none of the ledger's longer than one commit. `attached`: other files of
+    ours that statements name with a schema; the writer may change them in the same transaction.
     """
 
-    def __init__(self, path: Path, disk: Disk) -> None:
+    def __init__(self, path: Path, disk: Disk, attached: Mapping[str, Path] = NONE_ATTACHED) -> None:
         self.path = path
         self._lock = threading.Lock()
-        self._writer = _engine(path, disk, "BEGIN IMMEDIATE", pool_size=1, max_overflow=0)
-        self._readers = _engine(path, disk, "BEGIN", pool_size=_READERS, max_overflow=0, pool_timeout=_POOL_S)
+        self._writer = _engine(path, disk, "BEGIN IMMEDIATE", attached, pool_size=1, max_overflow=0)
+        self._readers = _engine(path, disk, "BEGIN", attached, pool_size=_READERS, max_overflow=0, pool_timeout=_POOL_S)
 
     @classmethod
-    def open(cls, path: Path, disk: Disk) -> Store:
-        """Makes the file and its tables where there are none. Raises LedgerError, naming the file."""
-        store = cls(path, disk)
+    def open(
+        cls, path: Path, disk: Disk, found: Found | None = None, attached: Mapping[str, Path] = NONE_ATTACHED
+    ) -> Store:  # fmt: skip
+        """Makes the file and its tables (the ledger's, unless `found` says) where there are none.
+
+        Raises LedgerError, naming the file.
+        """
+        store = cls(path, disk, attached)
         try:
             disk.make_folder(path.parent)
             with store.writing() as db:
-                _found(db, path)
+                (found or _found)(db, path)
         except OSError as error:
             raise LedgerError(f"{path}: {error.strerror}") from None
         except LedgerError:
@@ -95,7 +105,21 @@ def _version(db: Connection) -> int | None:
     return db.execute(select(schema.progress.c.schema_version)).scalar()
 
 
-def _engine(path: Path, disk: Disk, begin: str, **pool: Any) -> Engine:
+def tables(metadata: MetaData, version: int) -> Found:
+    """The tables of `metadata`, in a file that says its version by itself (SQLite's user_version)."""
+
+    def found(db: Connection, path: Path) -> None:
+        was = db.exec_driver_sql("PRAGMA user_version").scalar_one()
+        if was not in (0, version):
+            raise LedgerError(f"{path}: schema version {was}, this program knows {version}")
+        if was == 0:
+            metadata.create_all(db)
+            db.exec_driver_sql(f"PRAGMA user_version={version}")
+
+    return found
+
+
+def _engine(path: Path, disk: Disk, begin: str, attached: Mapping[str, Path], **pool: Any) -> Engine:
     # The disk's connections do not begin transactions by themselves (the driver does so late, and not for reads).
     engine = create_engine(
         "sqlite+pysqlite://", creator=lambda: disk.connect(path, "rwc", busy_s=_BUSY_S), poolclass=QueuePool, **pool
@@ -104,8 +128,15 @@ def _engine(path: Path, disk: Disk, begin: str, **pool: Any) -> Engine:
     @event.listens_for(engine, "connect")
     def _connected(connection: Any, _record: object) -> None:
         write_ahead(connection)
-        for pragma in ("synchronous=FULL", "foreign_keys=ON"):
+        for pragma in (
+            "synchronous=FULL",
+            "foreign_keys=ON",
+            "secure_delete=ON",
+        ):  # what is deleted is gone from the disk
             connection.execute(f"PRAGMA {pragma}")
+        for name, file in attached.items():
+            connection.execute(f"ATTACH DATABASE ? AS {name}", (str(file),))
+            connection.execute(f"PRAGMA {name}.synchronous=FULL")
         if begin == "BEGIN":
             connection.execute("PRAGMA query_only=ON")
 

@@ -2,28 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Final, TextIO
+from collections.abc import Mapping
+from typing import Final
 
-from alerts.delivery.channels.channel import Channel, ChannelError
-from alerts.delivery.channels.console import Console
-from alerts.delivery.channels.mqtt import Mqtt, Publisher
-from alerts.words.names import Lang
+from alerts.delivery.channels import console, mqtt
+from alerts.delivery.channels.channel import Kind
 
-
-@dataclass(frozen=True, slots=True)
-class Means:
-    """What channels are made of."""
-
-    stream: TextIO
-    lang: Lang
-    publisher: Publisher
-
-
-CHANNELS: Final[Mapping[str, Callable[[Means], Channel]]] = {
-    Console.name: lambda means: Console(means.stream, means.lang),
-    Mqtt.name: lambda means: Mqtt(means.publisher),
-}
-
-__all__ = ["CHANNELS", "Channel", "ChannelError", "Console", "Means", "Mqtt"]
+KINDS: Final[Mapping[str, Kind]] = {kind.name: kind for kind in (console.KIND, mqtt.KIND)}

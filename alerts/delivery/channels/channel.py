@@ -2,39 +2,127 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, Protocol, TextIO, TypeAlias
 
+from alerts.delivery.parcel import Parcel
+from alerts.given import Section
 from alerts.incidents.incident import Notice
-from alerts.ledger.outbox import Message
+from alerts.words.names import Lang
 
 
 class ChannelError(Exception):
-    """The provider did not take the message. `permanent`: it never will (the address is wrong), do not try again."""
+    """The provider did not take the message. The text goes into the ledger and must hold no address.
 
-    def __init__(self, message: str, *, permanent: bool = False) -> None:
+    `permanent`: it never will, do not try again. `gone`: permanent, and nothing to this address ever will.
+    `retry_after_s`: what the provider asked for. `everybody`: it refuses for now whatever we send (429, 503, a token
+    that is no good): the other messages wait as well. `maybe`: it may have the message all the same (no answer came).
+    """
+
+    def __init__(
+        self, message: str, *, permanent: bool = False, gone: bool = False, retry_after_s: float | None = None,
+        everybody: bool = False, maybe: bool = False,
+    ) -> None:  # fmt: skip
         super().__init__(message)
-        self.permanent = permanent
+        self.permanent, self.gone = permanent or gone, gone
+        self.retry_after_s, self.everybody, self.maybe = retry_after_s, everybody, maybe
+
+
+@dataclass(frozen=True, slots=True)
+class Quota:
+    """How fast a provider lets us send; `per_day` None: as much as we like. Of `burst`, `reserve` is for the urgent."""
+
+    per_s: float = 1_000.0
+    burst: float = 1_000.0
+    reserve: float = 0.1
+    per_day: int | None = None
 
 
 class Channel(Protocol):
-    """One file a channel, and one line in the table of them."""
+    """One file a channel, and one line in the table of them. Every method is called on the loop."""
 
     @property
     def name(self) -> str: ...
 
     @property
-    def carries_state(self) -> bool:
-        """True: a recipient holds the newest state only, so a newer message takes the place of an older one."""
+    def at_once(self) -> int:
+        """Sends under way at the same time to one provider; the others wait in the queue."""
 
     @property
-    def at_once(self) -> int:
-        """Sends under way at the same time; the others wait in the ledger."""
+    def timeout_s(self) -> float:
+        """No answer for so long is a failure, and perhaps a message that arrived."""
+
+    @property
+    def quota(self) -> Quota: ...
+
+    async def send(self, parcel: Parcel) -> str:
+        """The provider's own number of the message, "" where it gives none; returns when the provider has it.
+
+        Raises ChannelError. The key may come again, after a crash or where no answer came.
+        """
+
+    async def close(self) -> None: ...
+
+
+class DeskChannel(Channel, Protocol):
+    """Towards operators and machines, whose recipients are known from the settings or the notice itself."""
+
+    @property
+    def carries_state(self) -> bool:
+        """True: a recipient holds the newest state only, so a newer message takes the place of an older one."""
 
     def recipients(self, notice: Notice) -> Sequence[str]:
         """Whom a notice concerns here, sorted; none: nobody is sent anything."""
 
-    async def send(self, message: Message) -> None:
-        """Returns when the provider has it. Raises ChannelError; the key may come again after a crash."""
 
-    def close(self) -> None: ...
+class Publisher(Protocol):
+    def publish(self, topic: str, payload: bytes, *, retain: bool) -> None:
+        """Blocks until the broker has it. Raises when it has not."""
+
+
+@dataclass(frozen=True, slots=True)
+class Means:
+    """What channels are made of. `public_url`: of the service, with its last slash; "" where nobody has said it.
+
+    `data`: the data folder, for keys and tokens of our own. The publisher and the stream are the desk's.
+    """
+
+    data: Path
+    public_url: str
+    now_ms: Callable[[], int]
+    lang: Lang = "vi"
+    stream: TextIO | None = None
+    publisher: Publisher | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reached:
+    """An address as it is kept. `provider`: who carries it, from a small set ("" where there is one alone)."""
+
+    address: str = field(repr=False)
+    provider: str = ""
+
+
+def no_address(_: str) -> Reached:
+    raise ValueError("nobody can subscribe by this channel")
+
+
+Make: TypeAlias = Callable[[Section, Means], "Channel | None"]
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A channel before it is made: the section of the settings that is its own, and how its addresses are written.
+
+    `make` gives None where the deployment has not set it up, and raises ConfigError where it is set up wrongly.
+    `reach` raises ValueError, saying what is expected: the text is shown to whoever typed it, and repeats nothing.
+    """
+
+    name: str
+    serves: Literal["desk", "residents"]
+    make: Make
+    keys: Mapping[str, str] = field(default_factory=dict)  # key of the section [name] -> default
+    secrets: Sequence[str] = ()
+    reach: Callable[[str], Reached] = no_address

@@ -9,9 +9,10 @@ from contextlib import suppress
 from queue import SimpleQueue
 from typing import Final, TextIO
 
-from alerts.delivery.channels.channel import ChannelError
+from alerts.delivery.channels.channel import ChannelError, Kind, Means, Quota
+from alerts.delivery.parcel import Parcel
+from alerts.given import Section
 from alerts.incidents.incident import Notice
-from alerts.ledger.outbox import Message
 from alerts.words.names import Lang
 
 
@@ -19,6 +20,8 @@ class Console:
     name: Final = "console"
     carries_state: Final = False
     at_once: Final = 1  # lines in the order of the warnings
+    timeout_s: Final = 30.0
+    quota: Final = Quota()
 
     def __init__(self, stream: TextIO, lang: Lang = "vi") -> None:
         self._stream = stream
@@ -30,11 +33,12 @@ class Console:
     def recipients(self, notice: Notice) -> Sequence[str]:
         return ("operators",) if notice.told else ()
 
-    async def send(self, message: Message) -> None:
+    async def send(self, parcel: Parcel) -> str:
         """Raises ChannelError where the stream is closed: nobody reads it any more, and nobody will."""
         written: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._lines.put((message.body["texts"][self._lang] + "\n", written))
+        self._lines.put((parcel.body["texts"][self._lang] + "\n", written))
         await written
+        return ""
 
     def _write_for_ever(self) -> None:
         while (taken := self._lines.get()) is not None:
@@ -48,7 +52,7 @@ class Console:
             with suppress(RuntimeError):  # the loop has ended without waiting for this line
                 written.get_loop().call_soon_threadsafe(_settle, written, error)
 
-    def close(self) -> None:
+    async def close(self) -> None:
         self._lines.put(None)
 
 
@@ -59,3 +63,10 @@ def _settle(written: asyncio.Future[None], error: ChannelError | None) -> None:
         written.set_result(None)
     else:
         written.set_exception(error)
+
+
+def _make(_: Section, means: Means) -> Console | None:
+    return None if means.stream is None else Console(means.stream, means.lang)
+
+
+KIND: Final = Kind(Console.name, "desk", _make)
