@@ -14,14 +14,15 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from random import Random
-from typing import Final
+from typing import Final, cast
 
 from alerts.acts import Acts
 from alerts.delivery.cap import CapMeans
-from alerts.delivery.channels import CHANNELS, Channel, Means
+from alerts.delivery.channels import KINDS
+from alerts.delivery.channels.channel import DeskChannel, Means
 from alerts.delivery.hold import FILE, Gate, read_hold
 from alerts.folds import RecoveryError
-from alerts.given import Secret
+from alerts.given import NO_SECTION, Secret
 from alerts.importing import Imports
 from alerts.ledger.audit import Audit
 from alerts.ledger.cap import CapStore
@@ -192,7 +193,7 @@ class Service:
         quiet.set()
         await asyncio.wait({delivering, alerting})
         await self._deliver_the_rest()
-        self._works.delivery.close()
+        await self._works.delivery.close()
         await app.state.fan_out.stop()
         server.should_exit = True
         await asyncio.wait({serving})
@@ -237,9 +238,12 @@ class Service:
         if self._loop is not None and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._changed.set)
 
-    def _channels(self, publisher: MqttPublisher) -> list[Channel]:
-        means = Means(sys.stdout, self._lang, publisher)
-        return [make(means) for make in CHANNELS.values()]
+    def _channels(self, publisher: MqttPublisher) -> list[DeskChannel]:
+        settings = self._settings
+        means = Means(settings.data_path, settings.public_url, _wall_ms, self._lang, sys.stdout, publisher)
+        kinds = [kind for kind in KINDS.values() if kind.serves == "desk"]
+        made = [kind.make(settings.channels.get(kind.name, NO_SECTION), means) for kind in kinds]
+        return [cast(DeskChannel, channel) for channel in made if channel is not None]
 
     def _proof(self) -> Proof:
         public = self._keys.signing.public_key()

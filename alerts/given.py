@@ -84,6 +84,9 @@ class Section:
         return all(not given.file and not given.name.startswith(PREFIX) for given in self.keys.values())
 
 
+NO_SECTION: Final = Section({}, {})
+
+
 def secret_of(direct: Given, from_file: Given) -> Secret | None:
     """The variable's text, else what stands in the file, without its line end; None where neither is given."""
     if direct.text:

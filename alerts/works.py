@@ -13,7 +13,7 @@ from typing import Any
 from alerts.acting import Acted
 from alerts.brought import Bring, Brought
 from alerts.delivery.cap import CapDesk, CapMeans
-from alerts.delivery.channels import Channel
+from alerts.delivery.channels.channel import DeskChannel
 from alerts.delivery.delivery import Delivery
 from alerts.delivery.hold import Gate
 from alerts.delivery.notary import Notary
@@ -79,7 +79,7 @@ class Works:
 
     def __init__(
         self, stores: Stores, connections: Connections, texts: Texts, clock: Clock, *,
-        channels: Callable[[MqttPublisher], Sequence[Channel]], random: Random, keys: Keys, page_url: str = "",
+        channels: Callable[[MqttPublisher], Sequence[DeskChannel]], random: Random, keys: Keys, page_url: str = "",
         public_url: str = "", told: Callable[[], object], gate: Gate | None = None, cap: CapMeans | None = None,
     ) -> None:  # fmt: skip
         self.ledger: Ledger = stores.ledger

@@ -27,7 +27,8 @@ from test_spine import CITY, MINUTE, NOON, RULES, World
 from alerts import backup
 from alerts.__main__ import main
 from alerts.backup import BackupError, restore, take
-from alerts.delivery.channels import ChannelError, Mqtt
+from alerts.delivery.channels.channel import ChannelError
+from alerts.delivery.channels.mqtt import Mqtt
 from alerts.delivery.delivery import Delivery
 from alerts.delivery.hold import FILE, GIVEN_UP, Gate, Hold, read_hold, write_hold
 from alerts.folds import recover
@@ -263,16 +264,16 @@ def test_a_tar_file_holds_what_a_folder_would_and_is_for_its_owner_alone(
 
 
 @contextmanager
-def delivery_of(folder: Path) -> Iterator[tuple[Delivery, Ledger, People, Broker]]:
+def delivery_of(folder: Path, now: int = AT) -> Iterator[tuple[Delivery, Ledger, People, Broker]]:
     """As a start makes it: fan-out, one channel to people and one that carries a state."""
     ledger, people, broker = Ledger.open(folder / "ledger.sqlite"), People(["an", "binh"]), Broker()
     outbox, mqtt = Outbox(ledger.store), Mqtt(broker)
     gate = Gate(folder, outbox)
-    delivery = Delivery(outbox, [people, mqtt], compose, now_ms=lambda: AT, random=Random(1), gate=gate)
+    delivery = Delivery(outbox, [people, mqtt], compose, now_ms=lambda: now, random=Random(1), gate=gate)
     try:
         yield delivery, ledger, people, broker
     finally:
-        mqtt.close()
+        asyncio.run(mqtt.close())
         ledger.close()
 
 
@@ -322,8 +323,8 @@ async def _down(_: Any) -> None:
 def test_nothing_is_sent_until_the_release_and_then_everything_once_under_its_old_keys(
     restored: Path, tmp_path: Path
 ) -> None:
-    with delivery_of(restored) as (delivery, ledger, people, broker):
-        delivery._now_ms = lambda: AT + 3_600_000  # retries of then are due
+    later = AT + 3_600_000  # retries of then are due
+    with delivery_of(restored, later) as (delivery, ledger, people, broker):
         settle(delivery)
         assert not people.got
         assert not broker.published
@@ -345,8 +346,7 @@ def test_nothing_is_sent_until_the_release_and_then_everything_once_under_its_ol
 
 
 def test_what_waited_can_be_given_up_and_what_comes_afterwards_is_sent(restored: Path) -> None:
-    with delivery_of(restored) as (delivery, ledger, people, broker):
-        delivery._now_ms = lambda: AT + 3_600_000
+    with delivery_of(restored, AT + 3_600_000) as (delivery, ledger, people, broker):
         write_hold(restored, Hold(AT, released_at=AT + 100, unsent=True))
         for n, at in ((4, AT + 100), (5, AT + 101)):  # two of the time before have no messages yet
             late = Notice("flood-A-1", n, Reason.WORSE, "flood", "A", 4, 3, at, at, None)

@@ -15,14 +15,20 @@ from typing import Any
 import pytest
 from brokers import Client, Mosquitto, until
 
-from alerts.delivery.channels import CHANNELS, ChannelError, Console, Means, Mqtt
+from alerts.delivery.channels import KINDS
+from alerts.delivery.channels.channel import ChannelError, Quota
+from alerts.delivery.channels.console import Console
+from alerts.delivery.channels.mqtt import Mqtt
 from alerts.delivery.delivery import Delivery
+from alerts.delivery.desk import LIFE_MS, DeskQueue
 from alerts.delivery.fan_out import FanOut
-from alerts.delivery.send import LAST_RETRY_MS, LIFE_MS, Sender, retry_delay_ms
+from alerts.delivery.pace import LAST_RETRY_MS, retry_delay_ms
+from alerts.delivery.parcel import Parcel
+from alerts.delivery.send import Sender
 from alerts.incidents.decision import Outcome
 from alerts.incidents.incident import ENDS, Notice, Reason, Withheld
 from alerts.ledger.ledger import Ledger
-from alerts.ledger.outbox import Message, Outbox, Status
+from alerts.ledger.outbox import Outbox, Status
 from alerts.ledger.store import LedgerError
 from alerts.words.message import bare_message
 from ingest.entries import Position
@@ -39,11 +45,11 @@ def compose(notice: Notice) -> dict[str, Any]:
     return {"version": notice.version, "reason": notice.reason.value, "texts": {"vi": text, "en": text}}
 
 
-async def takes_it(_: Message) -> None:
+async def takes_it(_: Parcel) -> None:
     await asyncio.sleep(0)
 
 
-async def is_down(_: Message) -> None:
+async def is_down(_: Parcel) -> None:
     raise ChannelError("the provider is down")
 
 
@@ -52,23 +58,26 @@ class People:
 
     name = "people"
     carries_state = False
+    timeout_s = 30.0
+    quota = Quota()
 
     def __init__(self, recipients: Sequence[str] = ("an",), *, at_once: int = 1) -> None:
         self.everybody = sorted(recipients)
         self.at_once = at_once
         self.got: list[tuple[str, int, str]] = []
-        self.answer: Callable[[Message], Awaitable[None]] = takes_it
+        self.answer: Callable[[Parcel], Awaitable[None]] = takes_it
         self.reached = asyncio.Event()
 
     def recipients(self, notice: Notice) -> Sequence[str]:
         return self.everybody if notice.told else ()
 
-    async def send(self, message: Message) -> None:
-        await self.answer(message)
-        self.got.append((message.incident, message.version, message.recipient))
+    async def send(self, parcel: Parcel) -> str:
+        await self.answer(parcel)
+        self.got.append((parcel.incident, parcel.version, parcel.recipient))
         self.reached.set()
+        return ""
 
-    def close(self) -> None:
+    async def close(self) -> None:
         pass
 
 
@@ -112,7 +121,11 @@ def broker() -> Broker:
 def mqtt(broker: Broker) -> Iterator[Mqtt]:
     channel = Mqtt(broker)
     yield channel
-    channel.close()
+    asyncio.run(channel.close())
+
+
+def sending(outbox: Outbox, channel: Any, now: int = AT) -> Sender:
+    return Sender(DeskQueue(outbox, channel), channel, Random(1), lambda: now)
 
 
 def decide(ledger: Ledger, *notices: Notice) -> None:
@@ -122,13 +135,13 @@ def decide(ledger: Ledger, *notices: Notice) -> None:
 def deliver(outbox: Outbox, *channels: Any, now: int = AT, turns: int = 100) -> None:
     """Until nothing is due at `now`."""
     fan_out = FanOut(outbox, channels, compose)
-    senders = [Sender(outbox, channel, Random(1)) for channel in channels]
+    senders = [sending(outbox, channel, now) for channel in channels]
 
     async def run() -> None:
         for _ in range(turns):
             done = int(fan_out.turn(now))
             for sender in senders:
-                done += await sender.turn(now)
+                done += await sender.turn()
             if not done:
                 return
         raise AssertionError("there is no end of it")
@@ -228,7 +241,7 @@ def test_a_wrong_address_is_given_up_at_once_and_says_why(
 ) -> None:
     people = People()
 
-    async def gone(_: Message) -> None:
+    async def gone(_: Parcel) -> None:
         raise ChannelError("no such number", permanent=True)
 
     people.answer = gone
@@ -256,7 +269,7 @@ def test_a_bug_in_a_channel_and_a_hanging_provider_are_failures_like_others(
 ) -> None:
     people = People(["bug", "hang", "well"], at_once=3)
 
-    async def answer(message: Message) -> None:
+    async def answer(message: Parcel) -> None:
         if message.recipient == "bug":
             raise ZeroDivisionError
         if message.recipient == "hang":
@@ -266,7 +279,8 @@ def test_a_bug_in_a_channel_and_a_hanging_provider_are_failures_like_others(
     decide(ledger, FIRST)
     FanOut(outbox, [people], compose).turn(AT)
     with caplog.at_level(logging.CRITICAL):
-        asyncio.run(Sender(outbox, people, Random(1), send_s=0.05).turn(AT))
+        people.timeout_s = 0.05
+        asyncio.run(sending(outbox, people).turn())
     assert [row[0] for row in rows(ledger)] == ["failed", "failed", "sent"]
     assert "no answer for 0.05 s" in rows(ledger)[1][2]
 
@@ -275,7 +289,7 @@ def test_never_more_than_at_once_are_under_way(ledger: Ledger, outbox: Outbox) -
     people = People([f"r{n}" for n in range(9)], at_once=4)
     under_way, most = 0, 0
 
-    async def answer(_: Message) -> None:
+    async def answer(_: Parcel) -> None:
         nonlocal under_way, most
         under_way += 1
         most = max(most, under_way)
@@ -295,18 +309,18 @@ def test_what_was_sent_and_could_not_be_marked_is_marked_later_and_not_sent_agai
     people = People()
     decide(ledger, FIRST)
     FanOut(outbox, [people], compose).turn(AT)
-    sender, mark = Sender(outbox, people, Random(1)), outbox.mark
+    sender, mark = sending(outbox, people), outbox.mark
 
-    def full(_: Sequence[Message]) -> None:
+    def full(_: Sequence[Any]) -> None:
         raise LedgerError("database or disk is full")
 
     async def turns() -> None:
         monkeypatch.setattr(outbox, "mark", full)
         for _ in range(3):
             with pytest.raises(LedgerError):
-                await sender.turn(AT)
+                await sender.turn()
         monkeypatch.setattr(outbox, "mark", mark)
-        await sender.turn(AT)
+        await sender.turn()
 
     asyncio.run(turns())
     assert people.got == [("flood-A-1", 1, "an")]
@@ -328,6 +342,8 @@ import asyncio, os, signal, sys
 from pathlib import Path
 from random import Random
 from alerts.delivery.fan_out import FanOut
+from alerts.delivery.channels.channel import Quota
+from alerts.delivery.desk import DeskQueue
 from alerts.delivery.send import Sender
 from alerts.ledger.ledger import Ledger
 from alerts.ledger.outbox import Outbox
@@ -335,7 +351,7 @@ from alerts.ledger.outbox import Outbox
 data, when = Path(sys.argv[1]), sys.argv[2]
 
 class Provider:
-    name, carries_state, at_once = "people", False, 1
+    name, carries_state, at_once, timeout_s, quota = "people", False, 1, 30.0, Quota()
     def recipients(self, notice): return ("an", "binh")
     async def send(self, message):
         if when == "before": os.kill(os.getpid(), signal.SIGKILL)
@@ -343,13 +359,14 @@ class Provider:
             got.write(f"{message.incident} {message.version} {message.channel} {message.recipient}\\n")
             got.flush(); os.fsync(got.fileno())
         if when == "after": os.kill(os.getpid(), signal.SIGKILL)
+        return ""
 
 outbox = Outbox(Ledger.open(data / "ledger.sqlite").store)
 provider = Provider()
 FanOut(outbox, [provider], lambda notice: {}).turn(1000)
-sender = Sender(outbox, provider, Random(1))
+sender = Sender(DeskQueue(outbox, provider), provider, Random(1), lambda: 1000)
 async def all_of_it():
-    while await sender.turn(1000): pass
+    while await sender.turn(): pass
 asyncio.run(all_of_it())
 """
 
@@ -384,7 +401,7 @@ def test_the_console_prints_one_line_a_warning(ledger: Ledger, outbox: Outbox) -
         replace(FIRST, version=3, reason=Reason.OVER),
     )
     deliver(outbox, console)
-    console.close()
+    asyncio.run(console.close())
 
     assert stream.getvalue() == "flood-A-1 v1\nflood-A-1 v3\n"
 
@@ -398,7 +415,7 @@ def test_a_closed_standard_output_is_no_crash(
     console = Console(stream)
     with caplog.at_level(logging.CRITICAL):
         deliver(outbox, console)
-    console.close()
+    asyncio.run(console.close())
     assert rows(ledger)[0][0] == "dead"
 
 
@@ -453,7 +470,7 @@ def test_a_line_of_a_drill_begins_with_the_word(ledger: Ledger, outbox: Outbox) 
     while FanOut(outbox, [console], bare_message).turn(AT):
         pass
     deliver(outbox, console)
-    console.close()
+    asyncio.run(console.close())
 
     assert stream.getvalue() == "DIỄN TẬP. Đề phòng: ngập lụt, A.\n"
 
@@ -508,13 +525,13 @@ def test_a_session_that_is_lost_while_a_state_is_being_published_publishes_it_ag
     fan_out, mark = FanOut(outbox, [mqtt], compose), outbox.mark
     fan_out.turn(AT)
 
-    def lost_before(messages: Sequence[Message]) -> None:
+    def lost_before(messages: Sequence[Any]) -> None:
         broker.retained.clear()
         fan_out.renew(AT)
         mark(messages)
 
     monkeypatch.setattr(outbox, "mark", lost_before)
-    asyncio.run(Sender(outbox, mqtt, Random(1)).turn(AT))
+    asyncio.run(sending(outbox, mqtt).turn())
     monkeypatch.setattr(outbox, "mark", mark)
     deliver(outbox, mqtt)
     assert list(broker.retained) == [TOPIC]
@@ -560,16 +577,15 @@ def test_a_real_broker_that_loses_its_retained_topics_gets_them_again(
             ((topic, payload, retained),) = listener.heard
         assert (topic, json.loads(payload)["version"], retained) == (TOPIC, 2, True)
     finally:
-        mqtt.close()
+        asyncio.run(mqtt.close())
         publisher.stop()
         mosquitto.kill()
 
 
 def test_the_table_names_every_channel() -> None:
-    means = Means(io.StringIO(), "vi", Broker())
-    assert [make(means).name for make in CHANNELS.values()] == list(CHANNELS)
+    assert [kind.name for kind in KINDS.values()] == list(KINDS)
     folder = Path(sys.modules["alerts.delivery.channels"].__path__[0])
-    assert {file.stem for file in folder.glob("*.py")} - {"__init__", "channel"} == set(CHANNELS)
+    assert {file.stem for file in folder.glob("*.py")} - {"__init__", "channel"} == set(KINDS)
 
 
 # ---- the whole, running -----------------------------------------------------------------------------------------
@@ -612,7 +628,7 @@ def test_a_channel_that_hangs_holds_up_no_other(ledger: Ledger, outbox: Outbox) 
     async def story() -> None:
         stop, let_go = asyncio.Event(), asyncio.Event()
 
-        async def hang(_: Message) -> None:
+        async def hang(_: Parcel) -> None:
             await let_go.wait()
 
         stuck.answer = hang
@@ -633,13 +649,13 @@ def test_a_loop_that_fails_is_counted_and_goes_on(
 ) -> None:
     people, due, broken = People(), outbox.due, [LedgerError("disk I/O error")]
 
-    def sometimes(channel: str, now: int, limit: int) -> list[Message]:
+    def sometimes(channel: str, now: int, limit: int, *, in_order: bool) -> list[Any]:
         if broken:
             raise broken.pop()
-        return due(channel, now, limit)
+        return due(channel, now, limit, in_order=in_order)
 
     monkeypatch.setattr(outbox, "due", sometimes)
-    monkeypatch.setattr("alerts.delivery.delivery.POLL_S", 0.01)
+    monkeypatch.setattr("alerts.delivery.send.POLL_S", 0.01)
     delivery = Delivery(outbox, [people], compose, now_ms=lambda: AT, random=Random(1))
     decide(ledger, FIRST)
 

@@ -21,7 +21,7 @@ from test_run import reading
 from test_service import RUN, service
 from test_spine import CITY, RULES
 
-from alerts.delivery.channels import ChannelError
+from alerts.delivery.channels.channel import ChannelError
 from alerts.delivery.delivery import Delivery
 from alerts.incidents.decision import Outcome
 from alerts.ledger.ledger import Ledger

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 from alerts.delivery.cap_topics import Topics
-from alerts.delivery.channels.mqtt import Publisher
+from alerts.delivery.channels.channel import Publisher
 from alerts.incidents.incident import ENDS, WARNING, Incident, Notice, Withheld
 from alerts.ledger.cap import CapStore, Document
 from alerts.view import View

@@ -9,7 +9,7 @@ import threading
 from collections.abc import Iterable
 from typing import Final
 
-from alerts.delivery.channels.mqtt import Publisher
+from alerts.delivery.channels.channel import Publisher
 from alerts.ledger.cap import CapStore, Document
 
 TOPIC: Final = "canhbao/v1/cap/{area}"

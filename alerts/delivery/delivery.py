@@ -1,46 +1,48 @@
-"""Delivery as a whole: fan-out and one sender a channel, side by side, so that no channel waits for another."""
+"""The desk's delivery as a whole: fan-out and one sender a channel, side by side, so that none waits for another."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from functools import partial
 from random import Random
 from typing import Final
 
-from alerts.delivery.channels.channel import Channel
+from alerts.delivery.channels.channel import DeskChannel
+from alerts.delivery.desk import DeskQueue
 from alerts.delivery.fan_out import Compose, FanOut
 from alerts.delivery.hold import Gate
-from alerts.delivery.send import Sender
+from alerts.delivery.pace import Free
+from alerts.delivery.parcel import Answer
+from alerts.delivery.send import Claimed, Queue, Sender
 from alerts.ledger.outbox import Outbox
 
 log = logging.getLogger(__name__)
 
-POLL_S: Final = 1.0  # how soon a retry that has become due is seen, and how soon a loop that failed tries again
+POLL_S: Final = 1.0  # how soon a loop that failed tries again
 
 
 class Delivery:
     """`now_ms` is the wall's time, also where the service runs on the data's clock: retries wait for real providers.
 
-    `failures`: turns that raised (a full disk); each is logged and tried again. `gate`: while it is shut, messages are
-    made and wait.
+    `gate`: while it is shut, messages are made and wait.
     """
 
     def __init__(
-        self, outbox: Outbox, channels: Sequence[Channel], compose: Compose, *, now_ms: Callable[[], int],
+        self, outbox: Outbox, channels: Sequence[DeskChannel], compose: Compose, *, now_ms: Callable[[], int],
         random: Random, gate: Gate | None = None,
     ) -> None:  # fmt: skip
         self._fan_out = FanOut(outbox, channels, compose)
-        self._senders = [Sender(outbox, channel, random) for channel in channels]
-        self._gate, self._personal = gate, [channel.name for channel in channels if not channel.carries_state]
+        personal = [channel.name for channel in channels if not channel.carries_state]
+        self._senders = [
+            Sender(_Gated(DeskQueue(outbox, channel), gate, personal), channel, random, now_ms) for channel in channels
+        ]
         self._now_ms = now_ms
-        self._wakes = [asyncio.Event() for _ in self._senders]
         self._fan_out_wake = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._sessions, self._renewed = 1, 0  # sessions begun; the last one that the states were sent again for
-        self.failures = 0
+        self._failures = 0  # of the fan-out
 
     @property
     def names(self) -> list[str]:
@@ -52,10 +54,15 @@ class Delivery:
         """Metric name -> since the start."""
         return {name: value for sender in self._senders for name, value in sender.counters.items()}
 
-    def close(self) -> None:
+    @property
+    def failures(self) -> int:
+        """Turns that raised (a full disk); each is logged and tried again."""
+        return self._failures + sum(sender.failures for sender in self._senders)
+
+    async def close(self) -> None:
         """After the last turn."""
         for sender in self._senders:
-            sender.channel.close()
+            await sender.channel.close()
 
     def wake(self) -> None:
         """There is something new in the ledger. From any thread; nothing happens while `run` does not run."""
@@ -73,18 +80,15 @@ class Delivery:
         """One turn of everything; how much was done. 0: nothing is due now. Raises LedgerError."""
         done = await self._expand()
         for sender in self._senders:
-            done += await self._send(sender)
+            done += await sender.turn()
         return done
 
     async def run(self, stop: asyncio.Event) -> None:
         """Until `stop`; what is being sent then is finished and marked first."""
         self._loop = asyncio.get_running_loop()
-        senders = zip(self._senders, self._wakes, strict=True)
         try:
             await asyncio.gather(
-                self._repeat(self._expand, self._fan_out_wake, stop),
-                *(self._repeat(partial(self._send, sender), wake, stop) for sender, wake in senders),
-                self._end(stop),
+                self._expand_for_ever(stop), *(sender.run(stop) for sender in self._senders), self._end(stop)
             )
         finally:
             self._loop = None
@@ -100,24 +104,19 @@ class Delivery:
             self._wake_senders()
         return int(done)
 
-    async def _send(self, sender: Sender) -> int:
-        if self._gate is not None and self._gate.shut and not await asyncio.to_thread(self._gate.look, self._personal):
-            return 0
-        return await sender.turn(self._now_ms())
-
-    async def _repeat(self, step: Callable[[], Awaitable[int]], wake: asyncio.Event, stop: asyncio.Event) -> None:
+    async def _expand_for_ever(self, stop: asyncio.Event) -> None:
         while not stop.is_set():
-            wake.clear()
+            self._fan_out_wake.clear()
             try:
-                if await step():
+                if await self._expand():
                     continue
             except Exception:  # the loop that owns the work: it says so, counts it, and goes on after a while
-                self.failures += 1
+                self._failures += 1
                 log.exception("delivery")
                 await asyncio.sleep(POLL_S)
                 continue
             with suppress(TimeoutError):
-                await asyncio.wait_for(wake.wait(), POLL_S)
+                await asyncio.wait_for(self._fan_out_wake.wait(), POLL_S)
 
     async def _end(self, stop: asyncio.Event) -> None:
         await stop.wait()
@@ -125,5 +124,20 @@ class Delivery:
         self._wake_senders()
 
     def _wake_senders(self) -> None:
-        for wake in self._wakes:
-            wake.set()
+        for sender in self._senders:
+            sender.wake()
+
+
+class _Gated:
+    """A queue behind the gate. `personal`: the names of all channels that carry no state."""
+
+    def __init__(self, queue: Queue, gate: Gate | None, personal: Sequence[str]) -> None:
+        self._queue, self._gate, self._personal = queue, gate, personal
+
+    def claim(self, now: int, free: Free, lease_ms: int) -> Claimed:
+        if self._gate is not None and self._gate.shut and not self._gate.look(self._personal):
+            return Claimed(())
+        return self._queue.claim(now, free, lease_ms)
+
+    def settle(self, answers: Sequence[Answer]) -> None:
+        self._queue.settle(answers)

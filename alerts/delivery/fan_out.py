@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Sequence
 from typing import Any, Final, TypeAlias
 
-from alerts.delivery.channels.channel import Channel
+from alerts.delivery.channels.channel import DeskChannel
 from alerts.incidents.incident import Notice
 from alerts.ledger.outbox import Address, Outbox, Pending
 
@@ -20,7 +20,9 @@ Compose: TypeAlias = Callable[[Notice], dict[str, Any]]  # the message of a noti
 class FanOut:
     """`turn` makes one chunk. The cursor stands in the ledger, and a key that exists already changes nothing."""
 
-    def __init__(self, outbox: Outbox, channels: Sequence[Channel], compose: Compose, *, chunk: int = CHUNK) -> None:
+    def __init__(
+        self, outbox: Outbox, channels: Sequence[DeskChannel], compose: Compose, *, chunk: int = CHUNK
+    ) -> None:
         self._outbox = outbox
         self._channels = channels
         self._compose = compose

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
 from typing import Any
 
+from alerts.incidents.incident import DANGER, WARNING
 from alerts.words.names import Lang
 
 
@@ -33,6 +34,13 @@ class Lane(IntEnum):
     WARNING = 1  # warnings, and what a person waits for in front of a screen (codes)
     NEWS = 2  # advisories, easings, ends
     LATER = 3  # what has hours: planned outages, digests
+
+
+def lane_of(level: int, *, ends: bool = False, eased: bool = False) -> Lane:
+    """An end or an easing never overtakes what warns of something else."""
+    if ends or level < WARNING:
+        return Lane.NEWS
+    return Lane.URGENT if level >= DANGER and not eased else Lane.WARNING
 
 
 @dataclass(frozen=True, slots=True)

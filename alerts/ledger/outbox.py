@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
-from enum import StrEnum
 from typing import Any, Final
 
 import msgspec
 from sqlalchemy import Connection, bindparam, func, select, update
 from sqlalchemy.dialects.sqlite import insert  # PostgreSQL's has the same name and the same form
 
+from alerts.delivery.parcel import Status
 from alerts.incidents.incident import Notice
 from alerts.ledger import schema
 from alerts.ledger.rows import notice_of
@@ -47,6 +47,17 @@ _DUE: Final = (
     .order_by(_MESSAGE.c.next_try_at, _MESSAGE.c.id)
     .limit(bindparam("most"))
 )
+# Of an incident a recipient gets one version after the other, also where the older one has to be tried again.
+_OLDER: Final = _MESSAGE.alias()
+_DUE_IN_ORDER: Final = _DUE.where(
+    ~select(_OLDER.c.id)
+    .where(
+        _OLDER.c.incident == _MESSAGE.c.incident, _OLDER.c.version < _MESSAGE.c.version,
+        _OLDER.c.channel == _MESSAGE.c.channel, _OLDER.c.recipient == _MESSAGE.c.recipient,
+        _OLDER.c.next_try_at.is_not(None),
+    )
+    .exists()
+)  # fmt: skip
 _NEWEST: Final = (
     select(_MESSAGE.c.recipient, func.max(_MESSAGE.c.seq).label("newest"))
     .where(_MESSAGE.c.channel == bindparam("of"), _MESSAGE.c.recipient.in_(bindparam("recipients", expanding=True)))
@@ -71,16 +82,6 @@ _GIVEN_UP: Final = (
     )
     .values(status=bindparam("new_status"), next_try_at=None, error=bindparam("why"))
 )
-
-
-class Status(StrEnum):
-    """What became of a message."""
-
-    QUEUED = "queued"
-    SENT = "sent"  # the provider has answered that it has it
-    FAILED = "failed"  # it will be tried again at next_try_at
-    DEAD = "dead"  # given up; `error` says why
-    SUPERSEDED = "superseded"  # a channel that carries a state was given a newer one first
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -185,10 +186,13 @@ class Outbox:
             body = db.execute(_CONTENT, {"of": seq}).scalar()
         return None if body is None else dict(msgspec.json.decode(body))
 
-    def due(self, channel: str, now: int, limit: int) -> list[Message]:
-        """At most `limit` messages of the channel to send now, those that have waited longest first."""
+    def due(self, channel: str, now: int, limit: int, *, in_order: bool = False) -> list[Message]:
+        """At most `limit` messages of the channel to send now, those that have waited longest first.
+
+        `in_order`: none while an older version of the same is still to be sent to the same recipient.
+        """
         with self._store.reading() as db:
-            rows = db.execute(_DUE, {"of": channel, "now": now, "most": limit})
+            rows = db.execute(_DUE_IN_ORDER if in_order else _DUE, {"of": channel, "now": now, "most": limit})
             return [_message(row._asdict()) for row in rows]
 
     def newest(self, channel: str, recipients: Collection[str]) -> dict[str, int]:

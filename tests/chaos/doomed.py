@@ -30,7 +30,9 @@ from chaos.sink import Sink
 from alerts import __main__ as canhbao
 from alerts.app import Service
 from alerts.delivery import channels
-from alerts.delivery.channels import Console, Mqtt
+from alerts.delivery.channels.channel import Kind
+from alerts.delivery.channels.console import Console
+from alerts.delivery.channels.mqtt import Mqtt
 from alerts.delivery.fan_out import FanOut
 from alerts.ledger import ledger
 from alerts.ledger.ledger import Ledger
@@ -48,7 +50,7 @@ PAUSE_S: Final = 0.03  # after the wrong step of a mutation: long enough for a p
 # Waits that are made for days of running, shortened so that minutes of storm see as many of their ends.
 HURRY: Final = (
     ("alerts.way", "SNAPSHOT_ENTRIES", 8),
-    ("alerts.delivery.send", "LAST_RETRY_MS", 500),
+    ("alerts.delivery.pace", "LAST_RETRY_MS", 500),
     ("ingest.mqtt.connection", "_RECONNECT_S", (0.1, 0.5)),
     ("ingest.broker.nats", "_BACKOFF_S", (0.1,)),
 )
@@ -257,8 +259,8 @@ def zygote() -> None:
 
 
 def _lead_lives() -> None:
-    assert isinstance(channels.CHANNELS, dict)
-    channels.CHANNELS[Sink.name] = lambda _means: Sink(os.environ["CHAOS_SINK"])
+    assert isinstance(channels.KINDS, dict)
+    channels.KINDS[Sink.name] = Kind(Sink.name, "desk", lambda _section, _means: Sink(os.environ["CHAOS_SINK"]))
     warm_up()
     _say(ready=True)
     for line in sys.stdin:

@@ -11,13 +11,13 @@ from typing import Any, Final, TypeAlias
 from sqlalchemy import insert
 
 from alerts.acting import Acted
-from alerts.delivery.send import Sender
+from alerts.delivery.desk import DeskQueue
+from alerts.delivery.send import Claimed
 from alerts.folds import Folds
 from alerts.incidents.decision import Outcome
 from alerts.incidents.verbs import Act
 from alerts.ledger import schema
 from alerts.ledger.ledger import Ledger, _write
-from alerts.ledger.outbox import Message as Outgoing
 from alerts.ledger.rows import notice_row
 from alerts.way import Way
 from ingest.entries import Batch, Entry, Position
@@ -135,14 +135,15 @@ def _notice_outside_transaction(pause: Pause) -> Iterator[None]:
 
 @contextmanager
 def _mark_before_send(pause: Pause) -> Iterator[None]:
-    send = Sender._send
+    claim = DeskQueue.claim
 
-    async def marked_first(self: Sender, message: Outgoing, now: int) -> Outgoing:
-        self._outbox.mark([message.sent(now)])
+    def marked_first(self: DeskQueue, now: int, *given: Any) -> Claimed:
+        claimed = claim(self, now, *given)
+        self._outbox.mark([self._under_way[parcel.id].sent(now) for parcel in claimed.parcels])
         pause()
-        return await send(self, message, now)
+        return claimed
 
-    with patched(Sender, "_send", marked_first):
+    with patched(DeskQueue, "claim", marked_first):
         yield
 
 

@@ -7,9 +7,9 @@ import json
 from collections.abc import Sequence
 from typing import Final
 
-from alerts.delivery.channels import ChannelError
+from alerts.delivery.channels.channel import ChannelError, Quota
+from alerts.delivery.parcel import Parcel
 from alerts.incidents.incident import Notice
-from alerts.ledger.outbox import Message
 
 RECIPIENTS: Final = ("ioc", "ward")
 ANSWER_S: Final = 1.5  # no answer for so long: the message is sent again
@@ -21,6 +21,8 @@ class Sink:
     name: Final = "sink"
     carries_state: Final = False
     at_once: Final = 4
+    timeout_s: Final = 30.0
+    quota: Final = Quota()
 
     def __init__(self, address: str) -> None:
         self._host, _, port = address.partition(":")
@@ -29,7 +31,7 @@ class Sink:
     def recipients(self, _notice: Notice) -> Sequence[str]:
         return RECIPIENTS
 
-    async def send(self, message: Message) -> None:
+    async def send(self, message: Parcel) -> str:
         key = [message.incident, message.version, message.recipient]
         line = json.dumps({"key": key, "body": message.body}, sort_keys=True).encode() + b"\n"
         try:
@@ -44,6 +46,7 @@ class Sink:
             raise ChannelError(f"the receiver: {error or 'no answer'}") from error
         if answer != b"ok\n":
             raise ChannelError(f"the receiver says {answer!r}")
+        return ""
 
-    def close(self) -> None:
+    async def close(self) -> None:
         pass

@@ -27,8 +27,8 @@ from sqlalchemy import Connection, Engine, QueuePool, create_engine, create_mock
 from sqlalchemy.dialects import sqlite
 
 from alerts import way
-from alerts.delivery.channels import Mqtt
 from alerts.delivery.channels import mqtt as mqtt_channel
+from alerts.delivery.channels.mqtt import Mqtt
 from alerts.folds import RecoveryError
 from alerts.ledger import schema, store
 from alerts.ledger.ledger import Ledger

@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 from random import Random
 from typing import Any
 
-from alerts.delivery.channels import ChannelError
+from alerts.delivery.channels.channel import ChannelError, Quota
+from alerts.delivery.parcel import Parcel
 from alerts.incidents.incident import Notice
-from alerts.ledger.outbox import Message as Outgoing
 
 
 class Receiver:
@@ -17,6 +17,8 @@ class Receiver:
     name = "receiver"
     carries_state = False
     at_once = 4
+    timeout_s = 30.0
+    quota = Quota()
 
     def __init__(self, moment: Callable[[str], None], r: Random, trouble: Callable[[], float]) -> None:
         """`moment` is told of every step outwards; `trouble`: how often nothing comes back, from 0 to 1."""
@@ -27,7 +29,7 @@ class Receiver:
     def recipients(self, notice: Notice) -> Sequence[str]:  # noqa: ARG002  # everybody hears of everything
         return ("a", "b")
 
-    async def send(self, message: Outgoing) -> None:
+    async def send(self, message: Parcel) -> str:
         """Raises ChannelError and TimeoutError, as real ones do."""
         self._moment("before send")
         self.unanswered = self._random.random() < self._trouble()
@@ -37,8 +39,9 @@ class Receiver:
         if self.unanswered:
             raise TimeoutError
         self._moment("after send")
+        return ""
 
-    def close(self) -> None:
+    async def close(self) -> None:
         pass
 
 
@@ -48,12 +51,14 @@ class Lines:
     name = "console"
     carries_state = False
     at_once = 16
+    timeout_s = 30.0
+    quota = Quota()
 
     def recipients(self, notice: Notice) -> Sequence[str]:
         return ("operators",) if notice.told else ()
 
-    async def send(self, message: Outgoing) -> None:
-        pass
+    async def send(self, _message: Parcel) -> str:
+        return ""
 
-    def close(self) -> None:
+    async def close(self) -> None:
         pass
