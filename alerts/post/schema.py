@@ -7,13 +7,21 @@ from __future__ import annotations
 
 from typing import Final
 
-from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, MetaData, Table, Text, UniqueConstraint
+from sqlalchemy import BigInteger, Boolean, CheckConstraint, Column, Index, Integer, MetaData, Table, Text, UniqueConstraint
 
 SCHEMA_VERSION: Final = 1
 
 metadata = MetaData()
 _Serial = BigInteger().with_variant(Integer, "sqlite")
 
+# One row: up to which notice and errand tellings have been made.
+progress = Table(
+    "progress",
+    metadata,
+    Column("id", Integer, CheckConstraint("id = 1"), primary_key=True, autoincrement=False),
+    Column("notice", BigInteger, nullable=False),
+    Column("errand", BigInteger, nullable=False),
+)
 # One row a notice of the ledger that residents are told, and one an errand (`seq` below 0: minus its number).
 telling = Table(
     "telling",
@@ -35,6 +43,7 @@ telling = Table(
     Index("telling_open", "after", "lane", "seq"),
     Index("telling_incident", "incident", "seq"),
     Index("telling_leader", "leader"),
+    Index("telling_event", "event", "arrival"),
 )
 # What is said, by the notices that it is made of ("17", "17+18"): the same words at every try.
 content = Table(

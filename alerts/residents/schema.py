@@ -38,6 +38,7 @@ resident = Table(
     Column("leads", BigInteger),  # the ward group whose leader this is
     Column("created_at", BigInteger, nullable=False),
     Column("confirmed_at", BigInteger),
+    Index("resident_quiet", "quiet"),
     sqlite_autoincrement=True,  # numbers are never used again: the post's messages name them
 )
 # What a resident chose, as he sees it.
@@ -76,6 +77,7 @@ target = Table(
     Column("contact", BigInteger, primary_key=True, autoincrement=False),
     Column("floor", Integer, nullable=False),
     Column("via", Text, nullable=False),
+    Index("target_contact", "contact"),
     sqlite_with_rowid=False,
 )
 # What is to be said to one contact without any notice: a code, a digest. The post makes a message of each.
