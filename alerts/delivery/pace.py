@@ -38,14 +38,14 @@ class Free:
 
 
 class Bucket:
-    """Tokens at the rate of a quota. It begins with the reserve alone: a service that restarts all the time must not
-    send a burst at each start, and what is urgent need not wait.
+    """Tokens at the rate of a quota. It begins with the reserve and what a second is worth: a service that restarts all
+    the time must not send a burst at each start, and what is urgent need not wait.
     """
 
     def __init__(self, quota: Quota) -> None:
         self._quota = quota
         self._reserve = max(1.0, quota.burst * quota.reserve) if quota.burst > 1 else 0.0
-        self._tokens = max(1.0, self._reserve)
+        self._tokens = max(1.0, min(quota.burst, self._reserve + quota.per_s))
         self._at: int | None = None
 
     def free(self, now: int) -> Free:

@@ -223,6 +223,19 @@ class Ledger:
         with self.store.reading() as db:
             return [notice_of(row) for row in db.execute(query)]
 
+    def numbered(self, after_seq: int, limit: int) -> list[tuple[int, Notice, int | None]]:
+        """As `notices`, each with the position of the entry that called for it besides; None: a person's act did."""
+        table = schema.notice
+        query = select(table).where(table.c.seq > after_seq).order_by(table.c.seq).limit(limit)
+        with self.store.reading() as db:
+            return [(*notice_of(row), row.entry) for row in db.execute(query)]
+
+    def notice(self, seq: int) -> Notice | None:
+        """The one of that number."""
+        with self.store.reading() as db:
+            row = db.execute(select(schema.notice).where(schema.notice.c.seq == seq)).one_or_none()
+        return None if row is None else notice_of(row)[1]
+
     def notices_of(self, incident: str) -> list[tuple[int, Notice]]:
         """Every version of one incident, in order, each with its number."""
         table = schema.notice

@@ -65,6 +65,7 @@ contact = Table(
     Column("confirmed_at", BigInteger),
     Index("contact_resident", "resident"),
     Index("contact_digest", "channel", "digest"),
+    Index("contact_via", "via"),
     sqlite_autoincrement=True,
 )
 # The subscriptions once more, as the post reads them: a row for each active contact that is no fallback, in the order

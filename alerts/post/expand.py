@@ -1,0 +1,207 @@
+"""From tellings to messages, a chunk of contacts a transaction: the urgent first, and a crash resumes where it was.
+
+Every contact has a number, and messages are made in the order of these. A chunk is the contacts from where the last one
+ended up to a number that bounds it to about CHUNK messages; the statements that fill it are SQL's own work, so that a
+hundred thousand messages cost little more than writing them down.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, NamedTuple
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Select,
+    bindparam,
+    case,
+    false,
+    func,
+    literal,
+    null,
+    select,
+    true,
+    update,
+)
+from sqlalchemy.dialects.sqlite import insert as upsert
+
+from alerts.delivery.parcel import Lane, Status
+from alerts.ledger.store import Store
+from alerts.people.quiet import quiet_until
+from alerts.post import schema
+from alerts.post.store import contact, resident, target
+from alerts.post.telling import LIFE_MS, Telling
+from ingest.city import City
+
+CHUNK: Final = 1000  # messages a transaction: whoever else writes to the file waits for no more than that
+WINDOWS_MOST: Final = 500  # different quiet hours that are looked at; whoever has others is not held
+
+_T, _M = schema.telling, schema.message
+_LAST: Final = 2**62
+_OPEN: Final = select(_T).where(_T.c.after.is_not(None)).order_by(_T.c.lane, _T.c.seq).limit(1)
+_GROUP: Final = select(_T).where(_T.c.leader == bindparam("of")).order_by(_T.c.seq)
+_VERSIONS: Final = select(_T.c.seq).where(_T.c.incident == bindparam("of")).order_by(_T.c.seq)
+_MOVED: Final = update(_T).where(_T.c.seq == bindparam("of")).values(after=bindparam("to"))
+_QUEUED: Final = literal(Status.QUEUED.value)
+_COLUMNS: Final = (
+    "seq", "contact", "via", "lane", "status", "attempts", "heard_only", "silent", "leader", "created_at",
+    "next_try_at", "expires_at", "sent_at", "received_at", "provider_id", "maybe", "fell_back", "error",
+)  # fmt: skip
+
+
+class Source(NamedTuple):
+    """Contacts of one telling, by number: those who chose it, or those who were told an earlier version."""
+
+    rows: Select[Any]  # contact, via
+    number: ColumnElement[Any]
+    heard: bool
+
+
+class Expander:
+    """`city` and `now` say which areas are part of which, and whose quiet hours it is."""
+
+    def __init__(self, store: Store, city: City, *, chunk: int = CHUNK) -> None:
+        self._store, self._city, self._chunk = store, city, chunk
+        self.made = 0  # messages since the start
+
+    def turn(self, now: int) -> bool:
+        """Messages for the next chunk of the most urgent telling that lacks some; False: there is none.
+
+        Raises LedgerError.
+        """
+        with self._store.reading() as db:
+            first = db.execute(_OPEN).one_or_none()
+        if first is None:
+            return False
+        with self._store.writing() as db:
+            tellings = [_telling(row) for row in db.execute(_GROUP, {"of": first.seq})]
+            after, hold = first.after, self._hold(db, tellings[0], now)
+            sources = {one.seq: self._sources(db, one) for one in tellings}
+            upto = _upto(db, [s for each in sources.values() for s in each], after, self._chunk)
+            for one in tellings:
+                for source in sources[one.seq]:
+                    self.made += _fill(db, one, source, (after, upto), hold, now)
+            if len(tellings) > 1:
+                _merge(db, [one.seq for one in tellings], (after, upto))
+            db.execute(_MOVED, {"of": first.seq, "to": None if upto == _LAST else upto})
+        return True
+
+    def _sources(self, db: Connection, one: Telling) -> list[Source]:
+        """None where a newer version is there: the rest hears that one."""
+        versions = db.execute(_VERSIONS, {"of": one.incident}).scalars().all()
+        if versions[-1] > one.seq:
+            return []
+        sources = []
+        if not one.ends:
+            # Whoever wants to hear of a place hears what is said of a part of it, or of a whole that it belongs to.
+            areas = dict.fromkeys((*self._city.lineage(one.area), *self._city.within(one.area)))
+            sources = [_choosing(area, one.hazard, one.level) for area in areas]
+        return sources + [_told(seq) for seq in versions[:-1]]
+
+    def _hold(self, db: Connection, one: Telling, now: int) -> Mapping[str, int]:
+        """By quiet hours, the moment that they end: of those in which it is now."""
+        if not (one.holdable or one.ends):
+            return {}
+        found, last = dict[str, int](), ""
+        for _ in range(WINDOWS_MOST):
+            last = db.execute(select(func.min(resident.c.quiet)).where(resident.c.quiet > last)).scalar() or ""
+            if not last:
+                break
+            if (until := quiet_until(last, now, self._zone)) is not None:
+                found[last] = until
+        return found
+
+    @property
+    def _zone(self) -> ZoneInfo:
+        return self._city.timezone
+
+
+def _choosing(area: str, hazard: str, level: int) -> Source:
+    chosen = select(target.c.contact, target.c.via).where(
+        target.c.area == area, target.c.hazard == hazard, target.c.floor <= level
+    )  # fmt: skip
+    return Source(chosen, target.c.contact, heard=False)
+
+
+def _told(seq: int) -> Source:
+    return Source(select(_M.c.contact, _M.c.via).where(_M.c.seq == seq), _M.c.contact, heard=True)
+
+
+def _upto(db: Connection, sources: Sequence[Source], after: int, chunk: int) -> int:
+    """The contact that a chunk ends with: each source has its share of it."""
+    share = max(1, chunk // max(1, len(sources)))
+    ends = (
+        db.execute(
+            source.rows.with_only_columns(source.number).where(source.number > after).order_by(source.number)
+            .limit(1).offset(share - 1)
+        ).scalar()
+        for source in sources
+    )  # fmt: skip
+    return min((end for end in ends if end is not None), default=_LAST)
+
+
+def _fill(
+    db: Connection, one: Telling, source: Source, span: tuple[int, int], hold: Mapping[str, int], now: int
+) -> int:
+    """One statement; whoever has his message already keeps that one. How many were made."""
+    rows = source.rows.where(source.number > span[0], source.number <= span[1]).order_by(source.number)
+    inner = rows.subquery()
+    due: ColumnElement[Any] = literal(now)
+    silent: ColumnElement[Any] = false()
+    expires: ColumnElement[Any] = literal(one.expires_at)
+    if hold:
+        people = contact.join(resident, resident.c.id == contact.c.resident)
+        until = case(hold, value=resident.c.quiet, else_=null())
+        from_ = inner.join(people, contact.c.id == inner.c.contact)
+        if one.ends:
+            silent = until.is_not(None)
+        else:  # what is held is told when they end, if it is still so then
+            due, expires = func.coalesce(until, now), func.coalesce(until + LIFE_MS, one.expires_at)
+    values = (
+        literal(one.seq), inner.c.contact, inner.c.via, literal(int(one.lane)), _QUEUED, literal(0),
+        true() if source.heard else false(), silent, null(), literal(now), due, expires, null(), null(), literal(""),
+        false(), false(), literal(""),
+    )  # fmt: skip
+    chosen = select(*values).select_from(from_) if hold else select(*values)
+    made = upsert(_M).from_select(_COLUMNS, chosen.where(true()), include_defaults=False).on_conflict_do_nothing()
+    return db.execute(made).rowcount
+
+
+def _merge(db: Connection, seqs: Sequence[int], span: tuple[int, int]) -> None:
+    """Of one contact's messages of a group the first carries the others."""
+    first = _M.alias()
+    leader = (
+        select(func.min(first.c.id))
+        .where(first.c.seq.in_(seqs), first.c.contact == _M.c.contact)
+        .correlate(_M)
+        .scalar_subquery()
+    )
+    ours = (_M.c.seq.in_(seqs), _M.c.contact > span[0], _M.c.contact <= span[1], _M.c.id != leader)
+    db.execute(update(_M).where(*ours).values(leader=leader, status=Status.MERGED.value, next_try_at=None))
+
+
+def _telling(row: Any) -> Telling:
+    return Telling(**row._asdict() | {"lane": Lane(row.lane)})
+
+
+def fall_back(db: Connection, messages: Sequence[int], now: int) -> int:
+    """Messages to the fallback contacts of those whose messages these are; how many were made."""
+    other = contact.alias()
+    values = (
+        _M.c.seq, other.c.id, other.c.via, _M.c.lane, _QUEUED, literal(0), _M.c.heard_only, _M.c.silent, null(),
+        literal(now), literal(now), _M.c.expires_at, null(), null(), literal(""), false(), true(), literal(""),
+    )  # fmt: skip
+    people = _M.join(contact, contact.c.id == _M.c.contact).join(
+        other, (other.c.resident == contact.c.resident) & other.c.fallback & (other.c.state == "active")
+    )
+    chosen = (
+        select(*values)
+        .select_from(people)
+        .where(_M.c.id.in_(messages), _M.c.fell_back.is_(False), _M.c.expires_at > now)
+    )
+    made = upsert(_M).from_select(_COLUMNS, chosen, include_defaults=False).on_conflict_do_nothing()
+    count = db.execute(made).rowcount
+    db.execute(update(_M).where(_M.c.id.in_(messages)).values(fell_back=True))
+    return count

@@ -1,0 +1,318 @@
+"""What residents are told: by whom it was wanted, in which order, once, and what becomes of the rest."""
+
+from pathlib import Path
+
+import pytest
+from post_stage import HOUR, NOON, Provider, Stage, first, later, stage, told
+
+from alerts.delivery.channels.channel import ChannelError, Quota
+from alerts.delivery.parcel import Parcel
+from alerts.incidents.incident import Notice, Reason
+
+AN, BINH, CHI = "+84905000001", "+84905000002", "+84905000003"
+MINUTE = 60_000
+
+
+def test_those_who_chose_the_place_the_hazard_and_the_level_hear(tmp_path: Path) -> None:
+    sms = Provider()
+    with stage(tmp_path, sms) as on:
+        on.resident(f"sms {AN}")
+        on.resident(f"sms {BINH}", floor=3)
+        on.resident(f"sms {CHI}", area="B")
+        on.resident("sms +84905000004", hazard="rain")
+        on.resident("sms +84905000005", area="48")  # the whole city
+        on.decide(first(level=2))
+        on.play()
+    assert sorted(told(sms)) == [("flood.A", 1, AN), ("flood.A", 1, "+84905000005")]
+    assert sms.got[0].body["end_url"].startswith("https://cb.vn/api/v1/subscriptions/end/")
+
+
+def test_what_is_said_of_the_whole_city_reaches_its_parts_once(tmp_path: Path) -> None:
+    sms = Provider()
+    with stage(tmp_path, sms) as on:
+        number = on.resident(f"sms {AN}")[0]
+        on.also(number, "B")
+        on.decide(first("48", 3))
+        on.play()
+    assert told(sms) == [("flood.48", 1, AN)]
+
+
+def test_the_end_is_told_to_those_who_heard_and_once(tmp_path: Path) -> None:
+    sms = Provider()
+    with stage(tmp_path, sms) as on:
+        on.resident(f"sms {AN}")
+        one = first()
+        on.decide(one)
+        on.play()
+        on.resident(f"sms {BINH}")  # since then
+        over = later(one, Reason.OVER, 0, NOON + HOUR)
+        on.now += HOUR
+        on.decide(over)
+        on.play()
+        on.post = on.new_post()
+        on.play()
+    assert told(sms) == [("flood.A", 1, AN), ("flood.A", 2, AN)]
+
+
+def test_a_newer_version_takes_the_place_of_one_that_still_waits(tmp_path: Path) -> None:
+    sms = Provider(quota=Quota(per_s=0.01, burst=1))
+    with stage(tmp_path, sms) as on:
+        for who in (AN, BINH):
+            on.resident(f"sms {who}")
+        one = first(level=3)
+        on.decide(one)
+        on.play()  # one message goes out, then the quota is used up
+        on.decide(later(one, Reason.WORSE, 4, NOON + 1))
+        on.play(NOON + 10 * MINUTE)
+        assert ("flood.A", 1, 2, "superseded") in on.rows()
+    assert told(sms) == [("flood.A", 1, AN), ("flood.A", 2, BINH), ("flood.A", 2, AN)]
+
+
+def test_who_never_heard_of_the_beginning_is_not_told_the_end(tmp_path: Path) -> None:
+    sms = Provider()
+    down = ChannelError("the provider is down")
+
+    async def fails(_: Parcel) -> str:
+        raise down
+
+    sms.answer = fails
+    with stage(tmp_path, sms) as on:
+        on.resident(f"sms {AN}")
+        one = first(level=3)
+        on.decide(one)
+        on.play()
+        on.now += MINUTE
+        on.decide(later(one, Reason.OVER, 0, on.now))
+        on.play(on.now + HOUR)
+        assert on.rows() == [("flood.A", 1, 1, "superseded"), ("flood.A", 2, 1, "unheard")]
+    assert not sms.got
+
+
+def test_a_try_without_an_answer_may_have_arrived_and_then_the_end_is_told(tmp_path: Path) -> None:
+    sms = Provider()
+
+    async def silent(parcel: Parcel) -> str:
+        if parcel.version == 1:
+            raise ChannelError("no answer", maybe=True)
+        return ""
+
+    sms.answer = silent
+    with stage(tmp_path, sms) as on:
+        on.resident(f"sms {AN}")
+        one = first(level=3)
+        on.decide(one)
+        on.play()
+        on.now += MINUTE
+        on.decide(later(one, Reason.OVER, 0, on.now))
+        on.play(on.now + HOUR)
+    assert told(sms) == [("flood.A", 2, AN)]
+
+
+@pytest.mark.parametrize(
+    ("level", "reason", "passes"),
+    [(2, Reason.FIRST, False), (2, Reason.WORSE, True), (3, Reason.FIRST, True), (4, Reason.FIRST, True)],
+)
+def test_quiet_hours_hold_back_what_is_neither_danger_nor_worse(
+    tmp_path: Path, level: int, reason: Reason, passes: bool
+) -> None:
+    sms, night = Provider(), NOON + 11 * HOUR
+    with stage(tmp_path, sms) as on:
+        on.resident(f"sms {AN}", quiet="22:00-07:00")
+        on.now = night
+        one = Notice("flood.A", 1, reason, "flood", "A", level, 0, night, night, None)
+        on.decide(one)
+        on.play()
+        assert bool(sms.got) is passes
+        on.play(night + 7 * HOUR)
+        assert bool(sms.got) is passes  # six in the morning
+        on.play(night + 9 * HOUR)
+    assert told(sms) == [("flood.A", 1, AN)]
+
+
+def test_an_end_at_night_makes_no_sound(tmp_path: Path) -> None:
+    sms, night = Provider(), NOON + 11 * HOUR
+    with stage(tmp_path, sms) as on:
+        on.resident(f"sms {AN}", quiet="22:00-07:00")
+        on.now = night
+        one = first(level=3, at=night)
+        on.decide(one)
+        on.play()
+        on.now += HOUR
+        on.decide(later(one, Reason.OVER, 0, on.now))
+        on.play()
+    assert [(one.version, one.silent) for one in sms.got] == [(1, False), (2, True)]
+
+
+def test_what_was_held_and_is_over_in_the_morning_is_told_to_nobody(tmp_path: Path) -> None:
+    sms, night = Provider(), NOON + 11 * HOUR
+    with stage(tmp_path, sms) as on:
+        on.resident(f"sms {AN}", quiet="22:00-07:00")
+        on.now = night
+        one = first(at=night)
+        on.decide(one)
+        on.play()
+        on.now += HOUR
+        on.decide(later(one, Reason.OVER, 0, on.now))
+        on.play(night + 12 * HOUR)
+        assert on.rows() == [("flood.A", 1, 1, "superseded"), ("flood.A", 2, 1, "unheard")]
+    assert not sms.got
+
+
+def test_the_daily_number_holds_back_neither_danger_nor_worse_nor_ends(tmp_path: Path) -> None:
+    sms = Provider()
+    with stage(tmp_path, sms) as on:
+        number = on.resident(f"sms {AN}", cap=1)[0]
+        on.also(number, "B")
+        on.also(number, "C")
+        a, b, c = first("A"), first("B"), first("C", 3)
+        on.decide(a)
+        on.play()
+        on.now += MINUTE
+        on.decide(b)
+        on.decide(c)
+        on.decide(later(a, Reason.WORSE, 3, on.now))
+        on.play()
+        on.decide(later(b, Reason.OVER, 0, on.now), later(c, Reason.OVER, 0, on.now))
+        on.play()
+        assert ("flood.B", 1, number, "capped") in on.rows()
+        assert ("flood.B", 2, number, "unheard") in on.rows()
+    assert sorted(told(sms)) == [("flood.A", 1, AN), ("flood.A", 2, AN), ("flood.C", 1, AN), ("flood.C", 2, AN)]
+
+
+def test_what_is_urgent_overtakes_what_was_there_before(tmp_path: Path) -> None:
+    sms = Provider(quota=Quota(per_s=0.1, burst=1))
+    with stage(tmp_path, sms) as on:
+        for n in range(5):
+            on.resident(f"sms +8490500000{n}")
+        on.resident(f"sms {CHI}9", area="B")
+        on.decide(first(level=2))
+        on.play()
+        on.decide(first("B", 4))
+        on.play(NOON + 2 * MINUTE, step=1000)
+    assert [one.incident for one in sms.got] == ["flood.A", "flood.B", *["flood.A"] * 4]
+
+
+def test_a_dead_address_falls_back_and_is_left_alone(tmp_path: Path) -> None:
+    push, sms = Provider("webpush"), Provider()
+
+    async def gone(_: Parcel) -> str:
+        raise ChannelError("410", gone=True)
+
+    push.answer = gone
+    with stage(tmp_path, push, sms) as on:
+        on.resident("webpush:push.example x", fallback=f"sms {AN}")
+        one = first()
+        on.decide(one)
+        on.play()
+        on.now += HOUR
+        on.decide(later(one, Reason.OVER, 0, on.now))
+        on.play()
+        assert on.rows() == [("flood.A", 1, 1, "dead"), ("flood.A", 1, 2, "sent"), ("flood.A", 2, 1, "ended"),
+                             ("flood.A", 2, 2, "sent")]  # fmt: skip
+    assert told(sms) == [("flood.A", 1, AN), ("flood.A", 2, AN)]
+
+
+def test_danger_that_cannot_be_sent_goes_to_the_fallback_as_well(tmp_path: Path) -> None:
+    push, sms = Provider("webpush"), Provider()
+
+    async def down(_: Parcel) -> str:
+        raise ChannelError("503", everybody=True)
+
+    push.answer = down
+    with stage(tmp_path, push, sms) as on:
+        on.resident("webpush:push.example x", fallback=f"sms {AN}")
+        on.decide(first(level=3))
+        on.play(NOON + 4 * MINUTE)
+        assert not sms.got
+        on.play(NOON + 6 * MINUTE)
+    assert told(sms) == [("flood.A", 1, AN)]
+
+
+def test_nothing_goes_out_after_it_has_expired(tmp_path: Path) -> None:
+    sms = Provider()
+
+    async def down(_: Parcel) -> str:
+        raise ChannelError("503")
+
+    sms.answer = down
+    with stage(tmp_path, sms) as on:
+        on.resident(f"sms {AN}")
+        on.decide(first())
+        on.play(NOON + 7 * HOUR, step=5 * MINUTE)
+        assert on.rows() == [("flood.A", 1, 1, "dead")]
+
+
+def test_who_ended_gets_nothing_of_what_still_waits(tmp_path: Path) -> None:
+    sms = Provider(quota=Quota(per_s=0.01, burst=1))
+    with stage(tmp_path, sms) as on:
+        on.resident(f"sms {AN}")
+        number = on.resident(f"sms {BINH}")[0]
+        on.decide(first())
+        on.play()
+        with on.store.writing() as db:
+            db.exec_driver_sql(f"UPDATE people.contact SET state='ended' WHERE id={number}")
+        on.play(NOON + HOUR)
+        assert ("flood.A", 1, number, "ended") in on.rows()
+    assert told(sms) == [("flood.A", 1, AN)]
+
+
+def test_a_city_event_is_one_message_that_names_the_places(tmp_path: Path) -> None:
+    sms = Provider()
+    with stage(tmp_path, sms) as on:
+        number = on.resident(f"sms {AN}")[0]
+        on.also(number, "B")
+        on.resident(f"sms {BINH}", area="B")
+        on.decide(*(first(area, 3, event="city.1") for area in "ABC"))
+        on.play()
+        over = [later(first(area, 3, event="city.1"), Reason.OVER, 0, NOON + HOUR) for area in "ABC"]
+        on.now += HOUR
+        on.decide(*over)
+        on.play()
+    assert sorted(told(sms)) == [("flood.A", 1, AN), ("flood.A", 2, AN), ("flood.B", 1, BINH), ("flood.B", 2, BINH)]
+    text = next(one.body["texts"]["vi"] for one in sms.got if one.address == AN)
+    assert "Phường A" in text
+    assert "Phường B" in text
+    assert "Phường C" not in text
+
+
+def test_an_errand_is_one_message_also_to_who_has_not_confirmed(tmp_path: Path) -> None:
+    sms = Provider()
+    with stage(tmp_path, sms) as on:
+        number = on.resident(f"sms {AN}")[0]
+        with on.store.writing() as db:
+            db.exec_driver_sql("UPDATE people.contact SET state='pending'")
+        on.errand(number)
+        on.decide(first())
+        on.play()
+    assert [one.body["kind"] for one in sms.got if one.seq < 0] == ["confirm"]
+    assert len(sms.got) == 1
+
+
+def test_a_restart_sends_what_was_under_way_again_under_its_key(tmp_path: Path) -> None:
+    sms = Provider()
+    keys = []
+
+    async def dies(parcel: Parcel) -> str:
+        keys.append(parcel.key)
+        if len(keys) == 1:
+            raise KeyboardInterrupt
+        return ""
+
+    sms.answer = dies
+    with stage(tmp_path, sms) as on:
+        on.resident(f"sms {AN}")
+        on.decide(first())
+        with pytest.raises(KeyboardInterrupt):
+            on.play()
+        _restart(on)
+        on.play()
+        assert on.rows() == [("flood.A", 1, 1, "sent")]
+    assert len(keys) == 2
+    assert len(set(keys)) == 1
+
+
+def _restart(on: Stage) -> None:
+    from alerts.post.queue import release  # noqa: PLC0415
+
+    assert release(on.store, on.now) == 1
+    on.post = on.new_post()
