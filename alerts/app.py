@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from functools import partial
 from random import Random
 from typing import Final, cast
@@ -20,7 +20,7 @@ from alerts.acts import Acts
 from alerts.delivery.cap import CapMeans
 from alerts.delivery.channels import KINDS
 from alerts.delivery.channels.channel import DeskChannel, Means
-from alerts.delivery.hold import FILE, Gate, read_hold
+from alerts.delivery.hold import FILE, GIVEN_UP, Gate, read_hold
 from alerts.folds import RecoveryError
 from alerts.given import NO_SECTION, Secret
 from alerts.importing import Imports
@@ -30,6 +30,9 @@ from alerts.ledger.codes import Codes
 from alerts.ledger.ledger import Ledger
 from alerts.ledger.outbox import Outbox
 from alerts.ledger.store import LedgerError
+from alerts.post.give_up import give_up
+from alerts.post.process import Opening, PostProcess
+from alerts.post.store import open_post
 from alerts.proof.keys import open_keys
 from alerts.proof.signature import key_id
 from alerts.settings import Settings, read_text
@@ -77,6 +80,7 @@ class Service:
         self._stopping = threading.Event()
         self._failure = ""
         self._bundled: NatsBroker | None = None
+        self._post: PostProcess | None = None
         self._closing = ExitStack()
         self.page_url = ""
         self.mqtt_url = ""
@@ -97,7 +101,7 @@ class Service:
             self.mqtt_url = connections.url
             self._changed = asyncio.Event()
             self._loop: asyncio.AbstractEventLoop | None = None
-            self._gate = Gate(settings.data_path, Outbox(stores.ledger.store))
+            self._gate = Gate(settings.data_path, Outbox(stores.ledger.store), self._give_up)
             self._works = Works(
                 stores, connections, texts, Clock(settings.clock, _wall_ms, time.monotonic, self._stopping.wait),
                 channels=self._channels, random=Random(), page_url=self._link_url, public_url=settings.public_url,
@@ -107,6 +111,10 @@ class Service:
             self._history = _history(settings, lambda: self._works.view)
             closing.callback(self._history.stop)
             self._history.start()
+            self._post = self._open_post(texts)
+            if self._post is not None:
+                closing.callback(self._post.stop)
+                self._post.start()
             self._token = operators_token(settings.data_path)
             closing.enter_context(announce(settings.data_path, self.page_url))
             self._closing = closing.pop_all()
@@ -135,6 +143,8 @@ class Service:
     def counters(self) -> Mapping[str, float]:
         """Metric name -> since the start."""
         counters, bundled = {**self._works.counters, **self._history.counters}, self._bundled
+        if self._post is not None:
+            counters |= self._post.counters
         if bundled is None:
             return counters
         return {
@@ -237,6 +247,24 @@ class Service:
     def _told(self) -> None:
         if self._loop is not None and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._changed.set)
+        if self._post is not None:
+            self._post.wake()
+
+    def _open_post(self, texts: Texts) -> PostProcess | None:
+        """None: nobody can subscribe here, or time is the data's and nothing of it is real. Raises LedgerError."""
+        settings = self._settings
+        if settings.residents_key is None or settings.clock == "data":
+            return None
+        open_post(settings.data_path).close()  # so that a folder that cannot be written is told at the start
+        arguments = [] if settings.file is None else ["--config", str(settings.file)]
+        opening = Opening(texts.city_toml, self._link_url, settings.log_level)
+        return PostProcess(arguments, lambda: opening, lambda: self._gate.shut)
+
+    def _give_up(self, until: int) -> int:
+        if self._post is None:
+            return 0
+        with closing(open_post(self._settings.data_path)) as store:
+            return give_up(store, self.ledger, until, GIVEN_UP, _wall_ms())
 
     def _channels(self, publisher: MqttPublisher) -> list[DeskChannel]:
         settings = self._settings
@@ -278,7 +306,7 @@ class Service:
 
     def _parts(self) -> dict[str, Part]:
         wall = self._settings.clock == "wall"
-        return parts(self._works, self._history, self._bundled, wall=wall, held=self.held)
+        return parts(self._works, self._history, self._post, self._bundled, wall=wall, held=self.held)
 
     # -- parts -----------------------------------------------------------------------------------------------------
 

@@ -23,6 +23,7 @@ from histories import CITY, SENSORS, START, Source, caught_up, eventually, follo
 from influx_server import InfluxServer
 from small_disk import SmallDisk, mounted
 
+from ingest import keeper
 from ingest.entries import ORIGIN, Position
 from ingest.history import client, follow, process
 from ingest.history.duckdb import ROOM_BYTES, DuckStore
@@ -40,7 +41,7 @@ LAST_MS = 253_402_300_799_999  # of the year 9999: no day of Python's begins aft
 
 @pytest.fixture(autouse=True)
 def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(process, "_BACKOFF_S", (0.0,))
+    monkeypatch.setattr(keeper, "_BACKOFF_S", (0.0,))
 
 
 def pid_of(running: HistoryProcess) -> int:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Final
 
@@ -54,10 +54,13 @@ def write_hold(folder: Path, hold: Hold) -> None:
 
 
 class Gate:
-    """Between what is due and those who send it. Shut where the folder was restored and not yet released."""
+    """Between what is due and those who send it. Shut where the folder was restored and not yet released.
 
-    def __init__(self, folder: Path, outbox: Outbox) -> None:
-        self._folder, self._outbox = folder, outbox
+    `give_up(until)`: what residents were to be told up to then (ms UTC) is given up; how many messages that was.
+    """
+
+    def __init__(self, folder: Path, outbox: Outbox, give_up: Callable[[int], int] = lambda _until: 0) -> None:
+        self._folder, self._outbox, self._give_up = folder, outbox, give_up
         self._lock = threading.Lock()  # every channel asks, and only one may open
         self._hold = read_hold(folder)
 
@@ -106,6 +109,6 @@ class Gate:
         pending = self._outbox.pending()
         if pending is not None and pending.notice.arrival <= hold.released_at:
             return False  # it would be sent as soon as its messages are made
-        given_up = self._outbox.give_up(personal, hold.released_at, GIVEN_UP)
+        given_up = self._give_up(hold.released_at) + self._outbox.give_up(personal, hold.released_at, GIVEN_UP)
         log.warning("%d messages from before the release are given up", given_up)
         return True

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from alerts.post.process import PostProcess
 from alerts.spine import AHEAD_MS_MAX
 from alerts.web.sources import Part
 from alerts.works import Works
@@ -14,7 +15,13 @@ LAG_MS_MAX: Final = 60_000  # without a turn for so long the service does not co
 
 
 def parts(
-    works: Works, history: HistoryProcess, bundled: NatsBroker | None, *, wall: bool, held: str
+    works: Works,
+    history: HistoryProcess,
+    post: PostProcess | None,
+    bundled: NatsBroker | None,
+    *,
+    wall: bool,
+    held: str,
 ) -> dict[str, Part]:
     """By name. `wall`: time is the wall's, so that lags mean something; `held`: why nothing is sent, "" where it is."""
     spine, out, backfill = works.spine, works.publisher, works.backfill
@@ -29,6 +36,7 @@ def parts(
         "delivery": Part(not held, None, held),
         "out": Part(out.connected, None, "" if out.connected else "not connected"),
         "history": _history(works, history, wall=wall),
+        **({} if post is None else {"post": Part(not post.fault, None, post.fault, needed=False)}),
     }
 
 

@@ -8,7 +8,6 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from multiprocessing.connection import Connection
@@ -17,11 +16,10 @@ from typing import IO, Final
 
 from ingest.history import wire
 from ingest.history.client import LINES, Client
+from ingest.keeper import Keeper
 
 log = logging.getLogger(__name__)
 
-_BACKOFF_S: Final = (0.2, 0.5, 1.0, 2.0, 5.0)  # between restarts; the last one repeats, without end
-_STEADY_S: Final = 60.0  # alive for so long, a process starts the backoff anew
 _TELL_S: Final = 0.25  # how often it is told how far it may follow
 _STOP_S: Final = 5.0  # to put its file in order; what is not gone then is killed, which loses nothing
 _PROJECT: Final = Path(__file__).parents[2]
@@ -31,36 +29,37 @@ class HistoryProcess:
     """Running from `start` to `stop`; `client` asks it. Whatever becomes of it, its callers go on.
 
     `until`: the last position of the journal that is decided. `arguments` and `environ`: of `python -m ingest.history`.
-    `progress`: the last that it said; `restarts` counts its unexpected ends.
+    `progress`: the last that it said.
     """
 
     def __init__(self, arguments: Sequence[str], environ: Mapping[str, str], until: Callable[[], int]) -> None:
         self.client = Client(self._kill)
         self.progress = wire.Progress()
-        self.restarts = 0
         self._arguments, self._environ, self._until = arguments, environ, until
         self._readings = self._retries = self._gaps = self._refused = 0  # of the processes before this one
-        self._fault = "is being started"
         self._last_line = "it said nothing"
         self._process: subprocess.Popen[str] | None = None
-        self._stopping = threading.Event()
-        self._keeper = threading.Thread(target=self._keep, name="history", daemon=True)
+        self._keeper = Keeper("history", self._live)
 
     def start(self) -> None:
         self._keeper.start()
 
     def stop(self) -> None:
         """End it cleanly, by force after some seconds."""
-        self._stopping.set()
-        self._keeper.join(2 * _STOP_S)
-        if self._keeper.is_alive():  # one that hangs may have let its socket fill up, and our keeper wait for room
+        self._keeper.stopping.set()
+        if not self._keeper.join(2 * _STOP_S):  # one that hangs may have let its socket fill up, and our keeper wait
             self._kill()
             self._keeper.join(_STOP_S)
 
     @property
     def fault(self) -> str:
         """Why it does not follow, "" while it does."""
-        return self._fault or self.progress.fault
+        return self._keeper.fault or self.progress.fault
+
+    @property
+    def restarts(self) -> int:
+        """Unexpected ends of the process since the start."""
+        return self._keeper.restarts
 
     @property
     def counters(self) -> Mapping[str, float]:
@@ -75,27 +74,10 @@ class HistoryProcess:
             "canhbao_history_restarts_total": self.restarts,
         }
 
-    def _keep(self) -> None:
-        failures = 0
-        while not self._stopping.is_set():
-            started = time.monotonic()
-            try:
-                with self._running() as (process, control):
-                    self._listen(process, control)
-            except OSError as error:
-                self._last_line = f"cannot be started: {error}"
-            except Exception as error:  # whatever it is, the next process may do better
-                log.exception("history")
-                self._last_line = f"not understood: {error}"
-            if self._stopping.is_set():
-                return
-            failures = 0 if time.monotonic() - started > _STEADY_S else failures
-            wait_s = _BACKOFF_S[min(failures, len(_BACKOFF_S) - 1)]
-            failures += 1
-            self.restarts += 1
-            self._fault = f"its process has ended ({self._last_line}); it is started again"
-            log.error("history: its process ended (%s), again in %.1f s", self._last_line, wait_s)
-            self._stopping.wait(wait_s)
+    def _live(self) -> str:
+        with self._running() as (process, control):
+            self._listen(process, control)
+        return self._last_line
 
     @contextmanager
     def _running(self) -> Iterator[tuple[subprocess.Popen[str], Connection]]:
@@ -132,13 +114,13 @@ class HistoryProcess:
         """Until the process ends, or we are to stop."""
         told = -1
         try:
-            while not self._stopping.is_set():
+            while not self._keeper.stopping.is_set():
                 if (until := self._until()) != told:
                     wire.send(control, wire.Follow(until))
                     told = until
                 if control.poll(_TELL_S):
                     self.progress = wire.receive(control, wire.Progress)
-                    self._fault = ""
+                    self._keeper.fault = ""
             wire.send(control, wire.Stop())
             process.wait(_STOP_S)
         except (EOFError, OSError, subprocess.TimeoutExpired):
