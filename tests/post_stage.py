@@ -22,6 +22,8 @@ from alerts.ledger.outbox import Outbox
 from alerts.ledger.store import Store
 from alerts.post import schema
 from alerts.post.compose import Composer
+from alerts.post.expand import Expander
+from alerts.post.follow import Follower
 from alerts.post.post import Post, PostParts
 from alerts.post.store import contact, errand, open_post, resident, target
 from alerts.residents.seal import Seal
@@ -88,7 +90,7 @@ class Stage:
     def new_post(self) -> Post:
         """As a restart makes it."""
         contents = _Contents(self.ledger, self.outbox)
-        composer = Composer(contents, self.seal, lambda: self.city, public_url="https://cb.vn/")
+        self.composer = composer = Composer(contents, self.seal, lambda: self.city, public_url="https://cb.vn/")
         made = {channel.name: channel for channel in self.channels}
         parts = PostParts(self.store, self.ledger, composer, self.city, made, lambda: self.now, Random(1))
         return Post(parts)
@@ -140,6 +142,12 @@ class Stage:
         self.ledger.record(Position(self.ledger.position() + 1), self.now, outcome=Outcome(list(notices)))
         while (pending := self.outbox.pending()) is not None:
             self.outbox.queue(pending, [], bare_message(pending.notice), self.now, complete=True)
+
+    def make(self) -> None:
+        """Messages of what was decided, without sending any."""
+        Follower(self.store, self.ledger).turn(self.now)
+        while (made := Expander(self.store, self.city)).turn(self.now):
+            assert made.made
 
     def play(self, until: int | None = None, step: int = 60_000) -> None:
         """Until nothing more is due; with `until`, time passes."""

@@ -3,11 +3,13 @@
 from pathlib import Path
 
 import pytest
-from post_stage import HOUR, NOON, Provider, Stage, first, later, stage, told
+from post_stage import HOUR, NOON, Provider, first, later, stage, told
 
 from alerts.delivery.channels.channel import ChannelError, Quota
-from alerts.delivery.parcel import Parcel
+from alerts.delivery.pace import Free
+from alerts.delivery.parcel import Answer, Parcel, Status
 from alerts.incidents.incident import Notice, Reason
+from alerts.post.queue import PostQueue, release
 
 AN, BINH, CHI = "+84905000001", "+84905000002", "+84905000003"
 MINUTE = 60_000
@@ -290,29 +292,32 @@ def test_an_errand_is_one_message_also_to_who_has_not_confirmed(tmp_path: Path) 
 
 def test_a_restart_sends_what_was_under_way_again_under_its_key(tmp_path: Path) -> None:
     sms = Provider()
-    keys = []
-
-    async def dies(parcel: Parcel) -> str:
-        keys.append(parcel.key)
-        if len(keys) == 1:
-            raise KeyboardInterrupt
-        return ""
-
-    sms.answer = dies
     with stage(tmp_path, sms) as on:
         on.resident(f"sms {AN}")
         on.decide(first())
-        with pytest.raises(KeyboardInterrupt):
-            on.play()
-        _restart(on)
+        on.make()
+        queue = PostQueue(on.store, "sms", on.composer, on.city.timezone)
+        lost = queue.claim(on.now, Free(9, 9), HOUR).parcels
+        assert not queue.claim(on.now, Free(9, 9), HOUR).parcels  # it is leased
+        on.play()
+        assert not sms.got
+        assert release(on.store, on.now) == 1
+        on.post = on.new_post()
         on.play()
         assert on.rows() == [("flood.A", 1, 1, "sent")]
-    assert len(keys) == 2
-    assert len(set(keys)) == 1
+    assert [one.key for one in lost] == [one.key for one in sms.got]
 
 
-def _restart(on: Stage) -> None:
-    from alerts.post.queue import release  # noqa: PLC0415
-
-    assert release(on.store, on.now) == 1
-    on.post = on.new_post()
+def test_a_lease_that_ran_out_is_anybodys_and_the_late_answer_counts_no_more(tmp_path: Path) -> None:
+    with stage(tmp_path) as on:
+        on.resident(f"sms {AN}")
+        on.decide(first())
+        on.make()
+        queue = PostQueue(on.store, "sms", on.composer, on.city.timezone)
+        (old,) = queue.claim(on.now, Free(9, 9), HOUR).parcels
+        release(on.store, on.now)
+        (new,) = queue.claim(on.now, Free(9, 9), HOUR).parcels
+        queue.settle([Answer(old, Status.FAILED, on.now, on.now + 1, error="late")])
+        assert on.rows() == [("flood.A", 1, 1, "sending")]
+        queue.settle([Answer(new, Status.SENT, on.now)])
+        assert on.rows() == [("flood.A", 1, 1, "sent")]

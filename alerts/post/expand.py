@@ -8,12 +8,16 @@ hundred thousand messages cost little more than writing them down.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cache, lru_cache
 from typing import Any, Final, NamedTuple
-from zoneinfo import ZoneInfo
 
 from sqlalchemy import (
+    BigInteger,
     ColumnElement,
     Connection,
+    FromClause,
+    Insert,
+    Integer,
     Select,
     bindparam,
     case,
@@ -44,6 +48,15 @@ _OPEN: Final = select(_T).where(_T.c.after.is_not(None)).order_by(_T.c.lane, _T.
 _GROUP: Final = select(_T).where(_T.c.leader == bindparam("of")).order_by(_T.c.seq)
 _VERSIONS: Final = select(_T.c.seq).where(_T.c.incident == bindparam("of")).order_by(_T.c.seq)
 _MOVED: Final = update(_T).where(_T.c.seq == bindparam("of")).values(after=bindparam("to"))
+_QUIET: Final = select(func.min(resident.c.quiet)).where(resident.c.quiet > bindparam("after"))
+# Where contacts come from, in the order of their numbers: those who chose a place, and those who were told before.
+_CHOSEN: Final = select(target.c.contact, target.c.via).where(
+    target.c.area == bindparam("area"), target.c.hazard == bindparam("hazard"), target.c.floor <= bindparam("level"),
+    target.c.contact > bindparam("after"), target.c.contact <= bindparam("upto"),
+).order_by(target.c.contact)  # fmt: skip
+_TOLD: Final = select(_M.c.contact, _M.c.via).where(
+    _M.c.seq == bindparam("before"), _M.c.contact > bindparam("after"), _M.c.contact <= bindparam("upto")
+).order_by(_M.c.contact)  # fmt: skip
 _QUEUED: Final = literal(Status.QUEUED.value)
 _COLUMNS: Final = (
     "seq", "contact", "via", "lane", "status", "attempts", "heard_only", "silent", "leader", "created_at",
@@ -52,15 +65,14 @@ _COLUMNS: Final = (
 
 
 class Source(NamedTuple):
-    """Contacts of one telling, by number: those who chose it, or those who were told an earlier version."""
+    """Contacts of one telling: those who chose it, or those who were told an earlier version of it."""
 
-    rows: Select[Any]  # contact, via
-    number: ColumnElement[Any]
-    heard: bool
+    told: bool
+    asks: Mapping[str, Any]
 
 
 class Expander:
-    """`city` and `now` say which areas are part of which, and whose quiet hours it is."""
+    """`city` says which areas are part of which, and whose clocks quiet hours go by."""
 
     def __init__(self, store: Store, city: City, *, chunk: int = CHUNK) -> None:
         self._store, self._city, self._chunk = store, city, chunk
@@ -77,14 +89,15 @@ class Expander:
             return False
         with self._store.writing() as db:
             tellings = [_telling(row) for row in db.execute(_GROUP, {"of": first.seq})]
-            after, hold = first.after, self._hold(db, tellings[0], now)
-            sources = {one.seq: self._sources(db, one) for one in tellings}
-            upto = _upto(db, [s for each in sources.values() for s in each], after, self._chunk)
-            for one in tellings:
-                for source in sources[one.seq]:
-                    self.made += _fill(db, one, source, (after, upto), hold, now)
+            hold = self._hold(db, tellings[0], now)
+            sources = [(one, source) for one in tellings for source in self._sources(db, one)]
+            left = [(one, source) for one, source in sources if _end(db, source, first.after, 1) is not None]
+            share = max(1, self._chunk // max(1, len(left)))
+            upto = min((e for _, s in left if (e := _end(db, s, first.after, share)) is not None), default=_LAST)
+            for one, source in left:
+                self.made += _fill(db, one, source, (first.after, upto), hold, now)
             if len(tellings) > 1:
-                _merge(db, [one.seq for one in tellings], (after, upto))
+                _merge(db, [one.seq for one in tellings], (first.after, upto))
             db.execute(_MOVED, {"of": first.seq, "to": None if upto == _LAST else upto})
         return True
 
@@ -93,80 +106,72 @@ class Expander:
         versions = db.execute(_VERSIONS, {"of": one.incident}).scalars().all()
         if versions[-1] > one.seq:
             return []
-        sources = []
-        if not one.ends:
-            # Whoever wants to hear of a place hears what is said of a part of it, or of a whole that it belongs to.
-            areas = dict.fromkeys((*self._city.lineage(one.area), *self._city.within(one.area)))
-            sources = [_choosing(area, one.hazard, one.level) for area in areas]
-        return sources + [_told(seq) for seq in versions[:-1]]
+        # Whoever wants to hear of a place hears what is said of a part of it, or of a whole that it belongs to.
+        areas = () if one.ends else dict.fromkeys((*self._city.lineage(one.area), *self._city.within(one.area)))
+        chosen = [Source(False, {"area": a, "hazard": one.hazard, "level": one.level}) for a in areas]
+        return chosen + [Source(True, {"before": seq}) for seq in versions[:-1]]
 
-    def _hold(self, db: Connection, one: Telling, now: int) -> Mapping[str, int]:
+    def _hold(self, db: Connection, one: Telling, now: int) -> dict[str, int]:
         """By quiet hours, the moment that they end: of those in which it is now."""
         if not (one.holdable or one.ends):
             return {}
         found, last = dict[str, int](), ""
         for _ in range(WINDOWS_MOST):
-            last = db.execute(select(func.min(resident.c.quiet)).where(resident.c.quiet > last)).scalar() or ""
+            last = db.execute(_QUIET, {"after": last}).scalar() or ""
             if not last:
                 break
-            if (until := quiet_until(last, now, self._zone)) is not None:
+            if (until := quiet_until(last, now, self._city.timezone)) is not None:
                 found[last] = until
         return found
 
-    @property
-    def _zone(self) -> ZoneInfo:
-        return self._city.timezone
+
+def _end(db: Connection, source: Source, after: int, share: int) -> int | None:
+    """The contact that a share of the source ends with; None: it has fewer left."""
+    place = {**source.asks, "after": after, "upto": _LAST, "skip": share - 1}
+    return db.execute(_nth(told=source.told), place).scalar()
 
 
-def _choosing(area: str, hazard: str, level: int) -> Source:
-    chosen = select(target.c.contact, target.c.via).where(
-        target.c.area == area, target.c.hazard == hazard, target.c.floor <= level
-    )  # fmt: skip
-    return Source(chosen, target.c.contact, heard=False)
-
-
-def _told(seq: int) -> Source:
-    return Source(select(_M.c.contact, _M.c.via).where(_M.c.seq == seq), _M.c.contact, heard=True)
-
-
-def _upto(db: Connection, sources: Sequence[Source], after: int, chunk: int) -> int:
-    """The contact that a chunk ends with: each source has its share of it."""
-    share = max(1, chunk // max(1, len(sources)))
-    ends = (
-        db.execute(
-            source.rows.with_only_columns(source.number).where(source.number > after).order_by(source.number)
-            .limit(1).offset(share - 1)
-        ).scalar()
-        for source in sources
-    )  # fmt: skip
-    return min((end for end in ends if end is not None), default=_LAST)
+@cache
+def _nth(*, told: bool) -> Select[Any]:
+    return (_TOLD if told else _CHOSEN).limit(1).offset(bindparam("skip"))
 
 
 def _fill(
     db: Connection, one: Telling, source: Source, span: tuple[int, int], hold: Mapping[str, int], now: int
 ) -> int:
     """One statement; whoever has his message already keeps that one. How many were made."""
-    rows = source.rows.where(source.number > span[0], source.number <= span[1]).order_by(source.number)
-    inner = rows.subquery()
-    due: ColumnElement[Any] = literal(now)
+    untils = {f"until_{n}": until for n, until in enumerate(hold.values())}
+    values = {
+        "of": one.seq, "lane": int(one.lane), "now": now, "expires_at": one.expires_at, "after": span[0],
+        "upto": span[1], **source.asks, **untils,
+    }  # fmt: skip
+    return db.execute(_filling(source.told, one.ends, tuple(hold)), values).rowcount
+
+
+@lru_cache(maxsize=64)  # to make a statement anew costs more than to run it
+def _filling(told: bool, ends: bool, windows: tuple[str, ...]) -> Insert:  # noqa: FBT001
+    """`windows`: the quiet hours that hold back what is told, or of an end its sound."""
+    inner = (_TOLD if told else _CHOSEN).subquery()
+    due: ColumnElement[Any] = bindparam("now", type_=BigInteger)
+    expires: ColumnElement[Any] = bindparam("expires_at", type_=BigInteger)
     silent: ColumnElement[Any] = false()
-    expires: ColumnElement[Any] = literal(one.expires_at)
-    if hold:
+    from_: FromClause = inner
+    if windows:
         people = contact.join(resident, resident.c.id == contact.c.resident)
-        until = case(hold, value=resident.c.quiet, else_=null())
         from_ = inner.join(people, contact.c.id == inner.c.contact)
-        if one.ends:
+        ending = {quiet: bindparam(f"until_{n}", type_=BigInteger) for n, quiet in enumerate(windows)}
+        until = case(ending, value=resident.c.quiet, else_=null())
+        if ends:
             silent = until.is_not(None)
         else:  # what is held is told when they end, if it is still so then
-            due, expires = func.coalesce(until, now), func.coalesce(until + LIFE_MS, one.expires_at)
+            due, expires = func.coalesce(until, due), func.coalesce(until + LIFE_MS, expires)
     values = (
-        literal(one.seq), inner.c.contact, inner.c.via, literal(int(one.lane)), _QUEUED, literal(0),
-        true() if source.heard else false(), silent, null(), literal(now), due, expires, null(), null(), literal(""),
-        false(), false(), literal(""),
+        bindparam("of", type_=BigInteger), inner.c.contact, inner.c.via, bindparam("lane", type_=Integer), _QUEUED,
+        literal(0), true() if told else false(), silent, null(), bindparam("now", type_=BigInteger), due, expires,
+        null(), null(), literal(""), false(), false(), literal(""),
     )  # fmt: skip
-    chosen = select(*values).select_from(from_) if hold else select(*values)
-    made = upsert(_M).from_select(_COLUMNS, chosen.where(true()), include_defaults=False).on_conflict_do_nothing()
-    return db.execute(made).rowcount
+    chosen = select(*values).select_from(from_).where(true())
+    return upsert(_M).from_select(_COLUMNS, chosen, include_defaults=False).on_conflict_do_nothing()
 
 
 def _merge(db: Connection, seqs: Sequence[int], span: tuple[int, int]) -> None:
