@@ -146,8 +146,9 @@ class Stage:
     def make(self) -> None:
         """Messages of what was decided, without sending any."""
         Follower(self.store, self.ledger).turn(self.now)
-        while (made := Expander(self.store, self.city)).turn(self.now):
-            assert made.made
+        expander = Expander(self.store, self.city)
+        while expander.turn(self.now):
+            pass
 
     def play(self, until: int | None = None, step: int = 60_000) -> None:
         """Until nothing more is due; with `until`, time passes."""
