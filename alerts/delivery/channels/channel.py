@@ -86,7 +86,8 @@ class Publisher(Protocol):
 class Means:
     """What channels are made of. `public_url`: of the service, with its last slash; "" where nobody has said it.
 
-    `data`: the data folder, for keys and tokens of our own. The publisher and the stream are the desk's.
+    `data`: the data folder, for keys and tokens of our own. The publisher, the stream and `lineage` (an area and all
+    that it is part of, by the registry in force) are the desk's.
     """
 
     data: Path
@@ -95,6 +96,7 @@ class Means:
     lang: Lang = "vi"
     stream: TextIO | None = None
     publisher: Publisher | None = None
+    lineage: Callable[[str], Sequence[str]] = lambda area: (area,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +111,7 @@ def no_address(_: str) -> Reached:
     raise ValueError("nobody can subscribe by this channel")
 
 
-Make: TypeAlias = Callable[[Section, Means], "Channel | None"]
+Make: TypeAlias = Callable[[Section, Means], "Channel | Sequence[Channel] | None"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +119,7 @@ class Kind:
     """A channel before it is made: the section of the settings that is its own, and how its addresses are written.
 
     `make` gives None where the deployment has not set it up, and raises ConfigError where it is set up wrongly.
+    Several: each has queue, breaker and metrics of its own, and is called "name:…".
     `reach` raises ValueError, saying what is expected: the text is shown to whoever typed it, and repeats nothing.
     """
 
@@ -126,3 +129,10 @@ class Kind:
     keys: Mapping[str, str] = field(default_factory=dict)  # key of the section [name] -> default
     secrets: Sequence[str] = ()
     reach: Callable[[str], Reached] = no_address
+
+    def made(self, section: Section, means: Means) -> Sequence[Channel]:
+        """None, one or several. Raises ConfigError as `make`."""
+        made = self.make(section, means)
+        if made is None:
+            return ()
+        return made if isinstance(made, Sequence) else (made,)
