@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from alerts.delivery.channels import console, mqtt
+from alerts.delivery.channels import console, mqtt, webhook
 from alerts.delivery.channels.channel import Kind
 
-KINDS: Final[Mapping[str, Kind]] = {kind.name: kind for kind in (console.KIND, mqtt.KIND)}
+KINDS: Final[Mapping[str, Kind]] = {kind.name: kind for kind in (console.KIND, mqtt.KIND, webhook.KIND)}

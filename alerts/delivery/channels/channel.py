@@ -11,6 +11,7 @@ from alerts.delivery.parcel import Parcel
 from alerts.given import Section
 from alerts.incidents.incident import Notice
 from alerts.words.names import Lang
+from ingest.city import City
 
 
 class ChannelError(Exception):
@@ -86,8 +87,8 @@ class Publisher(Protocol):
 class Means:
     """What channels are made of. `public_url`: of the service, with its last slash; "" where nobody has said it.
 
-    `data`: the data folder, for keys and tokens of our own. The publisher, the stream and `lineage` (an area and all
-    that it is part of, by the registry in force) are the desk's.
+    `data`: the data folder, for keys and tokens of our own. The publisher, the stream and `city` (the registry in
+    force, from the start on) are the desk's.
     """
 
     data: Path
@@ -96,7 +97,7 @@ class Means:
     lang: Lang = "vi"
     stream: TextIO | None = None
     publisher: Publisher | None = None
-    lineage: Callable[[str], Sequence[str]] = lambda area: (area,)
+    city: Callable[[], City] | None = None
 
 
 @dataclass(frozen=True, slots=True)
