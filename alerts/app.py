@@ -101,6 +101,7 @@ class Service:
             self.mqtt_url = connections.url
             self._changed = asyncio.Event()
             self._loop: asyncio.AbstractEventLoop | None = None
+            self._city = parse_city(texts.city_toml)  # until there is a view
             self._gate = Gate(settings.data_path, Outbox(stores.ledger.store), self._give_up)
             self._works = Works(
                 stores, connections, texts, Clock(settings.clock, _wall_ms, time.monotonic, self._stopping.wait),
@@ -245,6 +246,7 @@ class Service:
     # -- what the parts see of each other --------------------------------------------------------------------------
 
     def _told(self) -> None:
+        self._city = self._works.view.city
         if self._loop is not None and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._changed.set)
         if self._post is not None:
@@ -268,10 +270,13 @@ class Service:
 
     def _channels(self, publisher: MqttPublisher) -> list[DeskChannel]:
         settings = self._settings
-        means = Means(settings.data_path, settings.public_url, _wall_ms, self._lang, sys.stdout, publisher)
-        kinds = [kind for kind in KINDS.values() if kind.serves == "desk"]
-        made = [kind.make(settings.channels.get(kind.name, NO_SECTION), means) for kind in kinds]
-        return [cast(DeskChannel, channel) for channel in made if channel is not None]
+        means = Means(
+            settings.data_path, settings.public_url, _wall_ms, self._lang, sys.stdout, publisher, lambda: self._city
+        )  # fmt: skip
+        real = settings.clock == "wall"
+        kinds = [kind for kind in KINDS.values() if kind.serves == "desk" and (real or kind.rehearses)]
+        made = [one for kind in kinds for one in kind.made(settings.channels.get(kind.name, NO_SECTION), means)]
+        return [cast(DeskChannel, channel) for channel in made]
 
     def _proof(self) -> Proof:
         public = self._keys.signing.public_key()

@@ -9,10 +9,12 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import aiohttp
@@ -21,11 +23,18 @@ from aiohttp import web
 
 from alerts.delivery.channels.channel import ChannelError, Means
 from alerts.delivery.channels.webhook import ANSWER_BYTES_MOST, KIND, Webhook, payload, signature
+from alerts.delivery.desk import DeskQueue
+from alerts.delivery.fan_out import FanOut
 from alerts.delivery.parcel import Parcel
+from alerts.delivery.send import Sender
 from alerts.given import Given, Section
+from alerts.incidents.decision import Outcome
 from alerts.incidents.incident import Notice, Reason
+from alerts.ledger.ledger import Ledger
+from alerts.ledger.outbox import Outbox
 from alerts.words.message import bare_message
 from ingest.city import ConfigError, parse_city
+from ingest.entries import Position
 
 CITY = """
 [city]
@@ -412,42 +421,97 @@ def test_a_name_that_leads_into_our_network_is_not_written_to(setup: Setup) -> N
 # -- order -------------------------------------------------------------------------------------------------------------
 
 
-def test_a_newer_version_overtakes_no_older_one_and_incidents_do_not_wait_for_each_other(setup: Setup) -> None:
+@pytest.fixture
+def ledger(tmp_path: Path) -> Iterator[Ledger]:
+    opened = Ledger.open(tmp_path / "ledger.sqlite")
+    yield opened
+    opened.close()
+
+
+class Desk:
+    """Notices of the real ledger, sent to a receiver by the real sender, at a time that stands until it is moved."""
+
+    def __init__(self, ledger: Ledger, channel: Webhook) -> None:
+        self.ledger, self.now, self.channel = ledger, AT, channel
+        outbox = Outbox(ledger.store)
+        self._fan_out = FanOut(outbox, [channel], bare_message)
+        self._sender = Sender(DeskQueue(outbox, channel), channel, Random(1), lambda: self.now)
+
+    async def decide(self, *notices: Notice) -> None:
+        self.ledger.record(Position(self.ledger.position() + 1), AT, outcome=Outcome(list(notices)))
+        while self._fan_out.turn(self.now):
+            pass
+        await self.turn()
+
+    async def turn(self, *, after_s: float = 0.0) -> None:
+        self.now += int(after_s * 1000)
+        while await self._sender.turn():
+            pass
+
+    def statuses(self) -> list[str]:
+        with self.ledger.store.reading() as db:
+            return list(db.exec_driver_sql("SELECT status FROM message ORDER BY id").scalars())
+
+
+def version(number: int, incident: str = FLOOD.incident) -> Notice:
+    return replace(FLOOD, incident=incident, version=number)
+
+
+def test_versions_go_one_after_the_other_and_incidents_beside_each_other(setup: Setup, ledger: Ledger) -> None:
     async def story(channel: Webhook, receiver: Receiver) -> None:
-        first_may_end, other_came = asyncio.Event(), asyncio.Event()
+        under_way: Counter[str] = Counter()
+        together = asyncio.Barrier(2)
 
         async def answer(_request: web.Request, body: bytes) -> web.StreamResponse:
-            alert = json.loads(body)["alert"]
-            if alert["incident"] == "rain.A.1":
-                other_came.set()
-            elif alert["version"] == 1:
-                await first_may_end.wait()
+            incident = json.loads(body)["alert"]["incident"]
+            under_way[incident] += 1
+            assert under_way[incident] == 1
+            await together.wait()
+            under_way[incident] -= 1
             return web.Response(status=204)
 
         receiver.answer = answer
-        versions = [parcel(replace(FLOOD, version=n)) for n in (3, 1, 2)]
-        sends = [asyncio.create_task(channel.send(one)) for one in versions]
-        sends.append(asyncio.create_task(channel.send(parcel(replace(FLOOD, incident="rain.A.1", version=9)))))
-        await asyncio.wait_for(other_came.wait(), 10)
-        assert sorted(receiver.versions) == [1, 9]
-        first_may_end.set()
-        await asyncio.gather(*sends)
-        assert [version for version in receiver.versions if version != 9] == [1, 2, 3]
+        desk = Desk(ledger, channel)
+        async with asyncio.timeout(20):
+            await desk.decide(*(version(n, f"flood.{area}.1") for n in (1, 2, 3) for area in "AB"))
+        assert receiver.versions == [1, 1, 2, 2, 3, 3]
 
     told(setup, story)
 
 
-def test_one_that_fails_or_is_given_up_leaves_the_way_to_the_next(setup: Setup) -> None:
+def test_one_that_failed_holds_no_newer_one_up_and_never_comes_after_it(setup: Setup, ledger: Ledger) -> None:
     async def story(channel: Webhook, receiver: Receiver) -> None:
-        receiver.answer = answering(500)
-        one, two = (asyncio.create_task(channel.send(parcel(replace(FLOOD, version=n)))) for n in (1, 2))
-        two.cancel()
-        with pytest.raises(ChannelError):
-            await one
+        desk = Desk(ledger, channel)
+        receiver.answer = answering(400)
+        await desk.decide(version(1))
+        assert desk.statuses() == ["failed"]
         receiver.answer = accepts
-        await asyncio.wait_for(channel.send(parcel(replace(FLOOD, version=3))), 10)
-        assert receiver.versions == [1, 3]
-        assert channel._queue._waiting == {}
+        await desk.decide(version(2))
+        assert desk.statuses() == ["failed", "sent"]
+        await desk.turn(after_s=3600)
+        assert desk.statuses() == ["superseded", "sent"]
+        assert receiver.versions == [1, 2]
+
+    told(setup, story)
+
+
+def test_an_endpoint_that_is_set_up_wrongly_for_hours_loses_nothing_that_still_helps(
+    setup: Setup, ledger: Ledger
+) -> None:  # fmt: skip
+    async def story(channel: Webhook, receiver: Receiver) -> None:
+        desk = Desk(ledger, channel)
+        receiver.answer = answering(404)
+        await desk.decide(version(1), version(1, "flood.B.1"))
+        for _ in range(50):
+            await desk.turn(after_s=400)
+        assert set(desk.statuses()) <= {"failed", "queued"}
+        receiver.answer = accepts
+        tries = len(receiver.got)
+        await desk.turn(after_s=200)
+        await desk.turn(after_s=200)
+        assert desk.statuses() == ["sent", "sent"]
+        assert len({headers["Canhbao-Event-Id"] for headers, _ in receiver.got}) == 2
+        assert tries < len(receiver.got) <= tries + 2
 
     told(setup, story)
 

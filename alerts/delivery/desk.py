@@ -50,8 +50,11 @@ class DeskQueue:
     def _closed(self, due: Sequence[Message], now: int) -> list[Message]:
         """What is not worth sending any more."""
         if not self._channel.carries_state:
-            return [one.dead(f"not sent within {LIFE_MS // 3_600_000} h") for one in due
-                    if one.attempts and now - one.created_at >= LIFE_MS]  # fmt: skip
+            tried = [one for one in due if one.attempts]
+            overtaken = self._outbox.overtaken(tried)
+            late = f"not sent within {LIFE_MS // 3_600_000} h"
+            return [one.superseded(overtaken[one.id]) if one.id in overtaken else one.dead(late) for one in tried
+                    if one.id in overtaken or now - one.created_at >= LIFE_MS]  # fmt: skip
         newest = self._outbox.newest(self._channel.name, {one.recipient for one in due})
         return [one.superseded(newest[one.recipient]) for one in due if one.seq < newest[one.recipient]]
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import Connection, bindparam, func, select, update
+from sqlalchemy import Connection, bindparam, func, or_, select, update
 from sqlalchemy.dialects.sqlite import insert  # PostgreSQL's has the same name and the same form
 
 from alerts.delivery.parcel import Status
@@ -47,16 +47,28 @@ _DUE: Final = (
     .order_by(_MESSAGE.c.next_try_at, _MESSAGE.c.id)
     .limit(bindparam("most"))
 )
-# Of an incident a recipient gets one version after the other, also where the older one has to be tried again.
-_OLDER: Final = _MESSAGE.alias()
+# Of an incident a recipient gets one version after the other. One that has failed and waits for its next try holds no
+# newer one up: it never goes out after that (`overtaken`).
+_OLDER, _NEWER = _MESSAGE.alias(), _MESSAGE.alias()
 _DUE_IN_ORDER: Final = _DUE.where(
     ~select(_OLDER.c.id)
     .where(
         _OLDER.c.incident == _MESSAGE.c.incident, _OLDER.c.version < _MESSAGE.c.version,
         _OLDER.c.channel == _MESSAGE.c.channel, _OLDER.c.recipient == _MESSAGE.c.recipient,
         _OLDER.c.next_try_at.is_not(None),
+        or_(_OLDER.c.status != Status.FAILED.value, _OLDER.c.next_try_at <= bindparam("now")),
     )
     .exists()
+)  # fmt: skip
+_OVERTAKEN: Final = (
+    select(_MESSAGE.c.id, func.max(_NEWER.c.seq).label("newest"))
+    .join(
+        _NEWER,
+        (_NEWER.c.incident == _MESSAGE.c.incident) & (_NEWER.c.version > _MESSAGE.c.version)
+        & (_NEWER.c.channel == _MESSAGE.c.channel) & (_NEWER.c.recipient == _MESSAGE.c.recipient),
+    )
+    .where(_MESSAGE.c.id.in_(bindparam("ids", expanding=True)))
+    .group_by(_MESSAGE.c.id)
 )  # fmt: skip
 _NEWEST: Final = (
     select(_MESSAGE.c.recipient, func.max(_MESSAGE.c.seq).label("newest"))
@@ -189,7 +201,7 @@ class Outbox:
     def due(self, channel: str, now: int, limit: int, *, in_order: bool = False) -> list[Message]:
         """At most `limit` messages of the channel to send now, those that have waited longest first.
 
-        `in_order`: none while an older version of the same is still to be sent to the same recipient.
+        `in_order`: none while an older version of the same is due, or being sent, to the same recipient.
         """
         with self._store.reading() as db:
             rows = db.execute(_DUE_IN_ORDER if in_order else _DUE, {"of": channel, "now": now, "most": limit})
@@ -202,6 +214,14 @@ class Outbox:
         with self._store.reading() as db:
             rows = db.execute(_NEWEST, {"of": channel, "recipients": list(recipients)})
             return {row.recipient: row.newest for row in rows}
+
+    def overtaken(self, messages: Sequence[Message]) -> dict[int, int]:
+        """Of those that the same recipient has a newer version of, sent or not: id -> the notice of the newest."""
+        if not messages:
+            return {}
+        with self._store.reading() as db:
+            rows = db.execute(_OVERTAKEN, {"ids": [one.id for one in messages]})
+            return {row.id: row.newest for row in rows}
 
     def mark(self, messages: Sequence[Message]) -> None:
         """Writes down what became of them; one that was made due again meanwhile stays due."""

@@ -122,6 +122,7 @@ class Kind:
     `make` gives None where the deployment has not set it up, and raises ConfigError where it is set up wrongly.
     Several: each has queue, breaker and metrics of its own, and is called "name:…".
     `reach` raises ValueError, saying what is expected: the text is shown to whoever typed it, and repeats nothing.
+    `rehearses`: also open while readings bring their own time, when nothing of what is told is so.
     """
 
     name: str
@@ -130,6 +131,7 @@ class Kind:
     keys: Mapping[str, str] = field(default_factory=dict)  # key of the section [name] -> default
     secrets: Sequence[str] = ()
     reach: Callable[[str], Reached] = no_address
+    rehearses: bool = False
 
     def made(self, section: Section, means: Means) -> Sequence[Channel]:
         """None, one or several. Raises ConfigError as `make`."""

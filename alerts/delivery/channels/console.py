@@ -69,4 +69,4 @@ def _make(_: Section, means: Means) -> Console | None:
     return None if means.stream is None else Console(means.stream, means.lang)
 
 
-KIND: Final = Kind(Console.name, "desk", _make)
+KIND: Final = Kind(Console.name, "desk", _make, rehearses=True)

@@ -52,4 +52,4 @@ def _make(_: Section, means: Means) -> Mqtt | None:
     return None if means.publisher is None else Mqtt(means.publisher)
 
 
-KIND: Final = Kind(Mqtt.name, "desk", _make)
+KIND: Final = Kind(Mqtt.name, "desk", _make, rehearses=True)

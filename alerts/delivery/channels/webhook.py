@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import errno
 import hmac
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from hashlib import sha256
@@ -70,27 +69,25 @@ class Webhook:
         self._url = URL(endpoint.url.reveal())
         self._secrets = [secret.reveal().encode() for secret in endpoint.secrets]
         self._session: aiohttp.ClientSession | None = None
-        self._queue = _InOrder()
 
     def recipients(self, notice: Notice) -> Sequence[str]:
         return (self._endpoint.name,) if self._endpoint.wants(notice, self._lineage(notice.area)) else ()
 
     async def send(self, parcel: Parcel) -> str:
         body = payload(parcel)
-        async with self._queue.turn(parcel.incident, parcel.version):
-            timestamp = str(self._now_ms() // 1000)
-            headers = {
-                "Canhbao-Event-Id": parcel.key,
-                "Canhbao-Timestamp": timestamp,
-                "Canhbao-Signature": signature(self._secrets, timestamp, body),
-            }
-            try:
-                async with self._opened().post(self._url, data=body, headers=headers, allow_redirects=False) as answer:
-                    _judge(answer.status, answer.headers, self._now_ms() / 1000)
-                    with suppress(aiohttp.ClientError, TimeoutError):  # it has it, whatever becomes of the rest
-                        await answer.content.read(ANSWER_BYTES_MOST)
-            except (aiohttp.ClientError, TimeoutError) as error:
-                raise _failed(error) from None  # its text may hold the address
+        timestamp = str(self._now_ms() // 1000)
+        headers = {
+            "Canhbao-Event-Id": parcel.key,
+            "Canhbao-Timestamp": timestamp,
+            "Canhbao-Signature": signature(self._secrets, timestamp, body),
+        }
+        try:
+            async with self._opened().post(self._url, data=body, headers=headers, allow_redirects=False) as answer:
+                _judge(answer.status, answer.headers, self._now_ms() / 1000)
+                with suppress(aiohttp.ClientError, TimeoutError):  # it has it, whatever becomes of the rest
+                    await answer.content.read(ANSWER_BYTES_MOST)
+        except (aiohttp.ClientError, TimeoutError) as error:
+            raise _failed(error) from None  # its text may hold the address
         return ""
 
     def _opened(self) -> aiohttp.ClientSession:
@@ -111,37 +108,6 @@ class Webhook:
     async def close(self) -> None:
         if self._session is not None:
             await self._session.close()
-
-
-class _InOrder:
-    """Of an incident one version at a time, of those that wait the oldest first."""
-
-    def __init__(self) -> None:
-        self._waiting: dict[str, list[int]] = {}
-        self._under_way: set[str] = set()
-        self._changed = asyncio.Condition()
-
-    @asynccontextmanager
-    async def turn(self, incident: str, version: int) -> AsyncIterator[None]:
-        waiting = self._waiting.setdefault(incident, [])
-        waiting.append(version)
-        try:
-            await asyncio.sleep(0)  # whoever was chosen together with us stands in line now
-            if incident in self._under_way or min(waiting) < version:
-                async with self._changed:
-                    await self._changed.wait_for(lambda: incident not in self._under_way and min(waiting) >= version)
-            self._under_way.add(incident)
-            try:
-                yield
-            finally:
-                self._under_way.discard(incident)
-        finally:
-            waiting.remove(version)
-            if waiting:
-                async with self._changed:
-                    self._changed.notify_all()
-            else:
-                self._waiting.pop(incident, None)
 
 
 def _judge(status: int, headers: Mapping[str, str], now_s: float) -> None:
