@@ -459,13 +459,14 @@ def version(number: int, incident: str = FLOOD.incident) -> Notice:
 
 def test_versions_go_one_after_the_other_and_incidents_beside_each_other(setup: Setup, ledger: Ledger) -> None:
     async def story(channel: Webhook, receiver: Receiver) -> None:
-        under_way: Counter[str] = Counter()
+        under_way, most = Counter[str](), 0
         together = asyncio.Barrier(2)
 
         async def answer(_request: web.Request, body: bytes) -> web.StreamResponse:
             incident = json.loads(body)["alert"]["incident"]
+            nonlocal most
             under_way[incident] += 1
-            assert under_way[incident] == 1
+            most = max(most, under_way[incident])
             await together.wait()
             under_way[incident] -= 1
             return web.Response(status=204)
@@ -474,7 +475,7 @@ def test_versions_go_one_after_the_other_and_incidents_beside_each_other(setup: 
         desk = Desk(ledger, channel)
         async with asyncio.timeout(20):
             await desk.decide(*(version(n, f"flood.{area}.1") for n in (1, 2, 3) for area in "AB"))
-        assert receiver.versions == [1, 1, 2, 2, 3, 3]
+        assert (most, receiver.versions) == (1, [1, 1, 2, 2, 3, 3])
 
     told(setup, story)
 
@@ -502,8 +503,8 @@ def test_an_endpoint_that_is_set_up_wrongly_for_hours_loses_nothing_that_still_h
         desk = Desk(ledger, channel)
         receiver.answer = answering(404)
         await desk.decide(version(1), version(1, "flood.B.1"))
-        for _ in range(50):
-            await desk.turn(after_s=400)
+        for _ in range(12):
+            await desk.turn(after_s=1500)
         assert set(desk.statuses()) <= {"failed", "queued"}
         receiver.answer = accepts
         tries = len(receiver.got)
