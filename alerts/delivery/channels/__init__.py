@@ -5,7 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from alerts.delivery.channels import console, mqtt, webhook
+from alerts.delivery.channels import console, mqtt, webhook, webpush
 from alerts.delivery.channels.channel import Kind
 
-KINDS: Final[Mapping[str, Kind]] = {kind.name: kind for kind in (console.KIND, mqtt.KIND, webhook.KIND)}
+_ALL: Final = (
+    console.KIND,
+    mqtt.KIND,
+    webhook.KIND,
+    webpush.KIND,
+)
+KINDS: Final[Mapping[str, Kind]] = {kind.name: kind for kind in _ALL}
