@@ -256,7 +256,7 @@ def test_what_the_gateway_brings_back(tmp_path: Path, payload: dict[str, Any], f
 @pytest.mark.parametrize("raw", [b"", b"[]", b"[" * 60_000, b'{"SMSID": ', b'{"from": "113", "message": "1"}', b"\xff",
                                  b'"' + b"a" * 70_000 + b'"'])  # fmt: skip
 def test_what_has_no_shape_that_we_know_is_refused(tmp_path: Path, raw: bytes) -> None:
-    with pytest.raises(ValueError, match="JSON|neither|beyond|Vietnamese"):
+    with pytest.raises(ValueError, match=r"JSON|neither|beyond|Vietnamese"):
         SmsHook(section_of(tmp_path, "sms", HOOKS, SECRETS)).read(GENUINE, raw)
 
 

@@ -7,7 +7,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Final
 
-from alerts.delivery.channels.channel import ChannelError
+from alerts.delivery.channel_error import ChannelError
 from alerts.given import Section
 
 WAIT_S: Final = 15.0  # where a provider says "too fast", and not for how long

@@ -7,18 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
 from typing import Final, Literal
 from urllib.parse import urlsplit
 
 import aiohttp
 import msgspec
 
-from alerts.delivery.channels.channel import ChannelError
+from alerts.delivery.channel_error import ChannelError
+from alerts.delivery.retry_after import retry_after_s
 from alerts.given import Given
 
 ANSWER_BYTES_MOST: Final = 64 * 1024  # a longer one is no answer of a gateway, and is not read
-RETRY_AFTER_MOST_S: Final = 24 * 3600.0
 _CONNECT_S: Final = 5.0
 _SPARE_S: Final = 5.0  # the sender gives up first; this ends what nobody waits for any more
 _EVERYBODY: Final = (401, 403, 404, 405, 407, 429, 503)  # our key, our address, its load: not this message
@@ -65,7 +64,7 @@ class Provider:
                     body += more
                 if len(body) > ANSWER_BYTES_MOST:
                     raise ChannelError(f"{self._name}: an answer beyond {ANSWER_BYTES_MOST} bytes", maybe=True)
-                return Reply(answer.status, body, _retry_after_s(answer.headers))
+                return Reply(answer.status, body, retry_after_s(answer.headers))
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
             raise ChannelError(f"{self._name}: no connection ({type(error).__name__})", everybody=True) from None
         except (aiohttp.ClientError, OSError, ValueError) as error:
@@ -98,18 +97,6 @@ def refused(name: str, reply: Reply) -> ChannelError | None:
     if status >= 500:  # behind a gateway that fails the message may have been taken
         return ChannelError(text, maybe=True, retry_after_s=reply.retry_after_s)
     return ChannelError(text, permanent=True)
-
-
-def _retry_after_s(headers: Mapping[str, str]) -> float | None:
-    """Seconds, or a date (RFC 9110 section 10.2.3) against the answer's own; None where it says nothing that counts."""
-    text = headers.get("Retry-After", "").strip()
-    if text.isascii() and text.isdigit() and len(text) < 9:
-        return min(float(text), RETRY_AFTER_MOST_S)
-    try:
-        seconds = (parsedate_to_datetime(text) - parsedate_to_datetime(headers.get("Date", ""))).total_seconds()
-    except (TypeError, ValueError, OverflowError):
-        return None
-    return min(max(seconds, 0.0), RETRY_AFTER_MOST_S)
 
 
 def provider_url(given: Given) -> str:

@@ -7,28 +7,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol, TextIO, TypeAlias
 
+from alerts.delivery.channel_error import ChannelError
 from alerts.delivery.parcel import Parcel
 from alerts.given import Section
 from alerts.incidents.incident import Notice
 from alerts.words.names import Lang
 from ingest.city import City
 
-
-class ChannelError(Exception):
-    """The provider did not take the message. The text goes into the ledger and must hold no address.
-
-    `permanent`: it never will, do not try again. `gone`: permanent, and nothing to this address ever will.
-    `retry_after_s`: what the provider asked for. `everybody`: it refuses for now whatever we send (429, 503, a token
-    that is no good): the other messages wait as well. `maybe`: it may have the message all the same (no answer came).
-    """
-
-    def __init__(
-        self, message: str, *, permanent: bool = False, gone: bool = False, retry_after_s: float | None = None,
-        everybody: bool = False, maybe: bool = False,
-    ) -> None:  # fmt: skip
-        super().__init__(message)
-        self.permanent, self.gone = permanent or gone, gone
-        self.retry_after_s, self.everybody, self.maybe = retry_after_s, everybody, maybe
+__all__ = [
+    "Channel", "ChannelError", "DeskChannel", "Kind", "Make", "Means", "Publisher", "Quota", "Reached", "no_address",
+]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
