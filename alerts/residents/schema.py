@@ -41,6 +41,10 @@ resident = Table(
     Index("resident_quiet", "quiet"),
     sqlite_autoincrement=True,  # numbers are never used again: the post's messages name them
 )
+resident_leads = Index(
+    "resident_leads", resident.c.leads,
+    sqlite_where=resident.c.leads.is_not(None), postgresql_where=resident.c.leads.is_not(None),
+)  # fmt: skip
 # What a resident chose, as he sees it.
 subscription = Table(
     "subscription",
@@ -138,18 +142,29 @@ group = Table(
     UniqueConstraint("area", "name"),
     sqlite_autoincrement=True,
 )
-# One row an answer of a leader; the newest of a group and incident counts.
+# One row an answer: a leader's, or one that a user wrote down. What they say together: alerts/people/group_state.py.
 answer = Table(
     "group_answer",
     metadata,
     Column("id", _Serial, primary_key=True),
     Column("group", BigInteger, nullable=False),
     Column("incident", Text, nullable=False),
-    Column("version", Integer, nullable=False),
+    Column("version", Integer, nullable=False),  # the newest that asked for an answer; 0: none had
     Column("at", BigInteger, nullable=False),
-    Column("says", Text, nullable=False),  # told, needs_help
-    Column("note", Text, nullable=False),
-    Column("by", Text, nullable=False),  # "contact 17", or the name of a user who wrote it down
+    Column("says", Text, nullable=False),  # told, needs_help, unclear
+    Column("note", LargeBinary, nullable=False),  # sealed: it may name people
+    Column("resident", BigInteger),  # the leader; None: a user's word
+    Column("by", Text, nullable=False),  # "contact 17", or the name of the user
     Index("group_answer_incident", "incident", "group", "id"),
     sqlite_autoincrement=True,
+)
+# Replies that were taken, for as long as a provider may bring them again.
+reply = Table(
+    "reply",
+    metadata,
+    Column("channel", Text, primary_key=True),
+    Column("digest", LargeBinary, primary_key=True),  # of the provider's number of it, which may say whose it is
+    Column("at", BigInteger, nullable=False),
+    Index("reply_at", "at"),
+    sqlite_with_rowid=False,
 )
