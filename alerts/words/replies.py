@@ -43,8 +43,9 @@ _BESIDE_CODE: Final = frozenset(
 )
 # What may stand beside "đã báo".
 _BESIDE_TOLD: Final = _BESIDE_CODE | {
-    "all", "ba", "bao", "bo", "ca", "cac", "cho", "con", "dan", "du", "everyone", "have", "het", "ho", "households", "i",
-    "informed", "moi", "nguoi", "nha", "tat", "the", "them", "thong", "to", "toan", "toi", "told", "trong", "va", "we",
+    "all", "ba", "bao", "bo", "ca", "cac", "cho", "con", "dan", "du", "everyone", "have", "het", "ho", "households",
+    "i", "informed", "moi", "nguoi", "nha", "tat", "the", "them", "thong", "to", "toan", "toi", "told", "trong", "va",
+    "we",
 }  # fmt: skip
 
 
