@@ -70,6 +70,10 @@ class Group:
     households: int
     leaders: tuple[Leader, ...] = ()
 
+    @property
+    def contacts(self) -> tuple[Contact, ...]:
+        return tuple(contact for leader in self.leaders for contact in leader.contacts)
+
 
 def checked_name(name: str) -> str:
     """Raises ValueError."""

@@ -26,19 +26,13 @@ APPOINTED, ENDED = "appointed", "ended"  # in the log of consent
 _GROUP, _RESIDENT, _CONTACT = schema.group, schema.resident, schema.contact
 _SUBSCRIPTION, _TARGET, _CONSENT = schema.subscription, schema.target, schema.consent
 _CHUNK: Final = 500  # numbers in one statement
-_UNTARGET: Final = delete(_TARGET).where(
-    _TARGET.c.area == bindparam("of_area"), _TARGET.c.hazard == bindparam("of_hazard"),
-    _TARGET.c.contact == bindparam("of_contact"),
-)  # fmt: skip
 _SEALED: Final = update(_CONTACT).where(_CONTACT.c.id == bindparam("of")).values(address=bindparam("sealed"))
+_LEADING: Final = (_CONTACT.c.state == "active", _RESIDENT.c.state == "active", _RESIDENT.c.leads.is_not(None))
 _LEADS: Final = (
     select(_CONTACT.c.id, _RESIDENT.c.id.label("resident"), _RESIDENT.c.leads)
     .join(_RESIDENT, _RESIDENT.c.id == _CONTACT.c.resident)
-    .where(
-        _CONTACT.c.channel == bindparam("channel_"), _CONTACT.c.digest == bindparam("digest_"),
-        _CONTACT.c.state == "active", _RESIDENT.c.state == "active", _RESIDENT.c.leads.is_not(None),
-    )
-)  # fmt: skip
+    .where(_CONTACT.c.channel == bindparam("channel_"), _CONTACT.c.digest == bindparam("digest_"), *_LEADING)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +100,21 @@ def leading(db: Connection, seal: Seal, channel: str, address: str) -> Leading |
     return None if row is None else Leading(row.id, row.resident, row.leads)
 
 
+def leader_by(db: Connection, contact: int) -> Leading | None:
+    """None: no leader has this contact any more."""
+    query = (
+        select(_CONTACT.c.id, _RESIDENT.c.id.label("resident"), _RESIDENT.c.leads)
+        .join(_RESIDENT, _RESIDENT.c.id == _CONTACT.c.resident)
+        .where(_CONTACT.c.id == contact, *_LEADING)
+    )
+    row = db.execute(query).one_or_none()
+    return None if row is None else Leading(row.id, row.resident, row.leads)
+
+
+def contacts_of(db: Connection, resident: int) -> list[int]:
+    return list(db.execute(select(_CONTACT.c.id).where(_CONTACT.c.resident == resident)).scalars())
+
+
 def leaders_of(db: Connection, groups: Sequence[int], seal: Seal | None) -> dict[int, tuple[Leader, ...]]:
     """By group, those who have not ended. `seal` None: nothing is shown of their addresses."""
     found: dict[int, dict[int, Leader]] = {}
@@ -163,11 +172,7 @@ def aim(db: Connection, resident: int, area: str, hazards: Iterable[str]) -> Non
     """What a leader hears of, in place of what he heard of before: his subscriptions, and the post's rows of them."""
     mine = _SUBSCRIPTION.c.resident == resident
     contacts = list(db.execute(select(_CONTACT).where(_CONTACT.c.resident == resident)))
-    before = db.execute(select(_SUBSCRIPTION.c.area, _SUBSCRIPTION.c.hazard).where(mine))
-    old = [{"of_area": row.area, "of_hazard": row.hazard, "of_contact": contact.id}
-           for row in before for contact in contacts]  # fmt: skip
-    if old:
-        db.execute(_UNTARGET, old)
+    db.execute(delete(_TARGET).where(_TARGET.c.contact.in_([contact.id for contact in contacts])))
     db.execute(delete(_SUBSCRIPTION).where(mine))
     new = [{"area": area, "hazard": hazard, "floor": LEADERS_FLOOR} for hazard in sorted(set(hazards))]
     if not new:

@@ -75,6 +75,11 @@ class Ground:
         if why := refused(user, role, "", area, self.city()):
             raise OutsideError(why)
 
+    def check_area(self, user: User, area: str) -> None:
+        """Raises OutsideError. For what is of one warning, whose hazard is checked where the warning is."""
+        if not user.in_area(area, self.city()):
+            raise OutsideError(f"{area}: outside the areas of {user.name} ({', '.join(user.areas)})")
+
     @contextmanager
     def changing(self) -> Iterator[tuple[Connection, list[audit.Written]]]:
         """One transaction; what `note` has put into the list is told once it is over."""

@@ -122,6 +122,11 @@ FAMILIES: Final = {
         Family("canhbao_listeners", "gauge", "Listeners connected to the stream of events."),
         Family("canhbao_listeners_dropped_total", "counter", "Listeners disconnected because they read too slowly."),
         Family("canhbao_events_errors_total", "counter", "Errors of the loop that feeds the stream of events."),
+        Family(
+            "canhbao_group_alerts", "gauge", "Ward groups by how they stand to open warnings, once for each warning."
+        ),
+        Family("canhbao_group_replies_total", "counter", "Replies that providers brought, by what came of them."),
+        Family("canhbao_group_links_total", "counter", "Answers by the links of leaders, by what came of them."),
         Family("canhbao_notice_seq", "gauge", "Newest notice that went to the stream of events."),
     )
 }

@@ -18,6 +18,9 @@ from alerts.web.cap import cap_routes, received_routes
 from alerts.web.checking import check_routes
 from alerts.web.events import FanOut
 from alerts.web.export import export_routes
+from alerts.web.group_alerts import group_alert_routes
+from alerts.web.group_answers import group_answer_routes
+from alerts.web.groups import group_import_routes, group_routes
 from alerts.web.health import health_routes
 from alerts.web.imports import import_routes
 from alerts.web.letters import letter_routes
@@ -108,6 +111,10 @@ def _operators(
         yield standing_routes(sources, desks.people.audit, bench, door)
         yield verb_routes(sources, desks.people.staff, bench, door)
         yield hand_routes(bench, door)
+        yield group_answer_routes(sources, desks.groups)
+        yield group_import_routes(desks.groups, door)
+        yield group_routes(sources, desks.groups, door)
+        yield group_alert_routes(sources, desks.groups, door)
 
 
 def _door(desks: Desks) -> Door:

@@ -17,6 +17,9 @@ from alerts.web.schemas import Shape
 from alerts.web.sources import Sources
 
 
+_ALERTS_COUNTED: Final = 200  # open warnings whose groups are counted at every look: older ones are left out
+
+
 class PartOut(Shape):
     ready: bool
     lag_s: float | None = Field(description="how far behind, seconds; null where that says nothing")
@@ -66,7 +69,10 @@ def machine_routes(sources: Sources, fan_out: FanOut) -> APIRouter:
 
 def service_samples(sources: Sources, fan_out: FanOut) -> list[Sample]:
     """The service's own metrics, now."""
-    return [*of_counters(sources.counters()), *of_view(sources.view()), *_of_parts(sources), *_of_events(fan_out)]
+    return [
+        *of_counters(sources.counters()), *of_view(sources.view()), *_of_parts(sources), *_of_events(fan_out),
+        *_of_groups(sources),
+    ]  # fmt: skip
 
 
 def _of_parts(sources: Sources) -> list[Sample]:
@@ -85,6 +91,23 @@ def _of_events(fan_out: FanOut) -> list[Sample]:
         Sample("canhbao_events_errors_total", fan_out.errors),
         Sample("canhbao_notice_seq", fan_out.last_seq),
     ]
+
+
+def _of_groups(sources: Sources) -> list[Sample]:
+    """Of the ward groups, by how they stand to the newest open warnings; no name, no address."""
+    desk = None if sources.operators is None else sources.operators.groups
+    if desk is None:
+        return []
+    newest = sorted(sources.ledger.open_incidents(), key=lambda one: one.updated_at)[-_ALERTS_COUNTED:]
+    alerts = [(one, [notice for _, notice in sources.ledger.notices_of(one.id)]) for one in newest]
+    taken, refused = desk.links()
+    return [
+        *(Sample(labelled("canhbao_group_alerts", state=state.value), n) for state, n in desk.totals(alerts).items()),
+        *(Sample(labelled("canhbao_group_replies_total", outcome=outcome.value), n)
+          for outcome, n in desk.counters().items()),
+        Sample(labelled("canhbao_group_links_total", outcome="answered"), taken),
+        Sample(labelled("canhbao_group_links_total", outcome="refused"), refused),
+    ]  # fmt: skip
 
 
 _UNREADY: Final = shown_problems(HTTPStatus.SERVICE_UNAVAILABLE)

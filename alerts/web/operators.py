@@ -89,12 +89,13 @@ class Door:
 
 
 def operator_route(
-    door: Door, *, read: Role = Role.VIEWER, write: Role = Role.OPERATOR, everywhere: bool = True
-) -> type[APIRoute]:
+    door: Door, *, read: Role = Role.VIEWER, write: Role = Role.OPERATOR, everywhere: bool = True,
+    body_most: int = BODY_BYTES_MAX,
+) -> type[APIRoute]:  # fmt: skip
     """For APIRouter's `route_class`: a route that refuses strangers before it reads what they send.
 
     `read`, `write`: the role that GET, and everything else, needs. `everywhere`: what the route shows or does is not
-    cut to areas and hazards, so that it is for those alone whose scope is not either.
+    cut to areas and hazards, so that it is for those alone whose scope is not either. `body_most`: bytes that it reads.
     """
 
     class OperatorRoute(APIRoute):
@@ -105,7 +106,7 @@ def operator_route(
                 user = door.admit(request)
                 if why := _lacks(user, read if request.method == "GET" else write, everywhere=everywhere):
                     raise forbidden(user, request, why)
-                _check_body(request)
+                check_body(request, body_most)
                 request.state.user = user
                 response = await handle(request)
                 response.headers["Cache-Control"] = "no-store"
@@ -139,15 +140,15 @@ def _lacks(user: User, role: Role, *, everywhere: bool) -> str:
     return ""
 
 
-def _check_body(request: Request) -> None:
-    """Raises HTTPException."""
+def check_body(request: Request, most: int) -> None:
+    """Before it is read; `most` bytes. Raises HTTPException."""
     if request.method not in _WITH_BODY:
         return
     length = request.headers.get("content-length", "0")
     if "transfer-encoding" in request.headers or not length.isdecimal() or len(length) > 9:  # it could go on for ever
         raise HTTPException(HTTPStatus.LENGTH_REQUIRED, "the body's Content-Length is required")
-    if int(length) > BODY_BYTES_MAX:
-        raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"at most {BODY_BYTES_MAX} bytes")
+    if int(length) > most:
+        raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"at most {most} bytes")
 
 
 def _from_here(request: Request) -> bool:

@@ -17,6 +17,7 @@ from alerts.ledger.cap import CapStore
 from alerts.ledger.codes import Coded
 from alerts.ledger.why import Record
 from alerts.letters import Letters
+from alerts.residents.group_desk import GroupDesk
 from alerts.staff import Staff
 from alerts.view import View
 from alerts.words.cap import Voice
@@ -110,12 +111,16 @@ class PeopleDesk:
 
 @dataclass(frozen=True, slots=True)
 class Desks:
-    """What operators reach. `token`: this machine's own. `people` None: nothing of users, verbs and audit is served."""
+    """What operators reach. `token`: this machine's own. `people` None: nothing of users, verbs and audit is served.
+
+    `groups` None: no key seals the addresses of their leaders; its routes say so.
+    """
 
     token: str = field(repr=False)
     letters: Letters
     imports: Imports | None = None
     people: PeopleDesk | None = None
+    groups: GroupDesk | None = None
 
 
 class CodeReader(Protocol):
