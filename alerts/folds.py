@@ -100,5 +100,11 @@ def recover(
     engine = folds.engine
     asleep, wet = (engine.asleep(), engine.endings()) if decided != ORIGIN else (frozenset(), frozenset())
     return folds, Incidents(
-        ledger.restorable(), ledger.silences(), asleep, wet, since=ledger.passed(), chain_of=chain_of
+        ledger.restorable(),
+        ledger.silences(),
+        asleep,
+        wet,
+        since=ledger.passed(),
+        chain_of=chain_of,
+        announced=ledger.announced(),
     )

@@ -41,15 +41,19 @@ SENSORS = (
     sensor("dumb", "street_depth", "E", 400.0),
     sensor("dead", "street_depth", "E", 400.1, period_ms=None),  # nobody would notice its silence
     sensor("gauge", "rain", "C", 200.0),
+    sensor("meter", "power", "G", 500.0),
     *(sensor(f"far-{n}", "street_depth", f"F{n}", 1000.0 + 10 * n) for n in range(25)),
 )
 _LEVELS = (0.1, 0.2, 0.3, 1.2)
 DEPTH = Judgement(Statistic.LAST, 0, True, _LEVELS, tuple(0.9 * x for x in _LEVELS))  # type: ignore[arg-type]
 SUM = Judgement(Statistic.SUM, 3_600_000, True, (20.0, 30.0, 50.0, 80.0), (18.0, 27.0, 45.0, 72.0))
 ENDING = Judgement(Statistic.SUM, 3_600_000, True, (5.0, *(float("nan"),) * 3), (5.0, *(float("nan"),) * 3))
+OFF = Judgement(Statistic.LAST, 0, False, (0.0, 0.0, -1.0, -2.0), (0.5, 0.5, 0.5, 0.5))
 RULES = Rules(
-    (Rule("depth", "flood", "street_depth", DEPTH), Rule("rain-1h", "rain", "rain", SUM)),
+    (Rule("depth", "flood", "street_depth", DEPTH), Rule("rain-1h", "rain", "rain", SUM),
+     Rule("power-off", "power", "power", OFF)),
     {
+        "power": Hazard("power", quiet_ms=QUIET * MINUTE, approve_within_ms=APPROVE * MINUTE),
         "flood": Hazard("flood", confirm_by=("rain",), quiet_ms=QUIET * MINUTE, approve_within_ms=APPROVE * MINUTE),
         "rain": Hazard("rain", quiet_ms=QUIET * MINUTE, approve_within_ms=APPROVE * MINUTE,
                        ends_when=EndsWhen(Statistic.SUM, 3_600_000, 5.0, 2 * 60 * MINUTE)),
@@ -147,7 +151,7 @@ class Town:
         if self.restarts:
             self.incidents = Incidents(
                 self.rows.values(), self.incidents.silences, self.asleep, self.wet, since=self.since,
-                chain_of=lambda *_: CHAIN,
+                chain_of=lambda *_: CHAIN, announced=self.incidents.announced,
             )  # fmt: skip
 
 

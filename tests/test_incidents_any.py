@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TypeAlias
@@ -16,11 +16,11 @@ from alerts.incidents.heard import Heard
 from alerts.incidents.incident import Confirmation, Hand, Incident, Notice, Reason
 from alerts.incidents.life_cycle import Incidents
 from alerts.incidents.publishing import CONTINUES_MS
-from alerts.incidents.verbs import Acknowledge, Act, Approve, Close, Ease, EndSilence, Raise, Silence, Verb
+from alerts.incidents.verbs import Acknowledge, Act, Approve, Close, Ease, EndSilence, Raise, Reschedule, Silence, Verb
 from processing.transitions import HealthEvent, Status, StepResult, Transition
 
-SENSORS = ("tower-1", "tower-2", "tower-near", "lonely", "station", "gauge")
-RULE_OF = {name: "rain-1h" if name == "gauge" else "depth" for name in SENSORS}
+SENSORS = ("tower-1", "tower-2", "tower-near", "lonely", "station", "gauge", "meter")
+RULE_OF = {name: {"gauge": "rain-1h", "meter": "power-off"}.get(name, "depth") for name in SENSORS}
 AREA_OF = {name: CITY.sensors[name].area for name in SENSORS}
 
 Reading: TypeAlias = tuple[str, int, int]  # sensor, level, flag
@@ -46,7 +46,7 @@ events = st.one_of(
     st.builds(Event, pauses, status=st.tuples(st.sampled_from(SENSORS), st.booleans())),
     st.builds(
         Event, pauses, verb=st.sampled_from(["ack", "approve", "ease", "close", "withdraw", "silence", "unsilence",
-                                             "seen", "hand", "drill", "evacuate"]),
+                                             "seen", "hand", "drill", "evacuate", "outage", "move", "back"]),
         area=st.sampled_from(sorted(set(AREA_OF.values()))), level=st.integers(1, 4),
     ),
 )  # fmt: skip
@@ -97,7 +97,9 @@ class World:
 
     def _reading(self, name: str, level: int, flag: int) -> None:
         rule, value = RULE_OF[name], (0.0, 0.15, 0.25, 0.35, 1.3)[level]
-        self.heard.append(Heard(self.index, name, self.now, flag, self.now, value if rule == "depth" else 60.0))
+        if name == "meter":
+            value = (1.0, 0.0, 0.0, -1.0, -2.0)[level]
+        self.heard.append(Heard(self.index, name, self.now, flag, self.now, 60.0 if rule == "rain-1h" else value))
         self._move(name, rule, level)
 
     def _move(self, name: str, rule: str, level: int) -> None:
@@ -125,8 +127,10 @@ class World:
         ended = [r for r in self.rows.values() if r.closed_at is not None]
         rows = [r for r in self.rows.values() if r.closed_at is None]
         rows += [r for r in ended if r.members or self.now - (r.closed_at or 0) <= CONTINUES_MS]
-        silences = self.incidents.silences
-        self.incidents = Incidents(rows, silences, self.asleep, self.wet, since=self.now, chain_of=lambda *_: CHAIN)
+        silences, announced = self.incidents.silences, self.incidents.announced
+        self.incidents = Incidents(
+            rows, silences, self.asleep, self.wet, since=self.now, chain_of=lambda *_: CHAIN, announced=announced
+        )
 
 
 def play(story: list[Event], cuts: set[int], *, restart: bool) -> World:
@@ -138,14 +142,16 @@ def play(story: list[Event], cuts: set[int], *, restart: bool) -> World:
             world.hand_over(world.now)
             if restart:
                 world.restart()
-    world.hand_over(world.now + 24 * 60 * MINUTE)
+    world.hand_over(world.now + 32 * 60 * MINUTE)
     return world
 
 
 def verb_of(event: Event, world: World) -> Verb:
     here = [row for row in world.incidents.open if row.area == event.area]
     id_ = max(here, key=lambda row: (row.opened_at, row.id)).id if here else "none"
-    until, areas = world.now + 60 * MINUTE, (event.area,)
+    until, areas, hour = world.now + 60 * MINUTE, (event.area,), 60 * MINUTE
+    begins = world.now + (0, hour // 2, 3 * hour, 30 * hour)[event.level - 1]
+    planned = f"o-{event.area}", begins, begins + hour
     verbs: dict[str, Verb] = {
         "ack": Acknowledge(id_),
         "approve": Approve(id_, level=event.level),
@@ -154,6 +160,9 @@ def verb_of(event: Event, world: World) -> Verb:
         "withdraw": Close(id_, withdraw=True),
         "silence": Silence(f"s-{event.area}", world.now, until, "why", "an", areas=areas),
         "unsilence": EndSilence(f"s-{event.area}"),
+        "outage": Silence(*planned, "PC", "an", hazard="power", areas=areas, planned=True),
+        "move": Reschedule(*planned),
+        "back": EndSilence(f"o-{event.area}"),
         "evacuate": Raise(Hand("evacuation", 4, until, "an"), "evacuation", areas, approver=True),
         "hand": Raise(Hand("storm", event.level, until, "an"), "storm", areas, approver=True),
         "seen": Raise(Hand("seen", event.level, until, "an"), "flood", areas, approver=event.level < 3),
@@ -186,6 +195,9 @@ def test_whatever_happens_what_is_told_keeps_to_the_rules(story: list[Event]) ->
     for notice in world.notices:
         by_incident[notice.incident].append(notice)
     for versions in by_incident.values():
+        if versions[0].planned is not None:
+            of_outage_as_it_should_be(versions)
+            continue
         assert [n.version for n in versions] == list(range(1, len(versions) + 1))
         assert versions[0].reason is Reason.FIRST
         for before, after in pairwise(versions):
@@ -208,3 +220,23 @@ def test_whatever_happens_what_is_told_keeps_to_the_rules(story: list[Event]) ->
                 heard_of_it = True
     assert not [n for n in world.notices if n.hazard == "evacuation"], "one person alone has asked for it"
     assert not [one for one in world.calls if one.incident.startswith("drill.")]
+
+
+def of_outage_as_it_should_be(versions: list[Notice]) -> None:
+    """Told at most twice for the same times, never when it has begun; a change to those who heard; called off once."""
+    assert [n.version for n in versions] == list(range(1, len(versions) + 1))
+    assert versions[0].reason is Reason.PLANNED
+    assert all(n.reason is not Reason.CALLED_OFF for n in versions[:-1])
+    for before, after in pairwise(versions):
+        assert before.planned is not None
+        assert after.planned is not None
+        same = (before.planned.begins, before.planned.until) == (after.planned.begins, after.planned.until)
+        assert same != (after.reason is Reason.UPDATED)
+        assert after.reason is not Reason.PLANNED or after.arrival - before.arrival > 60 * MINUTE
+    times = Counter((n.planned.begins, n.planned.until) for n in versions if n.planned and n.reason is Reason.PLANNED)
+    assert max(times.values()) <= 2
+    for n in versions:
+        assert n.planned is not None
+        assert n.told
+        assert n.reason is not Reason.PLANNED or 0 < n.planned.begins - n.arrival <= 24 * 60 * MINUTE
+        assert n.reason is not Reason.UPDATED or n.arrival < n.planned.until

@@ -86,7 +86,7 @@ def test_a_ledger_of_another_version_is_refused_and_left_as_it_is(path: Path) ->
         db.execute("UPDATE progress SET schema_version = 1")
         db.execute("DROP TABLE message")
 
-    with pytest.raises(LedgerError, match="schema version 1, this program knows 2"):
+    with pytest.raises(LedgerError, match="schema version 1, this program knows 3"):
         Ledger.open(path)
     with sqlite3.connect(path) as db:
         assert not db.execute("SELECT 1 FROM sqlite_master WHERE name = 'message'").fetchone()

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from worded import AREA, HANDS, MEASURED, STATES, by_hand, city, composed, notice, rules, sensor
+from worded import AREA, HANDS, MEASURED, STATES, by_hand, city, composed, notice, outage, rules, sensor
 from words_table import PAGE, page
 
 from alerts.incidents.incident import ENDS, Confirmation, Reason
@@ -20,6 +20,8 @@ from alerts.words.subject import ELEMENTS, Subject, city_subject, subject
 from alerts.words.texts import EXERCISE, TEXT_MOST, Texts
 from ingest.city import Area
 
+URL = "https://canhbao.danang.gov.vn/"
+CODE = "Kiểm tra: https://canhbao.danang.gov.vn/v/ABCD2345"
 # Whether its sensor is public, and by what it is confirmed.
 HOW = (
     (True, Confirmation.NEIGHBOUR), (True, Confirmation.SOLE), (True, Confirmation.UNATTENDED),
@@ -52,6 +54,68 @@ def test_whatever_a_person_says_from_a_template_is_whole(template: str) -> None:
                 told = replace(by_hand(template, reason, level, before), drill=drill)
                 texts = composed(told, there, rules("rain", "rain"))
                 assert not faults(texts, subject(told, there)), (told, texts)
+
+
+PLANNED = (
+    (Reason.PLANNED, False), (Reason.UPDATED, False), (Reason.UPDATED, True), (Reason.CALLED_OFF, False),
+    (Reason.CALLED_OFF, True),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "why", ["PC Đà Nẵng: thay máy biến áp T2 trạm Hòa Khánh 2, tuyến 471" * 3, "dự kiến sơ tán", "x"]
+)
+@pytest.mark.parametrize("place", ["", "Trạm biến áp Nguyễn Văn Linh số 2 dãy nhà phía sau chợ mới"])
+@pytest.mark.parametrize("area", [AREA, Area("20242", "Phường Hòa Khánh Bắc cũ và cả khu dân cư mới phía tây")])
+def test_of_a_planned_outage_every_text_says_all_that_it_has_to(why: str, place: str, area: Area) -> None:
+    """However long, or unfit to be said, what an operator has written is."""
+    there = city(sensor("power", place), area=area)
+    for reason, late in PLANNED:
+        for hours, again, drill in ((3.5, True, False), (30, False, False), (3.5, False, True)):
+            told = outage(reason, hours=hours, late=late, why=why[:200], sensor="s" if place else "", again=again)
+            told = replace(told, drill=drill)
+            texts = composed(told, there, rules("power", "power"), page_url=URL, code=CODE)
+            assert not faults(texts, subject(told, there)), (told, texts)
+            assert texts["vi"].short.endswith(CODE)
+
+
+@pytest.mark.parametrize("count", [2, 94])
+@pytest.mark.parametrize(("reason", "late"), PLANNED)
+def test_of_a_planned_outage_in_several_areas_one_message_names_them(count: int, reason: Reason, late: bool) -> None:
+    areas = {str(n): Area(str(n), f"Phường số {n} có tên thật dài", f"Ward {n}") for n in range(count)}
+    there = replace(city(), areas=areas)
+    told = [replace(outage(reason, late=late), area=code, incident=f"outage-1.{code}") for code in areas]
+    texts = {lang: city_message(told, there, lang, page_url=URL, code=CODE) for lang in LANGS}
+
+    assert not faults(texts, city_subject(told, there)), texts
+    assert ("nơi khác" in texts["vi"].short) == (count == 94)
+
+
+def test_who_is_told_before_hears_who_says_so_from_when_until_when_and_when_next() -> None:
+    there = city(sensor("power"))
+    texts = composed(outage(Reason.PLANNED, again=True), there, rules("power", "power"), page_url=URL)
+    assert texts["vi"].short == (
+        "Báo trước: cắt điện theo kế hoạch ở một số nơi thuộc Hải Châu. Từ 08:00 đến 11:30 15/10, "
+        "theo PC Đà Nẵng: thay máy biến áp. Nhắc lại 1 giờ trước khi cắt. Không có điện; thang máy, máy bơm ngừng. "
+        "Sạc thiết bị y tế; trữ nước; ít mở tủ đông; không đi thang máy lúc cắt. Tin tiếp: https://canhbao.danang.gov.vn/"
+    )
+    assert "on October the fifteenth" in texts["en"].spoken
+    assert "eight o’clock in the morning" in texts["en"].spoken
+
+
+@pytest.mark.parametrize("by", [Confirmation.NEIGHBOUR, Confirmation.SOLE])
+def test_what_has_overrun_says_so_in_every_form(by: Confirmation) -> None:
+    there = city(sensor("voltage"))
+    told = notice(Reason.FIRST, 2, hazard="power", by=by)
+    assert told.cause is not None
+    told = replace(told, cause=replace(told.cause, overran=told.at - 600_000))
+    texts = composed(told, there, rules("power", "voltage"), page_url=URL, code=CODE)
+
+    assert not faults(texts, subject(told, there)), texts
+    for form in ("short", "long", "description", "spoken"):
+        assert "quá giờ hẹn" in getattr(texts["vi"], form)
+        assert "has overrun" in getattr(texts["en"], form)
+    assert "qua gio hen" in texts["vi"].sms.text
 
 
 @pytest.mark.parametrize("count", [1, 2, 5, 94])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from zoneinfo import ZoneInfo
 
-from alerts.incidents.incident import ENDS, Confirmation, Hand, Member, Notice, Reason
+from alerts.incidents.incident import ENDS, Confirmation, Hand, Member, Notice, Planned, Reason
 from alerts.words.names import LANGS, Lang
 from alerts.words.texts import Texts, compose
 from ingest.city import Area, City, Sensor
@@ -29,7 +29,7 @@ STATES = (
     *((Reason.FIRST, level, 0) for level in (1, 2, 3, 4)),
     *((Reason.WORSE, level, before) for level in (2, 3, 4) for before in range(1, level)),
     *((Reason.EASED, level, before) for before in (2, 3, 4) for level in range(1, before)),
-    *((reason, 0, before) for reason in ENDS for before in (1, 2, 3, 4)),
+    *((reason, 0, before) for reason in ENDS if reason is not Reason.CALLED_OFF for before in (1, 2, 3, 4)),
 )
 HANDS = {
     "seen": {"where": "cầu Hòa Xuân"},
@@ -67,6 +67,17 @@ def by_hand(template: str, reason: Reason, level: int, before: int = 0, **fields
     hand = Hand(template, level or before, AT + 36_000_000, "an", tuple((HANDS[template] | fields).items()))
     hazard = "flood" if template == "seen" else template
     return replace(notice(reason, level, before, hazard), cause=None, by="an", hand=hand)
+
+
+def outage(
+    reason: Reason, *, hours: float = 3.5, late: bool = False, why: str = "PC Đà Nẵng: thay máy biến áp", **more: object
+) -> Notice:
+    """Planned for the next day at 08:00; `late`: the word comes after it has begun."""
+    planned = Planned(AT + 61_020_000, AT + 61_020_000 + int(hours * 3_600_000), why, **more)  # type: ignore[arg-type]
+    told = planned.begins + 3_600_000 if late else AT
+    off = reason is Reason.CALLED_OFF
+    return Notice("outage-1.20242", 1, reason, "power", AREA.code, 0 if off else 1, int(off),
+                  told if off else planned.begins, told, None, event="outage-1", planned=planned)  # fmt: skip
 
 
 def composed(told: Notice, there: City, law: Rules, *, page_url: str = "", code: str = "") -> dict[Lang, Texts]:

@@ -10,6 +10,7 @@ from alerts.incidents.decision import Decided
 from alerts.incidents.incident import Approval, Incident, Key, Reason
 from alerts.incidents.members import limited
 from alerts.incidents.moving import cover
+from alerts.incidents.outages import call_off, tell
 from alerts.incidents.publishing import opened
 from alerts.incidents.settling import end
 from alerts.incidents.verbs import (
@@ -24,6 +25,7 @@ from alerts.incidents.verbs import (
     OfficialLevel,
     Raise,
     RefusedError,
+    Reschedule,
     Silence,
 )
 
@@ -35,13 +37,8 @@ def act(book: Book, one: Act) -> tuple[str, ...]:
     """Does it, up to what follows from it; the incidents that it was about. Raises RefusedError."""
     verb = one.verb
     match verb:
-        case Silence():
-            _silence(book, verb, one.at)
-            return ()
-        case EndSilence():
-            _end_silence(book, verb.id, one.at)
-            return ()
-        case OfficialLevel():
+        case Silence() | EndSilence() | Reschedule() | OfficialLevel():
+            _beside(book, verb, one)
             return ()
         case Raise():
             return _raise(book, verb, one)
@@ -54,6 +51,19 @@ def act(book: Book, one: Act) -> tuple[str, ...]:
             row = _row(book, verb.incident, closed=isinstance(verb, (Comment, Close)))
             _on_one(book, row, one)
             return (row.id,)
+
+
+def _beside(book: Book, verb: Silence | EndSilence | Reschedule | OfficialLevel, one: Act) -> None:
+    """What stands beside the incidents, and explains some of what they stand on."""
+    match verb:
+        case Silence():
+            _silence(book, verb, one)
+        case EndSilence():
+            _end_silence(book, verb.id, one)
+        case Reschedule():
+            _reschedule(book, verb, one)
+        case OfficialLevel():
+            pass
 
 
 def _row(book: Book, id_: str, *, closed: bool = False) -> Incident:
@@ -181,22 +191,45 @@ def _tell_anew(book: Book, key: Key, one: Act) -> None:
         book.publish(key, Reason.UPDATED if row.supported == row.level else Reason.EASED, one.at, one.at, one.by)
 
 
-def _silence(book: Book, silence: Silence, now: int) -> None:
+def _silence(book: Book, silence: Silence, one: Act) -> None:
     if silence.id in book.standing.silences:
         return
-    if silence.until <= max(silence.begins, now):
-        raise RefusedError("until: has to lie after the beginning, and in the future")
-    if sum(one.until > now for one in book.standing.silences.values()) >= SILENCES_MOST:
+    _check_span(silence.begins, silence.until, one.at)
+    if sum(other.until > one.at for other in book.standing.silences.values()) >= SILENCES_MOST:
         raise RefusedError(f"{SILENCES_MOST} silences and outages are not over: end some first")
-    book.standing.silences[silence.id] = silence
-    book.watch(silence)
-    cover(book, now)
+    _set(book, silence, one)
 
 
-def _end_silence(book: Book, id_: str, now: int) -> None:
+def _end_silence(book: Book, id_: str, one: Act) -> None:
     silence = book.standing.silences.get(id_)
     if silence is None:
         raise RefusedError(f"{id_}: no such silence or planned outage")
-    if silence.until > now:
-        book.standing.silences[id_] = replace(silence, until=now)
-        cover(book, now)
+    if silence.until > one.at:
+        book.standing.silences[id_] = replace(silence, until=one.at)
+        cover(book, one.at, ended=id_)
+        call_off(book, silence, one.at, one.by)
+
+
+def _reschedule(book: Book, verb: Reschedule, one: Act) -> None:
+    silence = book.standing.silences.get(verb.id)
+    if silence is None or not silence.planned:
+        raise RefusedError(f"{verb.id}: no such planned outage")
+    if silence.until <= one.at:
+        raise RefusedError(f"{verb.id} is over: announce another one")
+    if silence.begins <= one.at and verb.begins != silence.begins:
+        raise RefusedError(f"{verb.id} has begun: only its end can be another one")
+    _check_span(verb.begins, verb.until, one.at)
+    if (verb.begins, verb.until) != (silence.begins, silence.until):
+        _set(book, replace(silence, begins=verb.begins, until=verb.until), one)
+
+
+def _check_span(begins: int, until: int, now: int) -> None:
+    if until <= max(begins, now):
+        raise RefusedError("until: has to lie after the beginning, and in the future")
+
+
+def _set(book: Book, silence: Silence, one: Act) -> None:
+    book.standing.silences[silence.id] = silence
+    book.watch(silence)
+    cover(book, one.at)
+    tell(book, silence, one.at, one.by)

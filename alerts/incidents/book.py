@@ -10,9 +10,9 @@ from typing import TypeAlias
 from zoneinfo import ZoneInfo
 
 from alerts.incidents.decision import Decided, Decision, Outcome
-from alerts.incidents.due import due
+from alerts.incidents.due import due, told_at
 from alerts.incidents.escalating import Steps
-from alerts.incidents.incident import DANGER, WARNING, Incident, Key, Member, Pair, Reason
+from alerts.incidents.incident import DANGER, WARNING, Incident, Key, Member, Notice, Pair, Reason
 from alerts.incidents.publishing import nothing, published
 from alerts.incidents.standing import Standing
 from alerts.incidents.verbs import Silence
@@ -34,6 +34,7 @@ class Book:
     def __init__(
         self, rows: Iterable[Incident], silences: Iterable[Silence], asleep: Iterable[str],
         wet: Iterable[tuple[str, str]], chain_of: Callable[[str, str], Steps], since: int,
+        announced: Iterable[Notice] = (),
     ) -> None:  # fmt: skip
         rows = sorted(rows, key=lambda row: (row.opened_at, row.id))
         self.latest: dict[Key, Incident] = {row.key: row for row in rows}
@@ -42,6 +43,7 @@ class Book:
             for member in incident.members:
                 self.stand(member.pair, self.keys(member.pair) | {key})
         self.standing = Standing(self.latest.values(), silences, asleep, wet)
+        self.announced = {notice.incident: notice for notice in announced}  # the newest word of what is planned
         self.chain_of = chain_of
         self.city, self.rules = City("", ZoneInfo("UTC")), Rules()
         self.who = Witnesses(self.city, self.rules)
@@ -145,7 +147,7 @@ class Book:
             heappush(self._timers, (when, str(key), key))
 
     def watch(self, silence: Silence) -> None:
-        for when in (silence.begins, silence.until):
+        for when in (*told_at(silence), silence.begins, silence.until):
             if when >= self.passed:  # whoever enters or reads it later has looked at what it covers by then
                 heappush(self._timers, (when, silence.id, silence.id))
 

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from alerts.incidents.escalating import next_call
 from alerts.incidents.incident import DANGER, Incident
+from alerts.incidents.verbs import Silence
 from processing.rules import Hazard
 
+HOUR_MS: Final = 3_600_000
+DAY_BEFORE_MS: Final = 24 * HOUR_MS
+HOUR_BEFORE_MS: Final = HOUR_MS
 UNATTENDED_AFTER = 2  # times `approve_within` without an answer (CONTRACTS section 6)
 
 
@@ -51,3 +57,8 @@ def falls_at(incident: Incident, hazard: Hazard) -> int | None:
 
 def is_frozen(incident: Incident) -> bool:
     return any(member.silenced and member.counted for member in incident.members)
+
+
+def told_at(silence: Silence) -> tuple[int, ...]:
+    """When residents hear of an announced outage: the day before, and an hour before."""
+    return (silence.begins - DAY_BEFORE_MS, silence.begins - HOUR_BEFORE_MS) if silence.announced else ()

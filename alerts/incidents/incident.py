@@ -24,9 +24,11 @@ class Reason(StrEnum):
     OVER = "over"
     WITHDRAWN = "withdrawn"  # it should never have been said: a person takes it back (CAP: Cancel)
     STOPPED = "stopped"  # a drill that gives way to a real incident
+    PLANNED = "planned"  # no incident: power is going to be cut, as somebody announced; new times are `updated`
+    CALLED_OFF = "called_off"  # such a cut does not come, or was ended before its announced end
 
 
-ENDS: Final = (Reason.OVER, Reason.WITHDRAWN, Reason.STOPPED)
+ENDS: Final = (Reason.OVER, Reason.WITHDRAWN, Reason.STOPPED, Reason.CALLED_OFF)
 
 
 class Confirmation(StrEnum):
@@ -74,6 +76,7 @@ class Member:
     since: tuple[int, ...] = ()  # and when the first of them was measured
     calm_since: int | None = None  # the short statistic of `ends_when` is below its limit; when that became known
     silenced: str = ""  # the silence that covers it
+    overran: int = 0  # the announced end, ms UTC, of a planned outage that explained it until then; 0: none did
 
     @property
     def pair(self) -> Pair:
@@ -125,6 +128,20 @@ class Hand:
     until: int  # ms UTC; then it is over by itself
     by: str
     fields: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """An announced outage as residents are told of it. Times ms UTC; `again`: a reminder follows before it begins.
+
+    `reason`: who announces it and why, as an operator wrote it; `sensor`: the one that it is of, "" for whole areas.
+    """
+
+    begins: int
+    until: int
+    reason: str
+    sensor: str = ""
+    again: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,7 +217,7 @@ class Incident:
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """One version of one incident. (incident, version) is unique.
+    """One version of one incident, or of what is `planned` in one area. (incident, version) is unique.
 
     `at` is the moment of measuring of the change behind it, `arrival` when the version was made; `cause` the member
     that drove it (eased: the one that still holds it up), None for an end and for what a person gave by hand. Every
@@ -222,7 +239,13 @@ class Notice:
     by: str = ""  # the person whose act made it; "": nobody's, it followed from what was measured
     hand: Hand | None = None
     drill: bool = False
-    event: str = ""  # the city event: one message per resident, CAP `incidents`
+    event: str = ""  # the city event: one message per resident, CAP `incidents`; of what is planned its own id
+    planned: Planned | None = None  # then there is no incident; `at` is the beginning, of CALLED_OFF the moment of that
+
+    @property
+    def overran(self) -> int:
+        """The announced end of the outage that has outlasted it, ms UTC; 0: it is none."""
+        return self.cause.overran if self.cause is not None and self.level else 0
 
     @property
     def told(self) -> bool:

@@ -15,7 +15,7 @@ from alerts.incidents.book import Book
 from alerts.incidents.decision import Outcome
 from alerts.incidents.escalating import Steps
 from alerts.incidents.heard import Heard, hear, in_order
-from alerts.incidents.incident import Incident
+from alerts.incidents.incident import Incident, Notice
 from alerts.incidents.moving import regroup, take
 from alerts.incidents.settling import pass_time, settle
 from alerts.incidents.verbs import Act, RefusedError, Silence
@@ -39,15 +39,16 @@ class Incidents:
     def __init__(
         self, rows: Iterable[Incident] = (), silences: Iterable[Silence] = (), asleep: Iterable[str] = (),
         wet: Iterable[tuple[str, str]] = (), *, since: int = 0, chain_of: Callable[[str, str], Steps] = nobody,
+        announced: Iterable[Notice] = (),
     ) -> None:  # fmt: skip
         """As the ledger's rows say: the open ones, those closed at most CONTINUES_MS ago, those in which sensors still
         stand (a person closed it, or it has long rained little); and the silences.
 
         `asleep`: the sensors whose status is not ok; `wet`: (sensor, hazard) whose short statistic of `ends_when` is
         not below its limit. Both as the engine has them at the same entry. `since` ms UTC: time had been passed up to
-        there.
+        there. `announced`: the newest word of each planned outage that is not over, in each of its areas.
         """
-        self._book = Book(rows, silences, asleep, wet, chain_of, since)
+        self._book = Book(rows, silences, asleep, wet, chain_of, since, announced)
 
     @property
     def open(self) -> tuple[Incident, ...]:
@@ -57,6 +58,11 @@ class Incidents:
     def changed(self) -> tuple[Incident, ...]:
         """The rows that the last step changed, also those whose change made no version: the ledger keeps them all."""
         return tuple(row for id_, row in self._book.changed.items() if id_)
+
+    @property
+    def announced(self) -> tuple[Notice, ...]:
+        """The newest word of what is planned, in each area."""
+        return tuple(self._book.announced.values())
 
     @property
     def silences(self) -> tuple[Silence, ...]:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from alerts.incidents.book import Book
 from alerts.incidents.decision import Decided
 from alerts.incidents.heard import News
-from alerts.incidents.incident import DANGER, Incident, Key, Member, Pair
+from alerts.incidents.incident import DANGER, WARNING, Incident, Key, Member, Pair
 from alerts.incidents.members import heard, moved, supported_by
 from alerts.incidents.publishing import opened
 from processing.rules import is_ending
@@ -141,13 +141,11 @@ def _sleep_or_wake(book: Book, sensor: str, at: int, *, asleep: bool) -> None:
             book.dirty[key] = None
 
 
-def cover(book: Book, now: int) -> None:
-    """After a silence begins or ends: which members it covers."""
+def cover(book: Book, now: int, *, ended: str = "") -> None:
+    """After a silence begins or ends: which members it covers. `ended`: the one that a person has ended."""
     for key in sorted(book.latest):
         row = book.latest[key]
-        members = tuple(
-            replace(m, silenced=book.standing.covering(m.sensor, *key[:2], now)) for m in row.members
-        )  # fmt: skip
+        members = tuple(_covered(book, m, key, now, ended) for m in row.members)
         if members == row.members:
             continue
         for before, after in zip(row.members, members, strict=True):
@@ -155,6 +153,15 @@ def cover(book: Book, now: int) -> None:
                 book.decide(row, now, Decided.SILENCED, after.silenced, after)
         book.keep(replace(row, members=members, free_at=now))
     book.dirty |= dict.fromkeys(book.latest)  # who is covered bears no witness, and who is not does again
+
+
+def _covered(book: Book, member: Member, key: Key, now: int, ended: str) -> Member:
+    """What a planned outage explained up to its announced end, and still stands, has outlasted it."""
+    before = book.standing.silences.get(member.silenced)
+    after = replace(member, silenced=book.standing.covering(member.sensor, *key[:2], now))
+    if before is None or after.silenced or before.id == ended or not before.announced:
+        return after
+    return replace(after, overran=before.until) if member.counted >= WARNING else after  # a low voltage is no outage
 
 
 def regroup(book: Book, now: int) -> None:

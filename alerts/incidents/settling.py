@@ -13,6 +13,7 @@ from alerts.incidents.escalating import asked, called, unanswered
 from alerts.incidents.incident import DANGER, EMERGENCY, WARNING, Confirmation, Incident, Key, Member, Reason
 from alerts.incidents.members import limited
 from alerts.incidents.moving import cover
+from alerts.incidents.outages import tell
 from alerts.incidents.publishing import cause, ended, opened
 
 
@@ -34,6 +35,7 @@ def pass_time(book: Book, before: int) -> None:
         when, which = max(timer[0], book.passed), timer[1]
         if isinstance(which, str):
             cover(book, when)
+            tell(book, book.standing.silences[which], when)
         else:
             _ripen(book, which, when)
         settle(book, when)

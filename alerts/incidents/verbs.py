@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from alerts.incidents.incident import Hand
+
+POWER: Final = "power"  # the hazard of which outages are planned
 
 
 class RefusedError(Exception):
@@ -89,10 +91,24 @@ class Silence:
     areas: tuple[str, ...] = ()
     planned: bool = False
 
+    @property
+    def announced(self) -> bool:
+        """Whether residents hear of it before it begins."""
+        return self.planned and self.hazard == POWER
+
 
 @dataclass(frozen=True, slots=True)
 class EndSilence:
     id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reschedule:
+    """The announced outage has other times, ms UTC; once it has begun, another end alone."""
+
+    id: str
+    begins: int
+    until: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +127,9 @@ class OfficialLevel:
     areas: tuple[str, ...] = ()  # none: the whole city
 
 
-Verb: TypeAlias = Acknowledge | Assign | Comment | Approve | Ease | Close | Raise | Silence | EndSilence | OfficialLevel
+Verb: TypeAlias = (
+    Acknowledge | Assign | Comment | Approve | Ease | Close | Raise | Silence | EndSilence | Reschedule | OfficialLevel
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -137,6 +137,18 @@ class Ledger:
             arrival = db.execute(select(schema.progress.c.arrival)).scalar_one()
             return standing_silences(db, arrival)
 
+    def announced(self) -> list[Notice]:
+        """The newest word of each planned outage that is not over, in each of its areas."""
+        table, found = schema.notice, list[Notice]()
+        with self.store.reading() as db:
+            arrival = db.execute(select(schema.progress.c.arrival)).scalar_one()
+            for silence in standing_silences(db, arrival):
+                if silence.announced:  # ids of its areas begin with its own and a point, and "/" follows the point
+                    of_it = table.c.incident.between(f"{silence.id}.", f"{silence.id}/")
+                    rows = db.execute(select(table).where(of_it).order_by(table.c.seq))
+                    found += {notice.incident: notice for _, notice in map(notice_of, rows)}.values()
+        return found
+
     def official_level(self, now: int) -> OfficialLevel | None:
         """The disaster-risk level that is in force at `now`, ms UTC."""
         with self.store.reading() as db:

@@ -35,7 +35,11 @@ _MOVED: Final = update(schema.fan_out).values({name: bindparam(name) for name in
 _NEWEST_NOTICES: Final = (
     select(_NOTICE)
     .where(
-        _NOTICE.c.seq.in_(select(func.max(_NOTICE.c.seq)).group_by(_NOTICE.c.area, _NOTICE.c.hazard, _NOTICE.c.drill))
+        _NOTICE.c.seq.in_(
+            select(func.max(_NOTICE.c.seq))
+            .where(~_NOTICE.c.planned)
+            .group_by(_NOTICE.c.area, _NOTICE.c.hazard, _NOTICE.c.drill)
+        )
     )
     .order_by(_NOTICE.c.seq)
 )
@@ -188,7 +192,7 @@ class Outbox:
                 db.execute(_NEW_OR_AGAIN, _row(pending, address, now))
 
     def newest_notices(self) -> list[Pending]:
-        """The newest notice of every hazard and area that ever had one, in their order."""
+        """The newest notice of every hazard and area that ever had one, in their order; nothing of what is planned."""
         with self._store.reading() as db:
             return [Pending(*notice_of(row)) for row in db.execute(_NEWEST_NOTICES)]
 

@@ -31,6 +31,7 @@ def notice_row(notice: Notice, entry: int | None = None) -> dict[str, Any]:
     return {
         "incident": notice.incident, "version": notice.version, "hazard": notice.hazard, "area": notice.area,
         "drill": notice.drill, "arrival": notice.arrival, "entry": entry,
+        "planned": notice.planned is not None,
         "notice": msgspec.json.encode(notice).decode(),
     }  # fmt: skip
 

@@ -23,7 +23,7 @@ from sqlalchemy import (
     event,
 )
 
-SCHEMA_VERSION: Final = 2
+SCHEMA_VERSION: Final = 3
 
 metadata = MetaData()
 # SQLite numbers rows by itself only where the column is called INTEGER.
@@ -102,7 +102,8 @@ incident = Table(
     Index("incident_standing", "standing"),
     Index("incident_opened", "opened_at", "id"),
 )
-# One row a version, whole (`notice`, JSON). `seq` never goes back: it is what listeners resume from.
+# One row a version, whole (`notice`, JSON), also of what is planned, which is no incident. `seq` never goes back: it is
+# what listeners resume from.
 notice = Table(
     "notice",
     metadata,
@@ -114,6 +115,7 @@ notice = Table(
     Column("drill", Boolean, nullable=False),
     Column("arrival", BigInteger, nullable=False),
     Column("entry", BigInteger),  # position of the entry that called for it; None: a person's act did
+    Column("planned", Boolean, nullable=False),
     Column("notice", Text, nullable=False),
     UniqueConstraint("incident", "version"),
     Index("notice_place", "area", "hazard", "drill", "seq"),

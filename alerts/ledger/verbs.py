@@ -10,7 +10,7 @@ from sqlalchemy import Connection, insert, select
 from sqlalchemy.dialects.sqlite import insert as upsert  # PostgreSQL's has the same name and the same form
 
 from alerts.acting import Acted
-from alerts.incidents.verbs import Act, EndSilence, OfficialLevel, Silence
+from alerts.incidents.verbs import Act, EndSilence, OfficialLevel, Reschedule, Silence
 from alerts.ledger import audit, schema
 from ingest.entries import Position
 
@@ -25,7 +25,7 @@ def write_verb(db: Connection, act: Act, silences: Sequence[Silence]) -> None:
     """`silences`: as they stand after the act."""
     verb = act.verb
     match verb:
-        case Silence() | EndSilence():
+        case Silence() | EndSilence() | Reschedule():
             for silence in silences:
                 if silence.id == verb.id:
                     body = msgspec.json.encode(silence).decode()

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 
 from alerts.incidents.verbs import (
+    POWER,
     Acknowledge,
     Approve,
     Assign,
@@ -22,6 +23,7 @@ from alerts.incidents.verbs import (
     EndSilence,
     OfficialLevel,
     Raise,
+    Reschedule,
     Silence,
     Verb,
 )
@@ -29,7 +31,6 @@ from alerts.people.user import Role, User
 from alerts.words.hand import EVACUATION
 from ingest.city import City
 
-POWER: Final = "power"
 STEP_MOST: Final = 50  # people called at once; of more, those first by name: a call to everybody is a call to nobody
 
 NEEDS: Final[Mapping[type, Role]] = {
@@ -38,6 +39,7 @@ NEEDS: Final[Mapping[type, Role]] = {
     Comment: Role.OPERATOR,
     Raise: Role.OPERATOR,
     EndSilence: Role.OPERATOR,
+    Reschedule: Role.OPERATOR,  # of planned outages alone
     Approve: Role.APPROVER,
     Ease: Role.APPROVER,
     Close: Role.APPROVER,

@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from pydantic import Field
 
+from alerts.incidents.incident import Notice
 from alerts.ledger.codes import Coded, Worded
 from alerts.proof.code import shown
 from alerts.proof.signature import NotSignedError, WrongSignatureError, verify
@@ -63,10 +64,12 @@ class CheckPage:
     url: str
 
 
-def check(code: str, coded: Coded, keys: Mapping[str, Ed25519PublicKey]) -> CheckOut:
+def check(code: str, coded: Coded, keys: Mapping[str, Ed25519PublicKey], now_ms: int) -> CheckOut:
     """`keys`: ours; what is kept is believed by its signature alone."""
     message, newest = sound(coded.said, keys), None
-    found = verdict(coded.said.notice, coded.newest.notice, closed=coded.closed)
+    found = verdict(
+        coded.said.notice, coded.newest.notice, closed=coded.closed or _is_past(coded.newest.notice, now_ms)
+    )
     if message is None or message["code"] != code:
         found, message = Verdict.DAMAGED, None
     elif coded.newest.notice.version != coded.said.notice.version:
@@ -76,6 +79,11 @@ def check(code: str, coded: Coded, keys: Mapping[str, Ed25519PublicKey]) -> Chec
     return CheckOut(
         code=code, verdict=found, exercise=exercise, sentence=sentences, message=message, newest=newest
     )  # fmt: skip
+
+
+def _is_past(notice: Notice, now_ms: int) -> bool:
+    """What is planned has no row that closes: it is over at its announced end."""
+    return notice.planned is not None and notice.planned.until <= now_ms
 
 
 def sound(worded: Worded, keys: Mapping[str, Ed25519PublicKey]) -> dict[str, Any] | None:

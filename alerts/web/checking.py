@@ -51,11 +51,11 @@ def check_routes(sources: Sources, proof: Proof) -> APIRouter:
         responses=shown_problems(*_STATUS.values()),
     )  # fmt: skip
     def check_for_programs(request: Request, code: str) -> Response:
-        return _in_json(request, _look_up(proof, code))
+        return _in_json(request, _look_up(proof, code, sources.now_ms()))
 
     @router.get("/v/{code}", include_in_schema=False)
     def check_for_people(request: Request, code: str, lang: _Lang = "") -> Response:
-        found = _look_up(proof, code)
+        found = _look_up(proof, code, sources.now_ms())
         accepted = request.headers.get("accept", "")
         if "application/json" in accepted and "text/html" not in accepted:
             return _in_json(request, found)
@@ -68,7 +68,7 @@ def check_routes(sources: Sources, proof: Proof) -> APIRouter:
 
     @router.get("/v/{code}/qr.svg", include_in_schema=False)
     def qr_code(request: Request, code: str) -> Response:
-        found = _look_up(proof, code)
+        found = _look_up(proof, code, sources.now_ms())
         if isinstance(found, Verdict) or not proof.url:
             raise HTTPException(HTTPStatus.NOT_FOUND, "there is no QR code of this")
         return Rendered.of(_qr(check_url(found.code, proof.url)), "image/svg+xml").response(
@@ -93,7 +93,7 @@ def check_routes(sources: Sources, proof: Proof) -> APIRouter:
     return router
 
 
-def _look_up(proof: Proof, typed: str) -> CheckOut | Verdict:
+def _look_up(proof: Proof, typed: str, now_ms: int) -> CheckOut | Verdict:
     """What the code stands for; UNKNOWN or NOT_A_CODE where it stands for nothing."""
     code = read(typed)
     if code is None:
@@ -101,7 +101,7 @@ def _look_up(proof: Proof, typed: str) -> CheckOut | Verdict:
     coded = proof.codes.find(code)
     if coded is None:
         return Verdict.UNKNOWN
-    found = check(code, coded, proof.keys)
+    found = check(code, coded, proof.keys, now_ms)
     if found.verdict is Verdict.DAMAGED:
         notice = coded.said.notice
         _log.error("what is kept of %s version %d does not fit its signature", notice.incident, notice.version)

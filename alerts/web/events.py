@@ -172,7 +172,7 @@ class FanOut:
             self.last_seq = notices[-1][0]
             for drill in {listener.drill for listener in self._joined}:
                 self._tell(b"".join(self._events(notices, drill=drill)), drill=drill)
-        real = [notice for _, notice in notices if not notice.drill]
+        real = [notice for _, notice in notices if not notice.drill and notice.planned is None]
         if real and not all(listener.drill for listener in self._joined):
             self._tell(await asyncio.to_thread(self._situations, real), drill=False)
         return len(notices)
@@ -184,9 +184,10 @@ class FanOut:
             if notice.drill is not drill:
                 continue
             try:
-                event = payloads.notice_event(view, seq, notice)
-                # By another name: who listens for `alert` hears of no drill, whatever address he was given.
-                events.append(encode_event("drill" if drill else "alert", event, seq))
+                # By another name: who listens for `alert` hears of no drill, whatever address he was given, and of
+                # nothing that is only planned.
+                name = "drill" if drill else "outage" if notice.planned is not None else "alert"
+                events.append(encode_event(name, payloads.notice_event(view, seq, notice), seq))
             except Exception:  # noqa: BLE001  # one notice that cannot be worded must not hold up those behind it
                 self.errors += 1
                 _log.exception("notice %d cannot be shown", seq)

@@ -183,19 +183,19 @@ class SituationOut(Shape):
 
 
 class NoticeEvent(Shape):
-    """The data of an `alert` event; the event's id is `seq`."""
+    """The data of an `alert` event, or of an `outage`: what is planned. The event's id is `seq`."""
 
     seq: int
     incident: str
     version: int
-    reason: str = Field(description="first, worse, eased, over")
+    reason: str = Field(description="first, worse, eased, over; of an outage planned, updated, called_off")
     hazard: str
     area: str
     area_name: str
     level: int
     level_name: LevelName
     previous_level: int
-    at: str = Field(description="measured")
+    at: str = Field(description="measured; of an outage: when it begins, or was called off")
     arrival: str = Field(description="known to the service")
     simulated: bool
     drill: bool = Field(description="an exercise")

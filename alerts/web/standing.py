@@ -11,9 +11,8 @@ from fastapi import APIRouter, Path, Request, Response
 from pydantic import AfterValidator, AwareDatetime, Field
 from starlette.exceptions import HTTPException
 
-from alerts.incidents.verbs import EndSilence, OfficialLevel, Silence
+from alerts.incidents.verbs import POWER, EndSilence, OfficialLevel, Reschedule, Silence
 from alerts.ledger.audit import Audit
-from alerts.people.rights import POWER
 from alerts.web.bench import AREAS_MOST, PROBLEMS, ActedOut, Bench, Call, Calling, Code, Said
 from alerts.web.operators import Door, operator_route
 from alerts.web.payloads import local_time
@@ -53,6 +52,13 @@ class SilenceIn(OutageIn):
     """What a known cause explains. It covers what fits all that is given, at least one of sensor, hazard and areas."""
 
     hazard: str = Field("", max_length=64, examples=["flood"])
+
+
+class TimesIn(Said):
+    """Other times of an announced outage. Residents who heard of it are told."""
+
+    begins: AwareDatetime | None = Field(None, description="left out: as it is; it cannot be moved once it has begun")
+    until: AwareDatetime | None = Field(None, description="left out: as it is")
 
 
 class SilenceOut(Shape):
@@ -153,6 +159,15 @@ class _Standing:
     def end_silence(self, which: _Id, call: Calling) -> ActedOut:
         return self._ended(which, call, planned=False)
 
+    def move_outage(self, which: _Id, call: Calling, sent: TimesIn) -> ActedOut:
+        known = next((one for one in self._sources.standing().silences if one.planned and one.id == which), None)
+        if known is None:
+            raise HTTPException(HTTPStatus.NOT_FOUND, f"no planned outage of that name that is not over: {which!r}")
+        begins = known.begins if sent.begins is None else _ms(sent.begins)
+        until = known.until if sent.until is None else _ms(sent.until)
+        _check_span(begins, until, self._bench.now_ms)
+        return self._bench.do(call, Reschedule(which, begins, until), _places(known, self._bench), sent)
+
     def end_outage(self, which: _Id, call: Calling) -> ActedOut:
         return self._ended(which, call, planned=True)
 
@@ -204,7 +219,8 @@ def standing_routes(sources: Sources, audit: Audit, bench: Bench, door: Door) ->
         ("DELETE", "/silences/{id}", standing.end_silence, "It is over from now on"),
         ("GET", "/planned-outages", standing.outages, "Planned outages that are not over"),
         ("POST", "/planned-outages", standing.outage, "An announced outage of power"),
-        ("DELETE", "/planned-outages/{id}", standing.end_outage, "It is over from now on"),
+        ("PATCH", "/planned-outages/{id}", standing.move_outage, "It has other times"),
+        ("DELETE", "/planned-outages/{id}", standing.end_outage, "It is called off, or over from now on"),
         ("POST", "/official-level", standing.announce, "What the hydromet office has announced"),
     )
     for method, path, handler, summary in table:
@@ -214,13 +230,21 @@ def standing_routes(sources: Sources, audit: Audit, bench: Bench, door: Door) ->
 
 def _span(sent: OutageIn, now_ms: int) -> tuple[int, int]:
     """Raises HTTPException."""
-    begins = now_ms if sent.begins is None else int(sent.begins.timestamp() * 1000)
-    until = int(sent.until.timestamp() * 1000)
+    begins, until = now_ms if sent.begins is None else _ms(sent.begins), _ms(sent.until)
+    _check_span(begins, until, now_ms)
+    return begins, until
+
+
+def _check_span(begins: int, until: int, now_ms: int) -> None:
+    """Raises HTTPException."""
     if until <= now_ms or not 0 < until - begins <= SILENCE_MS_MOST:
         raise HTTPException(HTTPStatus.UNPROCESSABLE_ENTITY, "until: in the future, and within 7 days of the beginning")
     if begins - now_ms > AHEAD_MS_MOST:
         raise HTTPException(HTTPStatus.UNPROCESSABLE_ENTITY, "begins: within 90 days")
-    return begins, until
+
+
+def _ms(moment: AwareDatetime) -> int:
+    return int(moment.timestamp() * 1000)
 
 
 def _places(silence: Silence, bench: Bench) -> Sequence[tuple[str, str]]:

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 from alerts.incidents.incident import Notice, Reason
 from alerts.words.actions import more_to_do
+from alerts.words.listed import listed, listed_areas
 from alerts.words.measured import impact_and_action, kind_of
-from alerts.words.names import NAME_MOST, Lang, level_word
+from alerts.words.names import Lang, level_word
 from alerts.words.parts import Parts
+from alerts.words.planned import planned_parts
 from alerts.words.texts import Texts, assemble, is_exercise, next_word
 from alerts.words.voice import Voice
 from ingest.city import City
 
 _HAZARDS_NAMED: Final = 2
-_AREAS_NAMED: Final[Mapping[int, int]] = {NAME_MOST: 6, 28: 4, 18: 3, 12: 2}  # by how long names may be
-_AREAS_SAID: Final = 4
 
 
 def city_message(
@@ -40,6 +40,9 @@ def told_of(notices: Sequence[Notice]) -> list[Notice]:
 
 def _parts(told: Sequence[Notice], city: City, voice: Voice, page_url: str) -> Parts:
     worst = told[0]
+    if worst.planned is not None:
+        same = [notice for notice in told if notice.reason is worst.reason]
+        return planned_parts(same, worst.planned, city, voice, next_word(city, page_url, voice))
     kind = kind_of(worst, city)
     impact, action = impact_and_action(gravest(told), kind, voice.lang)
     more = more_to_do(kind, worst.level, voice.lang) if worst.level else ""
@@ -55,10 +58,8 @@ def gravest(told: Sequence[Notice]) -> Notice:
 
 
 def _head(told: Sequence[Notice], city: City, voice: Voice) -> str:
-    hazards = _listed([voice.hazard(name) for name in dict.fromkeys(n.hazard for n in told)], _HAZARDS_NAMED, voice)
-    most = _AREAS_SAID if voice.spoken else _AREAS_NAMED[voice.name_most]
-    names = [voice.area(city, code) for code in dict.fromkeys(n.area for n in told)]
-    areas = _listed(names, most if voice.detail else min(most, 4), voice, more=voice.pick("nơi khác", "more"))
+    hazards = listed([voice.hazard(name) for name in dict.fromkeys(n.hazard for n in told)], _HAZARDS_NAMED, voice)
+    areas = listed_areas([n.area for n in told], city, voice)
     word = level_word(told[0].level, voice.lang)
     if not word:
         if told[0].reason is Reason.WITHDRAWN:
@@ -67,17 +68,6 @@ def _head(told: Sequence[Notice], city: City, voice: Voice) -> str:
     if voice.spoken and voice.lang == "vi":
         word = f"Cảnh báo mức {word.lower()}"
     return voice.pick(f"{word}: {hazards} ở một số nơi thuộc {areas}.", f"{word}: {hazards} in places in {areas}.")
-
-
-def _listed(names: Sequence[str], most: int, voice: Voice, *, more: str = "") -> str:
-    """The first of them, and how many there are besides."""
-    named, rest = names[:most], len(names) - most
-    text = ", ".join(named)
-    if rest <= 0:
-        return text
-    if not more:
-        return text + voice.pick(" và sự cố khác", " and other trouble")
-    return voice.text(voice.pick(f"{text} và {rest} {more}", f"{text} and {rest} {more}"))
 
 
 def _observed(told: Sequence[Notice], voice: Voice) -> str:

@@ -119,7 +119,7 @@ def _place(notice: Notice, city: City, voice: Voice, area: str) -> str:
     """Never the whole area: around the sensor's place, low by the river, or in places."""
     if kind_of(notice, city) == RIVER:
         return voice.pick(f"ở nơi thấp ven sông thuộc {area}", f"in low places by the river in {area}")
-    place = _public_place(cause_sensor(notice, city), notice.area, city, voice)
+    place = public_place(cause_sensor(notice, city), notice.area, city, voice)
     if not place:
         return voice.pick(f"ở một số nơi thuộc {area}", f"in places in {area}")
     if voice.spoken:
@@ -127,7 +127,7 @@ def _place(notice: Notice, city: City, voice: Voice, area: str) -> str:
     return voice.pick(f"quanh {place} ({area})", f"around {place} ({area})")
 
 
-def _public_place(sensor: Sensor | None, area: str, city: City, voice: Voice) -> str:
+def public_place(sensor: Sensor | None, area: str, city: City, voice: Voice) -> str:
     """The sensor's place within `area`; empty where it has none, it is not public, or it lies in another area."""
     if sensor is None or not sensor.public or sensor.area != area:
         return ""
@@ -199,14 +199,27 @@ def taken_back(notice: Notice, voice: Voice, when: str) -> str:
 
 
 def _caveat(notice: Notice, voice: Voice) -> str:
+    overran = _overran(notice, voice)
     if not notice.sole or notice.cause is None:
-        return ""
+        return overran
     one = voice.pick("Chỉ một trạm ghi nhận", "One station only")
     if notice.cause.by is Confirmation.UNATTENDED:
         rest = voice.pick(", người trực chưa xác nhận", ", not yet checked by staff on duty")
     else:
         rest = voice.pick(", chưa có trạm khác xác nhận", ", not confirmed by others")
-    return f"{one}{rest if voice.detail >= CAVEAT else ''}."
+    return f"{overran} {one}{rest if voice.detail >= CAVEAT else ''}.".lstrip()
+
+
+def _overran(notice: Notice, voice: Voice) -> str:
+    """It was announced, and was to be over by then."""
+    if not notice.overran:
+        return ""
+    when = voice.time(notice.overran)
+    if voice.detail < CAVEAT:
+        return voice.pick(f"Đã quá giờ hẹn ({when}).", f"The announced cut has overrun ({when}).")
+    return voice.pick(
+        f"Lịch cắt điện báo đến {when}, nay đã quá giờ hẹn.", f"The announced cut was to end at {when}: it has overrun."
+    )
 
 
 def judgement_of(rules: Rules, rule: str, sensor: Sensor) -> Judgement | None:

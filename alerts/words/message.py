@@ -8,6 +8,7 @@ from typing import Any
 
 from alerts.incidents.incident import Notice
 from alerts.words.names import LANGS, Lang, hazard_name, level_word
+from alerts.words.planned import HAZARD
 from alerts.words.texts import EXERCISE, compose
 from ingest.city import City
 from processing.rules import Rules
@@ -45,7 +46,16 @@ def message(
         "sms": {lang: {"text": texts.sms.text, "segments": texts.sms.segments} for lang, texts in made.items()},
         "at": _local(notice.at, city),
         "url": page_url,
+        **_of_outage(notice, city),
     }
+
+
+def _of_outage(notice: Notice, city: City) -> dict[str, Any]:
+    """From when until when, of what is planned; the announced end that has been overrun."""
+    if notice.planned is not None:
+        begins, until = _local(notice.planned.begins, city), _local(notice.planned.until, city)
+        return {"planned": {"begins": begins, "until": until, "reason": notice.planned.reason}}
+    return {"overran": _local(notice.overran, city)} if notice.overran else {}
 
 
 def bare_message(notice: Notice, *, exercise: bool = False, code: Mapping[Lang, str] | None = None) -> dict[str, Any]:
@@ -54,7 +64,8 @@ def bare_message(notice: Notice, *, exercise: bool = False, code: Mapping[Lang, 
 
     def text(lang: Lang) -> str:
         level = level_word(notice.level, lang) or notice.reason.value
-        said = f"{level}: {hazard_name(notice.hazard, lang)}, {notice.area}."
+        hazard = hazard_name(notice.hazard, lang) if notice.planned is None else HAZARD[lang]
+        said = f"{level}: {hazard}, {notice.area}."
         return f"{EXERCISE[lang] + '. ' if exercise else ''}{said} {code[lang] if code else ''}".rstrip()
 
     return {

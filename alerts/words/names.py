@@ -81,6 +81,11 @@ def local_time(ms: int, zone: ZoneInfo, lang: Lang) -> str:
     return f"{then:%H:%M %d/%m}" if lang == "vi" else f"{then:%H:%M}, {then.day} {_MONTHS[then.month - 1]}"
 
 
+def local_clock(ms: int, zone: ZoneInfo) -> str:
+    """`ms` UTC in the city's zone, the time of day alone: "15:03"."""
+    return f"{datetime.fromtimestamp(ms // 1000, UTC).astimezone(zone):%H:%M}"
+
+
 def one_line(text: str, most: int = NAME_MOST) -> str:
     """A name from a file, fit for a sentence: composed accents, one line, no markup, at most `most` long."""
     text = unicodedata.normalize("NFC", text)

@@ -146,13 +146,21 @@ def moment(ms: int, zone: ZoneInfo, lang: Lang) -> str:
     """`ms` UTC in the city's zone: "mười lăm giờ ba phút, ngày mười bốn tháng mười"."""
     then = datetime.fromtimestamp(ms // 1000, UTC).astimezone(zone)
     if lang == "vi":
-        minutes = f" {whole(then.minute, 'vi')} phút" if then.minute else ""
         month = "tư" if then.month == 4 else whole(then.month, "vi")
-        return f"{whole(then.hour, 'vi')} giờ{minutes}, ngày {whole(then.day, 'vi')} tháng {month}"
+        return f"{clock(ms, zone, lang)}, ngày {whole(then.day, 'vi')} tháng {month}"
+    return f"{clock(ms, zone, lang)} on {_MONTHS[then.month - 1]} the {_ordinal(then.day)}"
+
+
+def clock(ms: int, zone: ZoneInfo, lang: Lang) -> str:
+    """The time of day alone: "mười lăm giờ ba phút"."""
+    then = datetime.fromtimestamp(ms // 1000, UTC).astimezone(zone)
+    if lang == "vi":
+        minutes = f" {whole(then.minute, 'vi')} phút" if then.minute else ""
+        return f"{whole(then.hour, 'vi')} giờ{minutes}"
     part = next(name for end, name in _PARTS_OF_DAY if then.hour < end)
     oh = "oh " if then.minute < 10 else ""
     minutes = f"{oh}{whole(then.minute, 'en')}" if then.minute else "o’clock"
-    return f"{whole(then.hour % 12 or 12, 'en')} {minutes} {part} on {_MONTHS[then.month - 1]} the {_ordinal(then.day)}"
+    return f"{whole(then.hour % 12 or 12, 'en')} {minutes} {part}"
 
 
 def _ordinal(day: int) -> str:

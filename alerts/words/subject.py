@@ -10,14 +10,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from alerts.incidents.incident import ENDS, Notice, Reason
+from alerts.incidents.incident import ENDS, Notice, Planned, Reason
 from alerts.words.city_event import gravest, told_of
 from alerts.words.hand import EVACUATION
 from alerts.words.hand_parts import hand_impact_and_action
 from alerts.words.hand_table import ROWS
 from alerts.words.impacts import RIVER
 from alerts.words.measured import RIVER_NAMES, cause_sensor, impact_and_action, kind_of
-from alerts.words.names import LANGS, NAME_MOST, Lang, area_name, area_of, hazard_name, one_line
+from alerts.words.names import LANGS, Lang, area_name, area_of, hazard_name, one_line
+from alerts.words.planned import HAZARD, REASON_NAMES, announcer, said_of
 from alerts.words.texts import BUDGETS, is_exercise
 from alerts.words.voice import Voice
 from ingest.city import City
@@ -80,6 +81,8 @@ def _subject(told: Sequence[Notice], worst: Notice, city: City, *, exercise: boo
 def _wanted(told: Sequence[Notice], worst: Notice, city: City, voice: Voice) -> Wanted:
     first, lang = told[0], voice.lang
     area = _stem(voice.area(city, first.area))
+    if worst.planned is not None:
+        return _planned(worst, worst.planned, area, voice)
     if worst.hand is not None:
         impact, action = hand_impact_and_action(worst, worst.hand, lang)
     else:
@@ -95,6 +98,18 @@ def _wanted(told: Sequence[Notice], worst: Notice, city: City, voice: Voice) -> 
         "source": (*_SOURCES[lang], *_station(first, city, voice)), "hazard": (_hazard(first, city, voice),),
         "impact": (voice.text(impact),), "place": tuple(where), "action": (voice.text(action),),
         "time": (voice.time(moment),), "next": _NEXT[lang],
+    }  # fmt: skip
+
+
+def _planned(notice: Notice, planned: Planned, area: str, voice: Voice) -> Wanted:
+    """Of an outage the source is who announced it, and the time its announced end."""
+    lang = voice.lang
+    who = _stem(announcer(planned, voice))
+    impact, action, _ = said_of(notice, planned, lang)
+    return {
+        "source": (f"{voice.pick('theo', 'announced by')} {who}",), "hazard": (HAZARD[lang],),
+        "impact": (voice.text(impact),), "place": tuple(f"{word}{area}" for word in (*_INSIDE[lang], "in ")),
+        "action": (voice.text(action),), "time": (voice.time(planned.until),), "next": _NEXT[lang],
     }  # fmt: skip
 
 
@@ -138,6 +153,8 @@ def _names(told: Sequence[Notice], city: City) -> Iterable[str]:
         raw += [area_name(area, lang) for lang in LANGS] + [hazard_name(notice.hazard, lang) for lang in LANGS]
         raw += [sensor.place, sensor.quantity.unit] if sensor is not None else []
         raw += [text for _, text in notice.hand.fields] if notice.hand is not None else []
+        raw += [notice.planned.reason] if notice.planned is not None else []
     spoken = [Voice(lang, city.timezone, spoken=True).name(name) for name in raw for lang in LANGS]
-    cut = {one_line(name, most) for name in raw for most, _ in (*BUDGETS, (NAME_MOST, True))}
+    mosts = {most * names for most, _ in BUDGETS for names in (1, REASON_NAMES)}
+    cut = {one_line(name, most) for name in raw for most in mosts}
     return sorted({name for name in (*cut, *spoken) if name}, key=lambda name: (-len(name), name))

@@ -12,6 +12,7 @@ from alerts.words.hand_parts import hand_parts
 from alerts.words.measured import measured_parts
 from alerts.words.names import NAME_MOST, Lang
 from alerts.words.parts import Parts
+from alerts.words.planned import planned_parts
 from alerts.words.sms import Sms, sms
 from alerts.words.voice import BEFORE, CAVEAT, VALUE, Voice, capital
 from ingest.city import City
@@ -59,6 +60,8 @@ def compose(
 
     def speak(voice: Voice) -> Parts:
         after = next_word(city, page_url, voice)
+        if notice.planned is not None:
+            return planned_parts([notice], notice.planned, city, voice, after)
         if notice.hand is not None:
             return hand_parts(notice, notice.hand, city, voice, after)
         return measured_parts(notice, city, rules, voice, after)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -16,6 +17,7 @@ from alerts.words.names import (
     area_of,
     duration,
     hazard_name,
+    local_clock,
     local_time,
     number,
     one_line,
@@ -70,9 +72,9 @@ class Voice:
     def pick(self, vi: str, en: str) -> str:
         return vi if self.lang == "vi" else en
 
-    def name(self, text: str) -> str:
-        """A name from a file or a person; empty stays empty."""
-        cut = one_line(text, self.name_most)
+    def name(self, text: str, names: int = 1) -> str:
+        """A name from a file or a person; empty stays empty. `names`: it may be as long as so many."""
+        cut = one_line(text, names * self.name_most)
         if not self.spoken or not cut:
             return cut
         return " ".join(spelled.spell(cut.rstrip("…"), self.lang).translate(_NO_STOPS).split()) or _NAMELESS[self.lang]
@@ -92,6 +94,14 @@ class Voice:
         if self.spoken:
             return spelled.moment(ms, self.zone, self.lang)
         return local_time(ms, self.zone, self.lang)
+
+    def span(self, begins: int, until: int) -> str:
+        """From when until when, ms UTC; a day that both share is said once, at the end."""
+        day = {datetime.fromtimestamp(ms // 1000, UTC).astimezone(self.zone).date() for ms in (begins, until)}
+        start = self.time(begins)
+        if len(day) == 1:
+            start = spelled.clock(begins, self.zone, self.lang) if self.spoken else local_clock(begins, self.zone)
+        return self.pick(f"từ {start} đến {self.time(until)}", f"from {start} to {self.time(until)}")
 
     def text(self, fixed: str) -> str:
         """A sentence of ours."""

@@ -46,6 +46,8 @@ _SENTENCES: Final[dict[Lang, dict[tuple[Decided, str], str]]] = {
         (Decided.PUBLISHED, "withdrawn"): "Version {version} takes the warning back: it should never have been said."
         "{by}",
         (Decided.PUBLISHED, "stopped"): "Version {version} stops the drill: a real warning goes before it.{by}",
+        (Decided.PUBLISHED, "planned"): "Version {version} tells residents of the planned outage.{by}",
+        (Decided.PUBLISHED, "called_off"): "Version {version} calls the planned outage off.{by}",
         (Decided.PUBLISHED, ""): "Version {version} is published: {level} ({because}).{by}",
         (Decided.ACTED, "acknowledge"): "{person} has seen it: calls stop.{said}",
         (Decided.ACTED, "assign"): "{person} assigned it.{said}",
@@ -98,6 +100,8 @@ _SENTENCES: Final[dict[Lang, dict[tuple[Decided, str], str]]] = {
         (Decided.PUBLISHED, "over"): "Đã công bố bản {version}: hết cảnh báo.{by}",
         (Decided.PUBLISHED, "withdrawn"): "Bản {version} rút lại cảnh báo: lẽ ra không nên phát.{by}",
         (Decided.PUBLISHED, "stopped"): "Bản {version} dừng diễn tập: nhường cho cảnh báo thật.{by}",
+        (Decided.PUBLISHED, "planned"): "Bản {version} báo trước cho người dân về lịch cắt điện.{by}",
+        (Decided.PUBLISHED, "called_off"): "Bản {version} báo lịch cắt điện đã hủy.{by}",
         (Decided.PUBLISHED, ""): "Đã công bố bản {version}: {level} ({because}).{by}",
         (Decided.ACTED, "acknowledge"): "{person} đã nhận tin: ngừng gọi.{said}",
         (Decided.ACTED, "assign"): "{person} đã giao việc.{said}",

@@ -31,6 +31,8 @@ class Mqtt:
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="mqtt-out")
 
     def recipients(self, notice: Notice) -> Sequence[str]:
+        if notice.planned is not None:
+            return ()  # nothing has happened there: the topic is the warning's
         return ((DRILL_TOPIC if notice.drill else TOPIC).format(area=notice.area, hazard=notice.hazard),)
 
     async def send(self, parcel: Parcel) -> str:
