@@ -1,6 +1,8 @@
 """What residents are told: by whom it was wanted, in which order, once, and what becomes of the rest."""
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from post_stage import HOUR, NOON, Provider, first, later, stage, told
@@ -8,7 +10,7 @@ from post_stage import HOUR, NOON, Provider, first, later, stage, told
 from alerts.delivery.channels.channel import ChannelError, Quota
 from alerts.delivery.pace import Free
 from alerts.delivery.parcel import Answer, Parcel, Status
-from alerts.incidents.incident import Notice, Reason
+from alerts.incidents.incident import Notice, Planned, Reason
 from alerts.post.queue import PostQueue, release
 
 AN, BINH, CHI = "+84905000001", "+84905000002", "+84905000003"
@@ -321,3 +323,77 @@ def test_a_lease_that_ran_out_is_anybodys_and_the_late_answer_counts_no_more(tmp
         assert on.rows() == [("flood.A", 1, 1, "sending")]
         queue.settle([Answer(new, Status.SENT, on.now)])
         assert on.rows() == [("flood.A", 1, 1, "sent")]
+
+
+# ---- planned outages
+
+
+def outage(area: str = "A", begins: int = NOON + 8 * HOUR, at: int = NOON, **other: Any) -> Notice:
+    planned = Planned(begins, begins + 2 * HOUR, "PC: feeder 471")
+    id_ = f"outage-1.{area}"
+    return Notice(
+        id_, 1, Reason.PLANNED, "power", area, 1, 0, begins, at, None, event="outage-1", planned=planned, **other
+    )
+
+
+def test_of_a_planned_outage_everybody_hears_who_chose_the_hazard_and_once_for_all_areas(tmp_path: Path) -> None:
+    sms = Provider()
+    with stage(tmp_path, sms) as on:
+        number = on.resident(f"sms {AN}", hazard="power", floor=2)[0]
+        on.also(number, "B", "power", floor=4)
+        on.resident(f"sms {BINH}", hazard="power", floor=4, area="B")
+        on.resident(f"sms {CHI}", hazard="flood", floor=1)
+        on.decide(outage("A"), outage("B"))
+        on.play()
+    assert sorted(told(sms)) == [("outage-1.A", 1, AN), ("outage-1.B", 1, BINH)]
+    (both,) = [one for one in sms.got if one.address == AN]
+    assert "Phường A, Phường B" in both.body["texts"]["vi"]
+    assert both.expires_at == NOON + 8 * HOUR
+
+
+def test_of_a_planned_outage_nobody_hears_when_it_has_begun(tmp_path: Path) -> None:
+    sms, night = Provider(), NOON + 11 * HOUR
+    with stage(tmp_path, sms) as on:
+        on.resident(f"sms {AN}", hazard="power", quiet="22:00-07:00")
+        on.resident(f"sms {BINH}", hazard="power")
+        on.now = night
+        on.decide(outage(begins=night + 7 * HOUR, at=night))
+        on.play(night + 10 * HOUR, step=HOUR)
+        assert on.rows() == [("outage-1.A", 1, 2, "sent")], "nothing that could only come too late is even made"
+    assert told(sms) == [("outage-1.A", 1, BINH)]
+
+
+def test_of_a_planned_outage_he_who_sleeps_hears_in_the_morning(tmp_path: Path) -> None:
+    sms, night = Provider(), NOON + 11 * HOUR
+    with stage(tmp_path, sms) as on:
+        on.resident(f"sms {AN}", hazard="power", quiet="22:00-07:00")
+        on.now = night
+        on.decide(one := outage(begins=night + 12 * HOUR, at=night))
+        on.play(night + HOUR)
+        assert told(sms) == []
+        moved = replace(one.planned or Planned(0, 0, ""), begins=night + 14 * HOUR, until=night + 16 * HOUR)
+        on.decide(later(one, Reason.UPDATED, 1, on.now, planned=moved))
+        on.play(night + 9 * HOUR, step=HOUR)
+    assert told(sms) == [("outage-1.A", 2, AN)], "the new times, though the first had not reached him"
+
+
+def test_that_a_planned_outage_is_called_off_those_hear_who_heard_of_it(tmp_path: Path) -> None:
+    sms = Provider()
+    with stage(tmp_path, sms) as on:
+        on.resident(f"sms {AN}", hazard="power")
+        on.decide(one := outage())
+        on.play()
+        on.resident(f"sms {BINH}", hazard="power")
+        on.decide(later(one, Reason.CALLED_OFF, 0, on.now + HOUR))
+        on.play(on.now + HOUR)
+    assert told(sms) == [("outage-1.A", 1, AN), ("outage-1.A", 2, AN)]
+
+
+def test_warnings_go_before_planned_outages(tmp_path: Path) -> None:
+    sms = Provider(at_once=1)
+    with stage(tmp_path, sms) as on:
+        on.resident(f"sms {AN}", hazard="power")
+        on.resident(f"sms {BINH}")
+        on.decide(outage(), first(level=2))
+        on.play()
+    assert told(sms) == [("flood.A", 1, BINH), ("outage-1.A", 1, AN)]

@@ -27,7 +27,7 @@ from timeline.script import local, read
 from timeline.storm import Figures, ends, figures, play_storm
 from timeline.world import Series
 
-from alerts.incidents.incident import Reason
+from alerts.incidents.incident import WARNING, Reason
 from alerts.words.cap_place import box_of
 from alerts.words.cap_rules import faults
 from ingest.readings import Float64, Int64
@@ -80,7 +80,7 @@ def test_every_cap_of_a_story_passes_the_schema_the_rules_and_a_reader_of_the_st
         assert faults(one.xml, played.pipeline.city.timezone, box) == []
         readers[one.incident].take(one.xml)
 
-    assert made or not played.messages
+    assert made or all(message.level < WARNING for message in played.messages)
     assert [problem for reader in readers.values() for problem in reader.problems] == []
 
 

@@ -15,7 +15,9 @@ from alerts.incidents.incident import Notice, Planned, Reason
 from alerts.incidents.verbs import Silence
 
 ADVISORY: Final = 1  # it informs: nothing has happened
-REMINDED_MS: Final = HOUR_BEFORE_MS + HOUR_MS  # who was told this late, within an hour of it, needs no reminder
+# Before it begins; who was told of it since then needs no word again so soon: an hour, half a day.
+REMINDED_MS: Final = HOUR_BEFORE_MS + HOUR_MS
+DAY_TOLD_MS: Final = DAY_BEFORE_MS + 12 * HOUR_MS
 
 
 def tell(book: Book, silence: Silence, now: int, by: str = "") -> None:
@@ -52,7 +54,7 @@ def due_word(silence: Silence, last: Notice | None, now: int) -> Reason | None:
         return None
     if (last.planned.begins, last.planned.until) != (silence.begins, silence.until):
         return Reason.UPDATED
-    for ahead_ms, told_ms in ((DAY_BEFORE_MS, DAY_BEFORE_MS), (HOUR_BEFORE_MS, REMINDED_MS)):
+    for ahead_ms, told_ms in ((DAY_BEFORE_MS, DAY_TOLD_MS), (HOUR_BEFORE_MS, REMINDED_MS)):
         if 0 < before <= ahead_ms and last.arrival < silence.begins - told_ms:
             return Reason.PLANNED
     return None

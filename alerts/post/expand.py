@@ -40,6 +40,7 @@ from alerts.post.telling import LIFE_MS, Telling
 from ingest.city import City
 
 CHUNK: Final = 1000  # messages a transaction: whoever else writes to the file waits for no more than that
+LEVEL_MOST: Final = 4  # no resident wants to hear only of more
 WINDOWS_MOST: Final = 500  # different quiet hours that are looked at; whoever has others is not held
 
 _T, _M = schema.telling, schema.message
@@ -108,7 +109,8 @@ class Expander:
             return []
         # Whoever wants to hear of a place hears what is said of a part of it, or of a whole that it belongs to.
         areas = () if one.ends else dict.fromkeys((*self._city.lineage(one.area), *self._city.within(one.area)))
-        chosen = [Source(False, {"area": a, "hazard": one.hazard, "level": one.level}) for a in areas]
+        level = LEVEL_MOST if one.from_any_level else one.level
+        chosen = [Source(False, {"area": a, "hazard": one.hazard, "level": level}) for a in areas]
         return chosen + [Source(True, {"before": seq}) for seq in versions[:-1]]
 
     def _hold(self, db: Connection, one: Telling, now: int) -> dict[str, int]:
@@ -145,12 +147,14 @@ def _fill(
         "of": one.seq, "lane": int(one.lane), "now": now, "expires_at": one.expires_at, "after": span[0],
         "upto": span[1], **source.asks, **untils,
     }  # fmt: skip
-    return db.execute(_filling(source.told, one.ends, tuple(hold)), values).rowcount
+    return db.execute(_filling(source.told, one.ends, one.from_any_level, tuple(hold)), values).rowcount
 
 
 @lru_cache(maxsize=64)  # to make a statement anew costs more than to run it
-def _filling(told: bool, ends: bool, windows: tuple[str, ...]) -> Insert:  # noqa: FBT001
-    """`windows`: the quiet hours that hold back what is told, or of an end its sound."""
+def _filling(told: bool, ends: bool, planned: bool, windows: tuple[str, ...]) -> Insert:  # noqa: FBT001
+    """`windows`: the quiet hours that hold back what is told, or of an end its sound. `planned`: it begins when it
+    begins, and whoever would hear of it afterwards is not told.
+    """
     inner = (_TOLD if told else _CHOSEN).subquery()
     due: ColumnElement[Any] = bindparam("now", type_=BigInteger)
     expires: ColumnElement[Any] = bindparam("expires_at", type_=BigInteger)
@@ -164,13 +168,14 @@ def _filling(told: bool, ends: bool, windows: tuple[str, ...]) -> Insert:  # noq
         if ends:
             silent = until.is_not(None)
         else:  # what is held is told when they end, if it is still so then
-            due, expires = func.coalesce(until, due), func.coalesce(until + LIFE_MS, expires)
+            due = func.coalesce(until, due)
+            expires = expires if planned else func.coalesce(until + LIFE_MS, expires)
     values = (
         bindparam("of", type_=BigInteger), inner.c.contact, inner.c.via, bindparam("lane", type_=Integer), _QUEUED,
         literal(0), true() if told else false(), silent, null(), bindparam("now", type_=BigInteger), due, expires,
         null(), null(), literal(""), false(), false(), literal(""),
     )  # fmt: skip
-    chosen = select(*values).select_from(from_).where(true())
+    chosen = select(*values).select_from(from_).where(due < expires if planned else true())
     return upsert(_M).from_select(_COLUMNS, chosen, include_defaults=False).on_conflict_do_nothing()
 
 

@@ -42,6 +42,11 @@ class Telling:
         return self.reason in ENDS
 
     @property
+    def from_any_level(self) -> bool:
+        """Whether whoever chose the hazard hears it: what is planned has not happened, and has a lane of its own."""
+        return self.lane is Lane.LATER
+
+    @property
     def holdable(self) -> bool:
         """Whether quiet hours and the daily number hold it back (CONTRACTS 6): not danger, worsening or ends."""
         return self.level < DANGER and self.reason not in LOUD and not self.ends
@@ -56,6 +61,9 @@ def telling_of(seq: int, notice: Notice, leader: int, entry: int | None = None) 
     if notice.hand is not None and not ends:
         until = min(until, notice.hand.until)
     lane = lane_of(notice.level, ends=ends, eased=notice.reason is Reason.EASED)
+    if notice.planned is not None and not ends:  # of use until it begins; once it is on, other times until its end
+        lane, on = Lane.LATER, notice.planned.begins <= notice.arrival
+        until = notice.planned.until if on else notice.planned.begins
     return Telling(
         seq, notice.incident, notice.version, notice.hazard, notice.area, notice.level, notice.reason.value,
         notice.arrival, notice.event, lane, until, entry, leader, 0,

@@ -59,6 +59,11 @@ class Pipeline:
     def open(self) -> tuple[Incident, ...]:
         return self._incidents.open
 
+    @property
+    def planned(self) -> list[str]:
+        """The planned outages that have not been ended before."""
+        return [one.id for one in self._incidents.silences if one.planned]
+
     def feed(self, sent: Sent, now: int) -> None:
         """What arrived up to `now`, ms UTC, and that it is `now`."""
         if len(sent.sensor):

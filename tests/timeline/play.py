@@ -15,7 +15,19 @@ from timeline.world import Series
 
 from alerts.incidents.decision import Call, Decision
 from alerts.incidents.incident import Hand
-from alerts.incidents.verbs import Acknowledge, Act, Approve, Close, Ease, Raise, Silence, Verb
+from alerts.incidents.verbs import (
+    POWER,
+    Acknowledge,
+    Act,
+    Approve,
+    Close,
+    Ease,
+    EndSilence,
+    Raise,
+    Reschedule,
+    Silence,
+    Verb,
+)
 from alerts.words.hand import check_hand
 from processing.rules import DEFAULT_RULES_FILE
 
@@ -79,6 +91,12 @@ def _verbs(pipeline: Pipeline, deed: Deed) -> Iterable[Verb]:
     match deed.what:
         case "silence":
             yield Silence(f"{deed.name}-{deed.at}", deed.at, deed.until, deed.what, deed.by, sensor=deed.name)
+        case "plan":
+            id_, reason = f"outage-{deed.at}", "PC Đà Nẵng: thay máy biến áp"
+            yield Silence(id_, deed.begins, deed.until, reason, deed.by, deed.name, POWER, deed.areas, planned=True)
+        case "move" | "call_off":
+            for id_ in pipeline.planned:
+                yield Reschedule(id_, deed.begins, deed.until) if deed.what == "move" else EndSilence(id_)
         case "exercise" | "warn":
             drill = deed.what == "exercise"
             hand = Hand("seen", deed.level, deed.until, deed.by, (("where", deed.name),))

@@ -3,7 +3,7 @@
 A resident hears what reaches the floor of a hazard, and from then on everything told of that incident, to its end once;
 nothing of drills. One city event is one message that names all the resident's areas. Who sleeps has quiet hours
 (22-07): they hold back a first message below danger until the morning, and make an end a silent push; worse, danger and
-ends pass.
+ends pass. Of a planned outage of power everybody hears who wants to hear of power, awake, before it begins.
 """
 
 from __future__ import annotations
@@ -54,7 +54,8 @@ class Inbox:
         """When the quiet hours are over, what they held back and is still so."""
         if not self._held or is_night(now):
             return
-        held, self._held = [*self._held.values()], {}
+        held = [n for n in self._held.values() if n.planned is None or n.planned.begins > now]
+        self._held = {}
         for group in _messages(held):
             self._add(group, now)
 
@@ -65,9 +66,11 @@ class Inbox:
         if notice.reason in ENDS:
             self._held.pop(notice.incident, None)
             return self._heard.pop(notice.incident, 0) > 0
-        if notice.incident not in self._heard and notice.level < mine.floors.get(notice.hazard, 5):
+        floor = mine.floors.get(notice.hazard, 5)
+        if notice.incident not in self._heard and notice.level < (floor if notice.planned is None else floor - 4):
             return False
-        if mine.sleeps and is_night(notice.arrival) and notice.incident not in self._heard and notice.level < DANGER:
+        new = notice.planned is not None or notice.incident not in self._heard
+        if mine.sleeps and is_night(notice.arrival) and new and notice.level < DANGER:
             self._held[notice.incident] = notice
             return False
         self._held.pop(notice.incident, None)

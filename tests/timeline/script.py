@@ -55,7 +55,7 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Deed:
-    """What a person does at `at` (ms UTC). `until` ms UTC, for what has an end."""
+    """What a person does at `at` (ms UTC). `begins`, `until` ms UTC, for what has a beginning and an end."""
 
     at: int
     by: str
@@ -66,6 +66,7 @@ class Deed:
     until: int = 0
     name: str = ""
     refused: bool = False
+    begins: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,10 +243,10 @@ def _change(what: str) -> Callable[..., None]:
 
 def _deed(what: str) -> Callable[..., None]:
     def take(script: Script, time: int, person: str, hazard: str = "", areas: str = "", level: str = "",
-             until: str = "", name: str = "", *, refused: bool = False) -> None:  # fmt: skip
+             until: str = "", name: str = "", begins: str = "", *, refused: bool = False) -> None:  # fmt: skip
         script.deeds.append(Deed(
             time, person, what, hazard, script.in_areas(areas) if areas else (), LEVELS.index(level) if level else 0,
-            script.moment(until) if until else 0, name, refused,
+            script.moment(until) if until else 0, name, refused, script.moment(begins) if begins else 0,
         ))  # fmt: skip
 
     return take
@@ -327,6 +328,10 @@ SENTENCES: Final[tuple[tuple[str, Callable[..., None]], ...]] = (
     ("at <time> <person> closes <hazard> in <areas>", _deed("close")),
     ("at <time> <person> withdraws <hazard> in <areas>", _deed("withdraw")),
     ("at <time> <person> silences <name:sensor> until <until>", _deed("silence")),
+    ("at <time> <person> plans an outage in <areas> from <begins:time> until <until>", _deed("plan")),
+    ("at <time> <person> plans an outage of <name:sensor> from <begins:time> until <until>", _deed("plan")),
+    ("at <time> <person> moves the outage, from <begins:time> until <until>", _deed("move")),
+    ("at <time> <person> calls the outage off", _deed("call_off")),
     ("at <time> <person> exercises <level> <hazard> at <name:text> in <areas> until <until>", _deed("exercise")),
     ("at <time> <person> warns of <level> <hazard> at <name:text> in <areas> until <until>", _deed("warn")),
     ("expect between <time> and <until> <what> <hazard> in <areas>", _want),
