@@ -26,7 +26,7 @@ from alerts.delivery.pace import LAST_RETRY_MS, retry_delay_ms
 from alerts.delivery.parcel import Parcel
 from alerts.delivery.send import Sender
 from alerts.incidents.decision import Outcome
-from alerts.incidents.incident import ENDS, Notice, Reason, Withheld
+from alerts.incidents.incident import ENDS, Notice, Planned, Reason, Withheld
 from alerts.ledger.ledger import Ledger
 from alerts.ledger.outbox import Outbox, Status
 from alerts.ledger.store import LedgerError
@@ -433,6 +433,21 @@ def test_the_topic_holds_the_newest_state_and_is_empty_after_the_end(
     deliver(outbox, mqtt)
     assert broker.retained == {}
     assert broker.published[-1] == (TOPIC, b"")
+
+
+def test_what_is_planned_leaves_the_state_of_a_place_alone_also_after_a_lost_session(
+    ledger: Ledger, outbox: Outbox, broker: Broker, mqtt: Mqtt
+) -> None:
+    planned = replace(FIRST, incident="outage-1.A", reason=Reason.PLANNED, level=1, planned=Planned(AT, AT + 1, "PC"))
+    decide(ledger, FIRST, planned)
+    deliver(outbox, mqtt)
+    assert json.loads(broker.retained[TOPIC]) == compose(FIRST)
+
+    broker.retained.clear()
+    FanOut(outbox, [mqtt], compose).renew(AT)
+    deliver(outbox, mqtt)
+    assert json.loads(broker.retained[TOPIC]) == compose(FIRST)
+    assert outbox.content(2) == compose(planned), "it has its words and its code"
 
 
 @pytest.mark.parametrize("reason", ENDS)

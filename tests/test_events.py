@@ -15,7 +15,7 @@ import pytest
 from faces import Town, notice, serving, storm, town_city, town_view
 from listening import listening, wait_until
 
-from alerts.incidents.incident import Notice, Reason
+from alerts.incidents.incident import Notice, Planned, Reason
 from alerts.ledger.store import LedgerError
 from alerts.web import events as events_module
 from alerts.web.app import create_app
@@ -54,6 +54,18 @@ def test_a_warning_and_its_areas_sentence_reach_every_listener(town: Town) -> No
             situations = [heard.until("situation").data for _ in range(2)]
             assert [row["area"] for row in situations] == ["20242", "city"]
             assert situations[0]["sentence"]["vi"] == "Hải Châu: Nguy hiểm – ngập lụt."
+
+
+def test_what_is_planned_is_no_warning_and_has_a_name_of_its_own(town: Town) -> None:
+    planned = Planned(1_665_752_400_000, 1_665_756_000_000, "PC: feeder 471")
+    told_before = replace(notice(level=1), hazard="power", reason=Reason.PLANNED, cause=None, planned=planned)
+    with serving(town) as url, listening(url) as heard:
+        town.tell(replace(told_before, incident="outage-1.20242"), notice("20242", 3))
+        outage = heard.until("outage")
+        assert (outage.id, outage.data["reason"], outage.data["because"]) == ("1", "planned", None)
+        assert outage.data["text"]["vi"].startswith("Báo trước: cắt điện theo kế hoạch")
+        assert heard.alerts(1) == [2]
+        assert httpx.get(f"{url}/api/v1/alerts/outage-1.20242").status_code == 404
 
 
 def test_a_new_listener_hears_only_what_is_new(stormy: Town) -> None:

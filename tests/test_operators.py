@@ -29,6 +29,7 @@ from alerts.incidents.verbs import (
     OfficialLevel,
     Raise,
     RefusedError,
+    Reschedule,
     Silence,
 )
 from alerts.ledger import audit
@@ -172,6 +173,7 @@ TRIED: tuple[tuple[str, str, Any, str, str, str], ...] = (
     ("POST", "/planned-outages", {"sensor": "tower-south-1", "until": UNTIL, "reason": "x"}, "power", "south", "-xxx"),
     ("DELETE", "/silences/silence-1", None, "flood", "north-1", "-xxx"),
     ("DELETE", "/planned-outages/outage-1", None, "power", "south", "-xxx"),
+    ("PATCH", "/planned-outages/outage-1", {"until": UNTIL}, "power", "south", "-xxx"),
     ("POST", "/official-level", LEVEL | {"level": 3}, "", "", "--xx"),
     ("POST", "/official-level", LEVEL | {"level": 0, "hazard": "flood", "areas": ["north"]}, "flood", "north", "--xx"),
     ("GET", "/silences", None, "*", "*", "xxxx"),
@@ -251,6 +253,31 @@ def test_what_is_handed_on_is_what_was_asked(house: House) -> None:
     raised = house.spine.acts[-1].verb
     assert isinstance(raised, Raise)
     assert not raised.approver, "an operator's word alone is no approval"
+
+
+def test_what_is_not_named_of_an_outage_stays_as_it_is(house: House) -> None:
+    house.engage("lan", Role.OPERATOR)
+    house.spine.silences = (
+        Silence("outage-1", NOW + 60_000, UNTIL_MS, "x", "x", "", "power", ("south",), planned=True),
+        Silence("silence-1", NOW, UNTIL_MS, "x", "x", hazard="power"),
+    )
+    for sent, begins, until in (
+        ({"until": "2022-10-14T21:00:00+07:00"}, NOW + 60_000, 1_665_756_000_000),
+        ({"begins": "2022-10-14T20:00:00+07:00"}, 1_665_752_400_000, UNTIL_MS),
+        ({}, NOW + 60_000, UNTIL_MS),
+    ):
+        assert house.ask("lan", "PATCH", "/planned-outages/outage-1", sent).status_code == 200, sent
+        assert house.spine.acts[-1].verb == Reschedule("outage-1", begins, until)
+    before = len(house.spine.acts)
+    for path, sent, status in (
+        ("/planned-outages/silence-1", {"until": UNTIL}, 404),
+        ("/planned-outages/outage-2", {"until": UNTIL}, 404),
+        ("/planned-outages/outage-1", {"until": "2022-10-13T20:00:00+07:00"}, 422),
+        ("/planned-outages/outage-1", {"begins": "2023-10-13T20:00:00+07:00"}, 422),
+        ("/planned-outages/outage-1", {"areas": ["north"]}, 422),
+    ):
+        assert house.ask("lan", "PATCH", path, sent).status_code == status, sent
+    assert len(house.spine.acts) == before
 
 
 def test_the_same_key_again_is_the_same_act_and_something_else_is_not(house: House) -> None:

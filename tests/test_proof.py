@@ -20,7 +20,7 @@ from alerts import backup
 from alerts.delivery.fan_out import FanOut
 from alerts.delivery.notary import Notary
 from alerts.incidents.decision import Outcome
-from alerts.incidents.incident import ENDS, Notice, Reason
+from alerts.incidents.incident import ENDS, Notice, Planned, Reason
 from alerts.ledger.codes import Codes
 from alerts.ledger.ledger import Ledger
 from alerts.ledger.outbox import Outbox
@@ -31,6 +31,7 @@ from alerts.proof.keys import CODE_FILE, SIGNING_FILE, Keys, open_keys
 from alerts.proof.public_keys import document, keys_in
 from alerts.proof.signature import NotSignedError, WrongSignatureError, canonical, key_id, signed, verify
 from alerts.proof.verdict import Verdict, verdict
+from alerts.web.check_model import check
 from alerts.words.actions import what_to_do
 from alerts.words.code_line import code_lines
 from alerts.words.message import bare_message, message
@@ -381,3 +382,16 @@ def test_a_version_is_genuine_while_it_is_the_newest_of_what_is_in_force() -> No
         assert {verdict(said, end, closed=True) for said in (first, worse, end)} == {wanted}
     again = notice(version=4, reason=Reason.FIRST, level=2)
     assert verdict(notice(version=3, reason=Reason.OVER, level=0), again, closed=False) is Verdict.SUPERSEDED
+
+
+def test_what_is_planned_is_over_at_its_announced_end_though_no_incident_of_it_closes(ledger: Ledger) -> None:
+    planned = Planned(NOW + 3_600_000, NOW + 7_200_000, "PC: feeder 471")
+    told = replace(notice(level=1), incident="outage-1.20242", reason=Reason.PLANNED, planned=planned, cause=None)
+    decide(ledger, told)
+    say(ledger, notary(ledger))
+    code = kept(ledger)["code"]
+    coded = Codes(ledger.store).find(code)
+    assert coded is not None
+
+    assert check(code, coded, PUBLIC, planned.until - 1).verdict is Verdict.GENUINE
+    assert check(code, coded, PUBLIC, planned.until).verdict is Verdict.OVER

@@ -18,7 +18,7 @@ from alerts.acting import Acted
 from alerts.brought import Bring, Brought
 from alerts.driving import Asked, Drive, Driven
 from alerts.folds import RecoveryError
-from alerts.incidents.verbs import Acknowledge, Act, Comment, RefusedError, Silence
+from alerts.incidents.verbs import Acknowledge, Act, Comment, EndSilence, RefusedError, Silence
 from alerts.ledger import schema
 from alerts.ledger.ledger import Ledger
 from alerts.snapshots import Snapshots
@@ -35,6 +35,7 @@ from processing.replay import replay_journal
 
 NOON = 1_665_723_600_000  # 14 Oct 2022, 12:00 in Da Nang
 MINUTE = 60_000
+HOUR = 60 * MINUTE
 CITY = """
 [city]
 name = "Đà Nẵng"
@@ -307,6 +308,22 @@ def test_what_is_due_before_an_act_is_an_entry_of_its_own_also_where_the_act_is_
     spine.way.act(Act(Comment(incident.id, "seen"), "vy", world.now, "k-2"))
     (audited,) = world.rows(schema.audit)
     assert json.loads(audited.detail)["position"] == spine.way.folds.position == world.rows(schema.progress)[0].position
+
+
+def test_of_a_planned_outage_residents_are_told_once_however_often_the_service_is_started(world: World) -> None:
+    outage = Silence("outage-1", NOON + 30 * HOUR, NOON + 31 * HOUR, "PC", "vy", "", "power", ("20242",), planned=True)
+    world.start().way.act(Act(outage, "vy", world.now, "k-1"))
+    for hours in (5, 5.9, 6.1, 6.2, 20, 28.9, 29.1, 29.2):
+        world.now = NOON + int(hours * HOUR)
+        world.start().turn()
+        world.start()
+    assert [(row.incident, row.version, row.planned) for row in world.rows(schema.notice)] == [
+        ("outage-1.20242", 1, True), ("outage-1.20242", 2, True),
+    ]  # fmt: skip
+    world.start().way.act(Act(EndSilence("outage-1"), "vy", world.now + 1, "k-2"))
+    world.start().turn()
+    assert [row.version for row in world.rows(schema.notice)] == [1, 2, 3]
+    assert [json.loads(row.notice)["reason"] for row in world.rows(schema.notice)][-1] == "called_off"
 
 
 def test_a_sensor_is_silent_after_three_minutes_and_heard_again_at_the_next_tick(world: World) -> None:

@@ -31,9 +31,9 @@ AGAIN_S: Final = (0.02, 0.15)
 UNDER_WAY: Final = (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE)  # and every 5xx: not final
 VERBS: Final[Mapping[str, int]] = {
     "raise": 18, "approve": 30, "ack": 8, "comment": 14, "assign": 4, "ease": 10, "close": 8, "drill": 8,
-    "silence": 5, "unsilence": 5, "outage": 2, "official": 3,
+    "silence": 5, "unsilence": 5, "outage": 6, "move": 3, "official": 3,
 }  # fmt: skip
-OPERATORS_MOST: Final = ("raise", "ack", "comment", "assign", "drill", "unsilence", "outage")
+OPERATORS_MOST: Final = ("raise", "ack", "comment", "assign", "drill", "unsilence", "outage", "move")
 PRESUMES: Final = 0.1  # how often somebody tries what his role may not allow
 IDLE_S: Final = 1.0  # a viewer may do nothing
 EVACUATION: Final = "evacuation"
@@ -124,9 +124,16 @@ class Person:
             case "silence" | "outage":
                 area = self._random.choice(self._office.areas)
                 body = {"reason": "mast lies", "until": _in_s(60), "areas": [area], "why": self._why()}
+                if verb == "outage" and self._random.random() < 0.7:  # else it begins now, and nobody hears of it
+                    body |= {"begins": _in_s(self._random.choice((3, 40, 3_610))), "until": _in_s(3_700)}
                 more = {"hazard": self._random.choice(("flood", "rain"))} if verb == "silence" else {}
                 made = self._ask("POST", "/silences" if more else "/planned-outages", body | more)
                 self._silences += [f"/{'silences' if more else 'planned-outages'}/{made['id']}"] if "id" in made else []
+            case "move":
+                outages = [path for path in self._silences if path.startswith("/planned-outages")]
+                if outages:
+                    until = {"until": _in_s(self._random.choice((3_650, 3_800))), "why": self._why()}
+                    self._ask("PATCH", self._random.choice(outages), until)
             case "unsilence":
                 if self._silences:
                     self._ask("DELETE", self._silences.pop(0), None)

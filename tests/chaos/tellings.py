@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import Any, TypeAlias
@@ -28,6 +28,8 @@ def ends(notices: Sequence[Notice], ledger: Ledger) -> Iterator[str]:
     by_incident: dict[str, list[Notice]] = defaultdict(list)
     for notice in notices:
         by_incident[notice.incident].append(notice)
+    yield from _planned([found for found in by_incident.values() if found[0].planned is not None])
+    by_incident = defaultdict(list, {id_: found for id_, found in by_incident.items() if found[0].planned is None})
     rows = {row.id: row for drill in (False, True)
             for row in ledger.incidents(limit=10**9, drill=drill, unpublished=True)[0]}  # fmt: skip
     for id_ in rows.keys() | by_incident.keys():
@@ -43,6 +45,20 @@ def ends(notices: Sequence[Notice], ledger: Ledger) -> Iterator[str]:
         for before, after in pairwise(reasons):
             if (before in ENDS) != (after is Reason.FIRST):
                 yield f"{id_}: {after} follows {before}"
+
+
+def _planned(outages: Sequence[Sequence[Notice]]) -> Iterator[str]:
+    """Of what is planned: versions without a gap, the same times told twice at most, and nothing after it was off."""
+    for found in outages:
+        id_, reasons = found[0].incident, [notice.reason for notice in found]
+        times = [notice.planned and (notice.planned.begins, notice.planned.until) for notice in found]
+        told = Counter(time for time, reason in zip(times, reasons, strict=True) if reason is Reason.PLANNED)
+        if [notice.version for notice in found] != list(range(1, len(found) + 1)):
+            yield f"{id_}: its versions are {[notice.version for notice in found]}"
+        if reasons[0] is not Reason.PLANNED or Reason.CALLED_OFF in reasons[:-1]:
+            yield f"{id_}: told in the order {reasons}"
+        if max(told.values(), default=0) > 2:  # the day before and an hour before
+            yield f"{id_}: told {told}"
 
 
 def messages(received: Sequence[Seen], notices: Sequence[Notice], ledger: Ledger, channel: str) -> Iterator[str]:
@@ -63,7 +79,7 @@ def messages(received: Sequence[Seen], notices: Sequence[Notice], ledger: Ledger
     people = [(channel, recipient) for recipient in {row.recipient for row in own}]
     made = {(row.incident, row.version, row.channel, row.recipient) for row in rows}
     for notice in notices:
-        places = [*people, ("mqtt", topic_of(notice))]
+        places = [*people, *([("mqtt", topic_of(notice))] if notice.planned is None else [])]
         for place in [*places, ("console", "operators")] if notice.told else places:
             if (notice.incident, notice.version, *place) not in made:
                 yield f"no message to {place} of {notice.incident} version {notice.version}"
@@ -90,7 +106,7 @@ def states(
         query = select(schema.notice.c.incident, schema.notice.c.version, schema.content.c.body)
         rows = db.execute(query.join(schema.content, schema.content.c.seq == schema.notice.c.seq))
         bodies = {(row.incident, row.version): json.loads(row.body) for row in rows}
-    newest = {topic_of(n): n for n in notices}
+    newest = {topic_of(n): n for n in notices if n.planned is None}
     wanted = {topic: (n.incident, n.version) for topic, n in newest.items() if n.reason not in ENDS}
     there = {topic: _version(payload) for topic, payload in retained.items() if payload}
     for topic in wanted.keys() | there.keys():

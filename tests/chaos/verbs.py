@@ -28,6 +28,7 @@ from alerts.incidents.verbs import (
     EndSilence,
     OfficialLevel,
     Raise,
+    Reschedule,
     Silence,
 )
 from alerts.ledger import schema
@@ -39,7 +40,19 @@ from ingest.city import City
 
 _VERBS: Final = {
     kind.__name__.lower(): kind
-    for kind in (Acknowledge, Approve, Assign, Close, Comment, Ease, EndSilence, OfficialLevel, Raise, Silence)
+    for kind in (
+        Acknowledge,
+        Approve,
+        Assign,
+        Close,
+        Comment,
+        Ease,
+        EndSilence,
+        OfficialLevel,
+        Raise,
+        Reschedule,
+        Silence,
+    )
 }
 
 
@@ -241,6 +254,8 @@ def _standing(rows: Sequence[Written], ledger: Ledger) -> Iterator[str]:
                 wanted.setdefault(id_, act.verb)
             case EndSilence(id=id_) if id_ in wanted and wanted[id_].until > act.at:
                 wanted[id_] = replace(wanted[id_], until=act.at)
+            case Reschedule(id=id_, begins=begins, until=until) if id_ in wanted:
+                wanted[id_] = replace(wanted[id_], begins=begins, until=until)
             case OfficialLevel():
                 entered.append(msgspec.json.encode(act.verb).decode())
     if silences != wanted:
