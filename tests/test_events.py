@@ -65,7 +65,6 @@ def test_what_is_planned_is_no_warning_and_has_a_name_of_its_own(town: Town) -> 
         assert (outage.id, outage.data["reason"], outage.data["because"]) == ("1", "planned", None)
         assert outage.data["text"]["vi"].startswith("Báo trước: cắt điện theo kế hoạch")
         assert heard.alerts(1) == [2]
-        assert httpx.get(f"{url}/api/v1/alerts/outage-1.20242").status_code == 404
 
 
 def test_a_new_listener_hears_only_what_is_new(stormy: Town) -> None:
