@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final, TypeAlias
@@ -82,6 +82,20 @@ class Store:
         except SQLAlchemyError as error:
             # The driver's own words; SQLAlchemy's text would carry the parameters, and some day an address, into a log.
             raise LedgerError(f"{self.path}: {getattr(error, 'orig', None) or type(error).__name__}") from None
+
+    def empty_log(self) -> bool:
+        """Moves what the write-ahead log holds into the file and cuts it: what was deleted is gone from it as well.
+
+        False where somebody reads or writes meanwhile, who is not waited for. Raises LedgerError.
+        """
+        with self._lock, self._errors(), closing(self._writer.raw_connection()) as db:
+            cursor = db.cursor()
+            cursor.execute("PRAGMA busy_timeout=0")
+            try:
+                busy, _, _ = cursor.execute("PRAGMA main.wal_checkpoint(TRUNCATE)").fetchone()
+            finally:
+                cursor.execute(f"PRAGMA busy_timeout={round(_BUSY_S * 1000)}")
+            return not busy
 
     def close(self) -> None:
         self._readers.dispose()

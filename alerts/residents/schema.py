@@ -38,6 +38,7 @@ resident = Table(
     Column("leads", BigInteger),  # the ward group whose leader this is
     Column("created_at", BigInteger, nullable=False),
     Column("confirmed_at", BigInteger),
+    Column("ended_at", BigInteger),
     Index("resident_quiet", "quiet"),
     sqlite_autoincrement=True,  # numbers are never used again: the post's messages name them
 )
@@ -61,19 +62,21 @@ contact = Table(
     Column("resident", BigInteger, nullable=False),
     Column("channel", Text, nullable=False),
     Column("via", Text, nullable=False),  # "mail", or "webpush:fcm.googleapis.com": who carries it
-    Column("address", LargeBinary, nullable=False),  # sealed (alerts/residents/seal.py)
-    Column("digest", LargeBinary, nullable=False),  # by which an address is found again
+    Column("address", LargeBinary, nullable=False),  # sealed (alerts/residents/seal.py); empty once it has ended
+    Column("digest", LargeBinary, nullable=False),  # by which an address is found again; empty once it has ended
     Column("fallback", Boolean, nullable=False),  # only where the others did not get through
     Column("state", Text, nullable=False),  # pending, active, gone, ended
     Column("created_at", BigInteger, nullable=False),
     Column("confirmed_at", BigInteger),
+    Column("ended_at", BigInteger),  # or gone since
     Index("contact_resident", "resident"),
     Index("contact_digest", "channel", "digest"),
     Index("contact_via", "via"),
     sqlite_autoincrement=True,
 )
-# The subscriptions once more, as the post reads them: a row for each active contact that is no fallback, in the order
-# in which messages are made. Whoever changes one of the two above changes this in the same transaction.
+# The subscriptions once more, as the post reads them, in the order in which messages are made: a row for each active
+# contact that is no fallback; where the others are all gone, for each active fallback. Whoever changes one of the three
+# above changes this in the same transaction (targets.py).
 target = Table(
     "target",
     metadata,
@@ -108,13 +111,14 @@ consent = Table(
     Column("resident", BigInteger, nullable=False),
     Column("contact", BigInteger),
     Column("at", BigInteger, nullable=False),
-    Column("what", Text, nullable=False),  # asked, confirmed, changed, ended, exported, deleted
+    Column("what", Text, nullable=False),  # asked, confirmed, changed, ended, gone, exported, deleted
     Column("text", Text, nullable=False),
     Column("lang", Text, nullable=False),
     Index("consent_resident", "resident"),
     sqlite_autoincrement=True,
 )
-# Secrets that a resident holds; of each only a SHA-256. `use`: manage, confirm, end, answer.
+# Secrets that a resident holds. `use`: manage, confirm, answer: of the secret only a SHA-256. code: six digits, which
+# are tried in no time, so that what is kept of them is keyed (seal.py); "" is the code that nobody has.
 key = Table(
     "key",
     metadata,
@@ -127,6 +131,7 @@ key = Table(
     Column("expires_at", BigInteger),
     Column("tries", Integer, nullable=False),
     Index("key_resident", "resident"),
+    Index("key_expiry", "expires_at"),
 )
 
 # ---- ward groups

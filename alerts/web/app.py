@@ -25,6 +25,7 @@ from alerts.web.health import health_routes
 from alerts.web.imports import import_routes
 from alerts.web.letters import letter_routes
 from alerts.web.machine import machine_routes, service_samples
+from alerts.web.one_click import one_click_routes
 from alerts.web.operators import Door
 from alerts.web.pages import page_routes
 from alerts.web.past import past_routes
@@ -36,6 +37,7 @@ from alerts.web.prometheus.routes import prometheus_routes
 from alerts.web.public import public_routes
 from alerts.web.sources import Desks, Sources
 from alerts.web.standing import official_routes, standing_routes
+from alerts.web.subscriptions import subscription_routes
 from alerts.web.verbs import verb_routes
 from alerts.web.warnings import event_routes, warning_routes
 from alerts.web.why import why_routes
@@ -76,6 +78,8 @@ def create_app(sources: Sources) -> FastAPI:
     app.include_router(event_routes(fan_out))
     app.include_router(machine_routes(sources, fan_out))
     app.include_router(page_routes(sources, fan_out))
+    app.include_router(subscription_routes(sources))
+    app.include_router(one_click_routes(sources))
     asking = None
     if sources.proof is not None:
         app.include_router(check_routes(sources, sources.proof))

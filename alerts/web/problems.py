@@ -83,5 +83,7 @@ async def _no_history(request: Request, error: Exception) -> Response:
 
 
 async def _unforeseen(request: Request, error: Exception) -> Response:
-    _log.error("%s %s failed: %s", request.method, request.url.path, type(error).__name__)
+    # The route as it is written: in the address of an end stands a key.
+    route = getattr(request.scope.get("route"), "path", "a route that is none")
+    _log.error("%s %s failed: %s", request.method, route, type(error).__name__)
     return problem(request, HTTPStatus.INTERNAL_SERVER_ERROR, "the service failed to answer; it has been logged")

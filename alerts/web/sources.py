@@ -9,6 +9,7 @@ from typing import Any, Literal, Protocol
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from alerts.acting import Acted
+from alerts.delivery.channels.channel import Reached
 from alerts.importing import Imports
 from alerts.incidents.incident import Incident, Notice
 from alerts.incidents.verbs import Act, OfficialLevel, Silence
@@ -18,6 +19,7 @@ from alerts.ledger.codes import Coded
 from alerts.ledger.why import Record
 from alerts.letters import Letters
 from alerts.residents.group_desk import GroupDesk
+from alerts.residents.book import Book
 from alerts.staff import Staff
 from alerts.view import View
 from alerts.words.cap import Voice
@@ -151,8 +153,17 @@ class Cap:
 
 
 @dataclass(frozen=True, slots=True)
+class ResidentsDesk:
+    """Where residents subscribe. `reach`: channel -> how an address of it is read, of those that are set up."""
+
+    book: Book
+    reach: Mapping[str, Callable[[str], Reached]]
+
+
+@dataclass(frozen=True, slots=True)
 class Sources:
     """Everything that the web reads. `operators`, `history`, `proof`, `cap` None: nothing of theirs is served.
+    `residents` None: whoever wants to subscribe is told that it is not set up.
 
     The spine writes in this order, which caches rely on: ledger, then the view (swapped whole), then `changed`.
     `now_ms`: the service's clock, ms UTC (that of the data where the view says so). `health`: part -> how it does.
@@ -169,3 +180,4 @@ class Sources:
     standing: Callable[[], Standing] = Standing
     proof: Proof | None = None
     cap: Cap | None = None
+    residents: ResidentsDesk | None = None

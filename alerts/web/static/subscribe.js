@@ -1,0 +1,61 @@
+// The links of messages: #confirm=TOKEN and #manage=TOKEN. A fragment reaches no server and no log; the token goes on in
+// a header or a body. Nothing is done without a press of a button: mail scanners open links, and run their scripts.
+const API = "/api/v1/subscriptions";
+const at = (id) => document.getElementById(id);
+const say = (word) => { at("said").textContent = word ? document.querySelector(`[data-word="${word}"]`).textContent : ""; };
+const show = (id) => { for (const one of ["no-link", "confirm", "manage"]) at(one).hidden = one !== id; };
+
+async function call(method, path, token, body) {
+  const headers = { Accept: "application/json" };
+  if (token) headers.Authorization = `Bearer ${token}`;
+  if (body) headers["Content-Type"] = "application/json";
+  try {
+    const answer = await fetch(API + path, { method, headers, body: body && JSON.stringify(body), cache: "no-store" });
+    if (answer.ok) return answer.status === 204 ? {} : await answer.json();
+    say(answer.status === 401 || answer.status === 422 ? "refused" : "away");
+  } catch {
+    say("away");
+  }
+  return null;
+}
+
+function list(id, texts) {
+  at(id).replaceChildren(...texts.map((text) => Object.assign(document.createElement("li"), { textContent: text })));
+}
+
+async function manage(token) {
+  const mine = await call("GET", "", token);
+  if (!mine) return show("no-link");
+  list("contacts", mine.contacts.filter((one) => one.address).map((one) => `${one.channel}: ${one.address}`));
+  list("areas", mine.areas.map((one) => `${one.code}: ${Object.keys(one.hazards).join(", ")}`));
+  at("do-end").onclick = async () => { if (await call("POST", "/end", "", { token })) { show(""); say("end_all_done"); } };
+  at("do-delete").onclick = async () => {
+    const sure = document.querySelector('[data-word="delete_sure"]').textContent;
+    if (window.confirm(sure) && await call("DELETE", "", token)) { show(""); say("deleted"); }
+  };
+  show("manage");
+}
+
+function confirmed(token) {
+  show("confirm");
+  at("do-confirm").onclick = async () => {
+    const done = await call("POST", "/confirm", "", { token });
+    if (!done) return;
+    say("confirmed");
+    if (!done.token) return show("");
+    history.replaceState(null, "", `#manage=${done.token}`);
+    await manage(done.token);
+  };
+}
+
+function begin() {
+  say("");
+  for (const other of document.querySelectorAll("nav a")) other.hash = location.hash;
+  const [use, token] = location.hash.slice(1).split("=");
+  if (token && use === "confirm") confirmed(token);
+  else if (token && use === "manage") manage(token);
+  else show("no-link");
+}
+
+addEventListener("hashchange", begin);
+begin();
