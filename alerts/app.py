@@ -35,6 +35,11 @@ from alerts.post.process import Opening, PostProcess
 from alerts.post.store import open_post
 from alerts.proof.keys import open_keys
 from alerts.proof.signature import key_id
+from alerts.residents.book import Book
+from alerts.residents.limits import SignUpLimits
+from alerts.residents.seal import Seal, SealError
+from alerts.residents.store import open_residents
+from alerts.residents.sweeping import sweep_until
 from alerts.settings import Settings, read_text
 from alerts.snapshots import Snapshots
 from alerts.spine import Texts
@@ -45,7 +50,7 @@ from alerts.way import Clock, StoppedError, Stores
 from alerts.web.app import create_app
 from alerts.web.operators import operators_token
 from alerts.web.server import ListenError, Server, listen, urls
-from alerts.web.sources import Cap, Desks, Part, PeopleDesk, Proof, Sources, Standing
+from alerts.web.sources import Cap, Desks, Part, PeopleDesk, Proof, ResidentsDesk, Sources, Standing
 from alerts.words.cap_place import Ring, outlines
 from alerts.words.names import Lang
 from alerts.works import Connections, Login, Works
@@ -81,6 +86,7 @@ class Service:
         self._failure = ""
         self._bundled: NatsBroker | None = None
         self._post: PostProcess | None = None
+        self._residents: ResidentsDesk | None = None
         self._closing = ExitStack()
         self.page_url = ""
         self.mqtt_url = ""
@@ -116,6 +122,7 @@ class Service:
             if self._post is not None:
                 closing.callback(self._post.stop)
                 self._post.start()
+            self._residents = self._open_residents(closing)
             self._token = operators_token(settings.data_path)
             closing.enter_context(announce(settings.data_path, self.page_url))
             self._closing = closing.pop_all()
@@ -185,6 +192,7 @@ class Service:
                 standing=self._standing,
                 proof=self._proof(),
                 cap=Cap(CapStore(self.ledger.store), lambda: self._works.cap.voice),
+                residents=self._residents,
             )
         )
         server = Server(app, END_S)
@@ -193,6 +201,9 @@ class Service:
         serving = asyncio.create_task(server.serve(sockets=[self._socket]))
         delivering = asyncio.create_task(self._works.delivery.run(quiet))
         alerting = asyncio.create_task(self._works.cap.run(quiet))
+        ending_with = {delivering, alerting}
+        if self._residents is not None:  # no part of what must not end: warnings do not wait for it
+            ending_with.add(asyncio.create_task(sweep_until(quiet, self._residents.book, _wall_ms)))
         parts = {"the spine": spine, "the web server": serving, "delivery": delivering, "CAP": alerting}
         for name, part in parts.items():
             part.add_done_callback(partial(self._part_ended, name, ended))
@@ -202,7 +213,7 @@ class Service:
         self.stop()
         await spine
         quiet.set()
-        await asyncio.wait({delivering, alerting})
+        await asyncio.wait(ending_with)
         await self._deliver_the_rest()
         await self._works.delivery.close()
         await app.state.fan_out.stop()
@@ -261,6 +272,23 @@ class Service:
         arguments = [] if settings.file is None else ["--config", str(settings.file)]
         opening = Opening(texts.city_toml, self._link_url, settings.log_level)
         return PostProcess(arguments, lambda: opening, lambda: self._gate.shut)
+
+    def _open_residents(self, closing: ExitStack) -> ResidentsDesk | None:
+        """None as for the post. Raises ConfigError where a channel to residents is set up wrongly, SealError."""
+        settings = self._settings
+        if settings.residents_key is None or self._post is None:
+            return None
+        store = open_residents(settings.data_path)
+        closing.callback(store.close)
+        limits, wake = SignUpLimits(time.monotonic), self._post.wake
+        book = Book(store, Seal.of(settings.residents_key), limits, self._link_url, wake)
+        means = Means(settings.data_path, settings.public_url, _wall_ms)
+        reach = {
+            name: kind.reach
+            for name, kind in KINDS.items()
+            if kind.serves == "residents" and kind.make(settings.channels.get(name, NO_SECTION), means) is not None
+        }
+        return ResidentsDesk(book, reach)
 
     def _give_up(self, until: int) -> int:
         if self._post is None:
@@ -399,5 +427,7 @@ def _as_service_error() -> Iterator[None]:
         yield
     except (ListenError, FolderError, BrokerError, MqttError, JournalError, LedgerError, RecoveryError) as error:
         raise ServiceError(str(error)) from error
+    except SealError as error:
+        raise ServiceError(f"residents.key_file: another key than that of residents.sqlite ({error})") from error
     except OSError as error:
         raise ServiceError(f"{error.filename}: {error.strerror}" if error.filename else str(error)) from error

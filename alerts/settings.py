@@ -17,6 +17,7 @@ from urllib.parse import SplitResult, parse_qs, urlsplit
 from alerts.delivery.channels import KINDS
 from alerts.delivery.channels.channel import Kind
 from alerts.given import PREFIX, Given, Secret, Section, secret_of
+from alerts.residents.seal import Seal, SealError
 from alerts.watch.logs import LogFormat
 from ingest.city import DEFAULT_CITY_FILE, FOREIGN, ConfigError, parse_toml
 from ingest.entries import ClockMode
@@ -111,8 +112,8 @@ class Settings:
 
     `public_url`: where residents reach the service, with its last slash; "" where nobody has said it.
     `networks`: other networks that are read, by what their topics begin with. `channels`: the sections of those that
-    have one. `residents_key`: by which residents' addresses are sealed; None: nobody can subscribe. `file`: where all
-    this was read, None where there is no file.
+    have one. `residents_key`: by which residents' addresses are sealed; None: nobody can subscribe. `residents_keyed`:
+    whether one is set, read or not. `file`: where all this was read, None where there is no file.
     """
 
     file: Path | None
@@ -132,6 +133,7 @@ class Settings:
     cap: CapSettings
     channels: Mapping[str, Section]
     residents_key: Secret | None
+    residents_keyed: bool
     log_format: LogFormat
     log_level: str
 
@@ -163,9 +165,11 @@ def load(path: Path | None, environ: Mapping[str, str], *, with_secrets: bool = 
         return Section(keys, {key: secret(name, key) for key in kind.secrets})
 
     host, port = _listen(of("http", "listen"))
+    data_path, key_file = of("data", "path").path(), of("residents", "key_file")
+    _check_outside(key_file, data_path)
     return Settings(
         file=path,
-        data_path=of("data", "path").path(),
+        data_path=data_path,
         city_file=_existing_file(of("city", "file"), beside=folder / "city.toml", bundled=DEFAULT_CITY_FILE),
         rules_file=_existing_file(of("rules", "file"), beside=folder / "rules.toml", bundled=DEFAULT_RULES_FILE),
         clock=_clock(of("clock", "arrival")),
@@ -193,7 +197,8 @@ def load(path: Path | None, environ: Mapping[str, str], *, with_secrets: bool = 
         history_keep=_keep(of("history", "keep_raw_days"), of("history", "keep_minutes_days")),
         cap=CapSettings(_sender(of("cap", "sender")), of("cap", "sender_name").text, of("cap", "contact").text),
         channels={name: section(name, kind) for name, kind in KINDS.items() if kind.keys},
-        residents_key=secret("residents", "key"),
+        residents_key=_residents_key(of("residents", "key"), key_file, secret("residents", "key")),
+        residents_keyed=bool(of("residents", "key").text or key_file.text),
         log_format=_log_format(of("log", "format")),
         log_level=_log_level(of("log", "level")),
     )
@@ -359,6 +364,22 @@ def _sender(given: Given) -> str:
     if not given.text.isprintable() or any(c in given.text for c in " ,<&"):
         raise given.wrong("a name unique in the world, such as canhbao@danang.gov.vn: no space, comma, < or &")
     return given.text
+
+
+def _check_outside(key_file: Given, data: Path) -> None:
+    """A key that lies beside what it opens protects nothing: whoever takes the folder has both."""
+    if key_file.text and key_file.path().resolve().is_relative_to(data.resolve()):
+        raise key_file.wrong(f"a file outside the data folder {data}: backups and copies of that must not hold the key")
+
+
+def _residents_key(direct: Given, key_file: Given, secret: Secret | None) -> Secret | None:
+    if secret is not None:
+        try:
+            Seal.of(secret)
+        except SealError as error:
+            given = direct if direct.text else key_file
+            raise given.wrong(f"{error}: openssl rand -hex 32", shown="what is none") from None
+    return secret
 
 
 def _keep(raw: Given, minutes: Given) -> Keep:

@@ -37,6 +37,8 @@ def run(arguments: argparse.Namespace) -> int:
     print(f"{rules_file}: {len(rules.rules)} rules for {', '.join(rules.hazards) or 'no hazard'}")
     for line in _skipped(city, rules) + _idle(city, rules) + _nowhere(city, rules) + _endings(city, rules):
         print(line)
+    if not given.residents_keyed:
+        print("residents: nobody can subscribe: residents.key_file is not set (docs/how-to/subscriptions.md)")
     return 0
 
 

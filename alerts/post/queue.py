@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any, Final, TypeAlias
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Connection, bindparam, delete, or_, select, update
+from sqlalchemy import Connection, bindparam, or_, select, update
 from sqlalchemy.dialects.sqlite import insert
 
 from alerts.delivery.pace import Free
@@ -21,8 +21,9 @@ from alerts.post import schema
 from alerts.post.compose import Compose, Recipient, UnfitError
 from alerts.post.expand import fall_back
 from alerts.post.judging import WAIT_MS, Row, Verdict, judge
-from alerts.post.store import contact, resident, target
+from alerts.post.store import contact, resident
 from alerts.post.telling import Telling
+from alerts.residents import endings
 
 _T, _M, _TOLD = schema.telling, schema.message, schema.told
 
@@ -109,9 +110,8 @@ class PostQueue:
             db.execute(_SETTLED_WITH, [{k: row[k] for k in ("key", "new_sent_at", "perhaps")} for row in rows])
             if counted:
                 db.execute(_COUNTED, counted)
-            if gone:
-                db.execute(update(contact).where(contact.c.id.in_(gone)).values(state="gone"))
-                db.execute(delete(target).where(target.c.contact.in_(gone)))
+            for contact_id in gone:
+                endings.gone(db, contact_id, answers[0].at)
             if dead:
                 fall_back(db, dead, max(one.at for one in answers))
 

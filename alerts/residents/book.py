@@ -59,14 +59,17 @@ class Consented:
 
 
 class Book:
-    """`public_url`: of the service, with its last slash; "" unknown: codes come without links.
+    """`public_url`: of the service, with its last slash; "" unknown: codes come without links. `called`: told when
+    there is an errand for the post.
 
     Methods raise LedgerError, and SealError where a row was sealed with another key.
     """
 
-    def __init__(self, store: Store, seal: Seal, limits: SignUpLimits, public_url: str) -> None:
+    def __init__(
+        self, store: Store, seal: Seal, limits: SignUpLimits, public_url: str, called: Callable[[], None] = lambda: None
+    ) -> None:
         """Raises SealError where the addresses in `store` are sealed with another key."""
-        self._store, self._seal, self.limits, self._url = store, seal, limits, public_url
+        self._store, self._seal, self.limits, self._url, self._called = store, seal, limits, public_url, called
         self._deleted = False
         with store.reading() as db:
             some = select(contact.c.id, contact.c.address).where(contact.c.state == State.ACTIVE).limit(1)
@@ -78,7 +81,9 @@ class Book:
         with self._store.writing() as db:
             id_ = rows.add_resident(db, choice, now_ms)
             rows.write_choice(db, self._seal, id_, choice)
-            return [self._ask(db, id_, choice, one, city, now_ms) for one in wanted]
+            asked = [self._ask(db, id_, choice, one, city, now_ms) for one in wanted]
+        self._called()
+        return asked
 
     def confirm(self, *, token: str = "", id_: str = "", code: str = "", now_ms: int, city: City) -> Confirmed | None:
         """By the token of the link, or by id and code. None: wrong, too late, or tried too often."""
@@ -116,7 +121,9 @@ class Book:
             if choice != was.choice:
                 text = words.terms(choice, _channels(was), city, choice.lang)
                 rows.consented(db, was.id, None, now_ms, "changed", text, choice.lang)
-            return self._read(db, was.id), asked
+            found = self._read(db, was.id)
+        self._called()
+        return found, asked
 
     def end(self, token: str, now_ms: int) -> bool:
         """No message to any of his contacts from now on. Whether the token is somebody's."""

@@ -41,7 +41,10 @@ def end_resident(db: Connection, id_: int, now_ms: int) -> None:
 
 
 def gone(db: Connection, id_: int, now_ms: int) -> None:
-    """The provider says that the address is nobody's any more; the resident's fallback takes its place."""
+    """The provider says that the address is nobody's any more; the resident's fallback takes its place.
+
+    Also on the connection of the post, which has these tables beside its own and none of the same names.
+    """
     row = db.execute(select(contact).where(contact.c.id == id_, contact.c.state == State.ACTIVE)).one_or_none()
     if row is None:
         return

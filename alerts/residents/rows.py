@@ -95,4 +95,4 @@ def _contact(row: Row[Any], seal: Seal) -> Contact:
 
 
 def _proxy_place(id_: int) -> str:
-    return f"proxy of {id_}"
+    return f"resident {id_}"

@@ -50,7 +50,7 @@ class Seal:
         """Raises SealError."""
         try:
             return self._cipher.decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], place.encode()).decode()
-        except InvalidTag:
+        except (InvalidTag, ValueError):  # or too short to be any
             raise SealError(f"{place}: not sealed with this key") from None
 
     def digest(self, channel: str, address: str) -> bytes:
