@@ -81,12 +81,9 @@ def _post(chosen: Settings, opening: Opening, kinds: Mapping[str, Kind]) -> tupl
 def made(kinds: Mapping[str, Kind], chosen: Settings, public_url: str) -> dict[str, Channel]:
     """The channels to residents that the deployment has set up. Raises ConfigError."""
     means = Means(chosen.data_path, public_url, _now_ms)
-    channels = {
-        name: kind.make(chosen.channels.get(name, NO_SECTION), means)
-        for name, kind in kinds.items()
-        if kind.serves == "residents"
-    }
-    return {name: channel for name, channel in channels.items() if channel is not None}
+    serving = [kind for kind in kinds.values() if kind.serves == "residents"]
+    channels = [one for kind in serving for one in kind.made(chosen.channels.get(kind.name, NO_SECTION), means)]
+    return {channel.name: channel for channel in channels}
 
 
 async def _serve(post: Post) -> None:

@@ -16,7 +16,6 @@ from alerts.web.rendered import JSON
 from alerts.web.schemas import Shape
 from alerts.web.sources import Sources
 
-
 _ALERTS_COUNTED: Final = 200  # open warnings whose groups are counted at every look: older ones are left out
 
 

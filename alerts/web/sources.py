@@ -18,8 +18,8 @@ from alerts.ledger.cap import CapStore
 from alerts.ledger.codes import Coded
 from alerts.ledger.why import Record
 from alerts.letters import Letters
-from alerts.residents.group_desk import GroupDesk
 from alerts.residents.book import Book
+from alerts.residents.group_desk import GroupDesk
 from alerts.staff import Staff
 from alerts.view import View
 from alerts.words.cap import Voice
