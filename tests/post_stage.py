@@ -26,6 +26,7 @@ from alerts.post.expand import Expander
 from alerts.post.follow import Follower
 from alerts.post.post import Post, PostParts
 from alerts.post.store import contact, errand, open_post, resident, target
+from alerts.residents.schema import subscription
 from alerts.residents.seal import Seal
 from alerts.words.message import bare_message
 from ingest.city import City, parse_city
@@ -110,6 +111,8 @@ class Stage:
         with self.store.writing() as db:
             row = {"state": "active", "lang": "vi", "quiet": quiet, "daily_cap": cap, "created_at": 0, "leads": leads}
             who = db.execute(insert(resident).values(row)).inserted_primary_key[0]
+            chosen = {"resident": who, "area": area, "hazard": hazard, "floor": floor}
+            db.execute(insert(subscription).values(chosen))
             numbers = []
             for text in filter(None, (*contacts, fallback)):
                 via, _, address = text.partition(" ")
@@ -126,8 +129,9 @@ class Stage:
     def also(self, number: int, area: str, hazard: str = "flood", floor: int = 2) -> None:
         """One more place for that contact."""
         with self.store.writing() as db:
-            via = db.execute(select(contact.c.via).where(contact.c.id == number)).scalar_one()
-            db.execute(insert(target).values(area=area, hazard=hazard, contact=number, floor=floor, via=via))
+            one = db.execute(select(contact).where(contact.c.id == number)).one()
+            db.execute(insert(subscription).values(resident=one.resident, area=area, hazard=hazard, floor=floor))
+            db.execute(insert(target).values(area=area, hazard=hazard, contact=number, floor=floor, via=one.via))
 
     def errand(self, number: int, kind: str = "confirm", life: int = HOUR) -> None:
         with self.store.writing() as db:

@@ -11,6 +11,7 @@ from alerts.delivery.channels.channel import ChannelError, Quota
 from alerts.delivery.pace import Free
 from alerts.delivery.parcel import Answer, Parcel, Status
 from alerts.incidents.incident import Notice, Planned, Reason
+from alerts.post.forget import KEEP_ERRAND_MS, KEEP_MS, forget
 from alerts.post.queue import PostQueue, release
 
 AN, BINH, CHI = "+84905000001", "+84905000002", "+84905000003"
@@ -397,3 +398,63 @@ def test_warnings_go_before_planned_outages(tmp_path: Path) -> None:
         on.decide(outage(), first(level=2))
         on.play()
     assert told(sms) == [("flood.A", 1, BINH), ("outage-1.A", 1, AN)]
+
+
+def test_what_waited_for_an_address_that_is_gone_goes_to_the_fallback(tmp_path: Path) -> None:
+    push, sms = Provider("webpush"), Provider()
+
+    async def gone(_: Parcel) -> str:
+        raise ChannelError("410", gone=True)
+
+    push.answer = gone
+    with stage(tmp_path, push, sms) as on:
+        number = on.resident("webpush:push.example x", fallback=f"sms {AN}")[0]
+        on.also(number, "B")
+        push.at_once = 1
+        on.decide(first("A"))
+        on.decide(first("B"))
+        on.play()
+    assert sorted(told(sms)) == [("flood.A", 1, AN), ("flood.B", 1, AN)]
+
+
+def test_the_last_of_a_providers_number_a_day_is_kept_for_what_is_urgent(tmp_path: Path) -> None:
+    sms = Provider(quota=Quota(per_day=10, reserve=0.2))
+    with stage(tmp_path, sms) as on:
+        for n in range(12):
+            on.resident(f"sms +849050000{n:02}")
+        on.resident(f"sms {CHI}", area="B")
+        on.decide(first())
+        on.play()
+        assert len(sms.got) == 8
+        on.decide(first("B", 4))
+        on.play(NOON + HOUR)
+        assert [one.incident for one in sms.got[8:]] == ["flood.B"]
+        on.play(NOON + 13 * HOUR, step=10 * MINUTE)  # the next day; by then the rest has expired
+    assert len(sms.got) == 9
+
+
+def test_a_leader_of_a_ward_group_is_asked_for_an_answer(tmp_path: Path) -> None:
+    sms = Provider()
+    with stage(tmp_path, sms) as on:
+        on.resident(f"sms {AN}", leads=1)
+        on.resident(f"sms {BINH}")
+        on.decide(first())
+        on.play()
+    texts = {one.address: one.body["texts"]["vi"] for one in sms.got}
+    assert "https://cb.vn/g#" in texts[AN]
+    assert "/g#" not in texts[BINH]
+
+
+def test_old_messages_are_forgotten_and_what_still_waits_is_not(tmp_path: Path) -> None:
+    with stage(tmp_path) as on:
+        number = on.resident(f"sms {AN}")[0]
+        on.errand(number)
+        on.decide(first())
+        on.play()
+        on.now += KEEP_ERRAND_MS + 1
+        on.play()
+        assert [row[0] for row in on.rows()] == ["flood.A"]
+        on.now += KEEP_MS
+        for _ in range(3):
+            forget(on.store, on.now)
+        assert on.rows() == []

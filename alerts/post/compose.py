@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol, TypeAlias
 
@@ -13,10 +13,12 @@ from sqlalchemy.dialects.sqlite import insert
 from alerts.incidents.incident import Notice
 from alerts.post import schema
 from alerts.post.store import errand
+from alerts.residents.answer_keys import answer_key
 from alerts.residents.end_keys import end_key
 from alerts.residents.seal import Seal, SealError
 from alerts.words.city_event import city_message, gravest, told_of
 from alerts.words.code_line import code_lines
+from alerts.words.group import asking
 from alerts.words.names import LANGS, Lang
 from alerts.words.proxy import with_proxy
 from ingest.city import City
@@ -24,6 +26,7 @@ from ingest.city import City
 KEPT_MOST: Final = 512  # contents held ready; of more, the oldest is read again
 _CONTENT: Final = select(schema.content.c.body).where(schema.content.c.notices == bindparam("of"))
 _KEEP: Final = insert(schema.content).on_conflict_do_nothing()
+_INCIDENT: Final = select(schema.telling.c.incident).where(schema.telling.c.seq == bindparam("of"))
 _ERRAND: Final = select(errand.c.body).where(errand.c.id == bindparam("of"))
 
 
@@ -66,14 +69,15 @@ class Contents(Protocol):
 
 class Composer:
     """`city`: the registry in force. `public_url`: of the service, with its last slash; "": no links. `exercise`:
-    nothing that this service says is real.
+    nothing that this service says is real. `replies`: the channels that carry answers back.
     """
 
     def __init__(
-        self, contents: Contents, seal: Seal, city: Callable[[], City], *, public_url: str, exercise: bool = False
+        self, contents: Contents, seal: Seal, city: Callable[[], City], *, public_url: str, exercise: bool = False,
+        replies: Collection[str] = (),
     ) -> None:  # fmt: skip
         self._contents, self._seal, self._city = contents, seal, city
-        self._public_url, self._exercise = public_url, exercise
+        self._public_url, self._exercise, self._replies = public_url, exercise, replies
         self._kept: dict[str, Mapping[str, Any]] = {}
 
     def __call__(self, db: Connection, seqs: Sequence[int], to: Recipient) -> tuple[str, Mapping[str, Any]]:
@@ -83,7 +87,11 @@ class Composer:
             if seqs[0] < 0:
                 return address, self._errand(db, -seqs[0])
             body = dict(self._said(db, seqs))
-            self._add_links(body, to)
+            if self._public_url:
+                self._add_links(body, to)
+            if to.leads is not None:
+                link = f"{self._public_url}g#{self._answer(db, seqs[0], to)}" if self._public_url else ""
+                body = asking(body, link, replies=to.channel in self._replies)
             if to.proxy_for is not None:
                 _add_proxy(body, self._seal.open(to.proxy_for, f"resident {to.resident}"))
         except SealError:
@@ -91,10 +99,11 @@ class Composer:
         return address, body
 
     def _add_links(self, body: dict[str, Any], to: Recipient) -> None:
-        if self._public_url:
-            key = end_key(self._seal, to.contact)
-            body["end_url"] = f"{self._public_url}api/v1/subscriptions/end/{key}"
-            body["manage_url"] = f"{self._public_url}subscribe"
+        body["end_url"] = f"{self._public_url}api/v1/subscriptions/end/{end_key(self._seal, to.contact)}"
+        body["manage_url"] = f"{self._public_url}subscribe"
+
+    def _answer(self, db: Connection, seq: int, to: Recipient) -> str:
+        return answer_key(self._seal, to.contact, db.execute(_INCIDENT, {"of": seq}).scalar_one())
 
     def _errand(self, db: Connection, id_: int) -> Mapping[str, Any]:
         sealed = db.execute(_ERRAND, {"of": id_}).scalar()

@@ -52,14 +52,15 @@ class Follower:
         """
         with self._store.reading() as db:
             cursor = db.execute(_PROGRESS).one_or_none()
-        after = cursor.notice if cursor is not None else 0
-        new = self._notices.numbered(after, CHUNK)
+            errands = db.execute(_ERRANDS, {"after": cursor.errand if cursor is not None else 0}).all()
+        new = self._notices.numbered(cursor.notice if cursor is not None else 0, CHUNK)
+        if not new and not errands:
+            return 0
         with self._store.writing() as db:
             if cursor is None:
                 db.execute(insert(schema.progress), {"id": 1, "notice": 0, "errand": 0})
             for seq, notice, entry in new:
                 self._tell(db, seq, notice, entry, now)
-            errands = db.execute(_ERRANDS, {"after": cursor.errand if cursor is not None else 0}).all()
             for one in errands:
                 _send_on(db, one, now)
             if new:

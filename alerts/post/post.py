@@ -21,6 +21,7 @@ from alerts.post import schema
 from alerts.post.compose import Compose
 from alerts.post.expand import Expander, fall_back
 from alerts.post.follow import Follower, Notices
+from alerts.post.forget import forget
 from alerts.post.queue import PostQueue, release
 from alerts.post.store import contact
 from ingest.city import City
@@ -139,10 +140,11 @@ class Post:
         self._swept_at = now = self._parts.now_ms()
         for via in await asyncio.to_thread(self._providers):
             if via not in self._senders and (channel := self._parts.channels.get(via.partition(":")[0])) is not None:
-                queue = PostQueue(self._store, via, self._parts.compose, self._zone)
+                queue = PostQueue(self._store, via, self._parts.compose, self._zone, channel.quota)
                 self._senders[via] = Sender(queue, channel, self._parts.random, self._parts.now_ms, name=via)
         self._fell_back += await asyncio.to_thread(self._fall_back, now)
         self._waiting = await asyncio.to_thread(self._count)
+        await asyncio.to_thread(forget, self._store, now)
 
     def _run_new(self, stop: asyncio.Event) -> None:
         running = {task.get_name() for task in self._running}

@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import Connection, bindparam, or_, select, update
 from sqlalchemy.dialects.sqlite import insert
 
+from alerts.delivery.channels.channel import Quota
 from alerts.delivery.pace import Free
 from alerts.delivery.parcel import Answer, Lane, Parcel, Status
 from alerts.delivery.send import Claimed
@@ -75,17 +76,27 @@ _SETTLED_WITH: Final = (
 _COUNTED: Final = insert(_TOLD).on_conflict_do_update(
     index_elements=["contact", "day"], set_={"count": _TOLD.c.count + 1}
 )  # fmt: skip
+_SPENT: Final = select(schema.spent.c.count).where(
+    schema.spent.c.via == bindparam("via"), schema.spent.c.day == bindparam("of")
+)
+_SPEND: Final = insert(schema.spent)
+_SPENDING: Final = _SPEND.on_conflict_do_update(
+    index_elements=["via", "day"], set_={"count": schema.spent.c.count + _SPEND.excluded["count"]}
+)
+UNBOUNDED: Final = Quota()
 
 
 class PostQueue:
     """`via`: the provider. `zone`: whose days count. Every method is a transaction and raises LedgerError."""
 
-    def __init__(self, store: Store, via: str, compose: Compose, zone: ZoneInfo) -> None:
-        self._store, self._via, self._compose, self._zone = store, via, compose, zone
+    def __init__(
+        self, store: Store, via: str, compose: Compose, zone: ZoneInfo, quota: Quota = UNBOUNDED
+    ) -> None:  # fmt: skip
+        self._store, self._via, self._compose, self._zone, self._quota = store, via, compose, zone, quota
 
     def claim(self, now: int, free: Free, lease_ms: int) -> Claimed:
         with self._store.writing() as db:
-            due = self._due(db, now, free)
+            due = self._due(db, now, self._left_today(db, now, free))
             if not due:
                 return Claimed(())
             round_ = _Round(db, due, now, self._zone)
@@ -96,6 +107,8 @@ class PostQueue:
                 except UnfitError as error:
                     round_.unfit(row, error)
             round_.write(now + lease_ms, [one.id for one in parcels])
+            if parcels and self._quota.per_day is not None:  # a try counts, whatever becomes of it
+                db.execute(_SPENDING, {"via": self._via, "day": _day(now, self._zone), "count": len(parcels)})
         return Claimed(parcels, round_.became())
 
     def settle(self, answers: Sequence[Answer]) -> None:
@@ -114,6 +127,15 @@ class PostQueue:
                 endings.gone(db, contact_id, answers[0].at)
             if dead:
                 fall_back(db, dead, max(one.at for one in answers))
+
+    def _left_today(self, db: Connection, now: int, free: Free) -> Free:
+        """What is beyond the provider's number a day waits for the next; the last of it is kept for what is urgent."""
+        most = self._quota.per_day
+        if most is None:
+            return free
+        spent = db.execute(_SPENT, {"via": self._via, "of": _day(now, self._zone)}).scalar() or 0
+        kept = int(most * self._quota.reserve)
+        return Free(max(0, min(free.urgent, most - spent)), max(0, min(free.others, most - spent - kept)))
 
     def _due(self, db: Connection, now: int, free: Free) -> list[Row]:
         rows: list[Row] = []
@@ -136,6 +158,7 @@ class PostQueue:
 
 
 CONTACT: Final = "contact "
+GONE: Final = "the address is gone"
 
 
 class _Round:
@@ -171,7 +194,8 @@ class _Round:
                 continue
             to = self.people.get(row.contact)
             if to is None or not to.wants(row.seq):
-                self._close([(one, Status.ENDED, "not wanted any more") for one in (row, *self.led[row.id])])
+                why = GONE if to is not None and to.state == "gone" else "not wanted any more"
+                self._close([(one, Status.ENDED, why) for one in (row, *self.led[row.id])])
             else:
                 chosen = self._group(row) if self.led[row.id] else self._single(row)
                 if chosen is not None and chosen.id not in send:
@@ -189,9 +213,10 @@ class _Round:
         if self._closed:
             self.db.execute(_CLOSED, [{"key": row.id, "new_status": status.value, "new_error": why}
                                       for row, status, why in self._closed.values()])  # fmt: skip
-            dead = [row.id for row, status, _ in self._closed.values() if status is Status.DEAD]
-            if dead:
-                fall_back(self.db, dead, self._now)
+            # Who has no address any more still wants to be warned.
+            lost = [row.id for row, status, why in self._closed.values() if status is Status.DEAD or why == GONE]
+            if lost:
+                fall_back(self.db, lost, self._now)
         if self._later:
             self.db.execute(_LATER, [{"key": key, "at": at} for key, at in self._later.items()])
         if self._led:

@@ -109,3 +109,12 @@ told = Table(
     Column("count", Integer, nullable=False),
     sqlite_with_rowid=False,
 )
+# Messages handed to a provider that takes so many a day, by local day.
+spent = Table(
+    "spent",
+    metadata,
+    Column("via", Text, primary_key=True),
+    Column("day", Text, primary_key=True),
+    Column("count", Integer, nullable=False),
+    sqlite_with_rowid=False,
+)
