@@ -27,9 +27,11 @@ from alerts.importing import Imports
 from alerts.ledger.audit import Audit
 from alerts.ledger.cap import CapStore
 from alerts.ledger.codes import Codes
+from alerts.ledger.deliveries import DESK, Deliveries, SideName
 from alerts.ledger.ledger import Ledger
 from alerts.ledger.outbox import Outbox
 from alerts.ledger.store import LedgerError
+from alerts.post.deliveries import POST
 from alerts.post.give_up import give_up
 from alerts.post.process import Opening, PostProcess
 from alerts.post.store import open_post
@@ -187,7 +189,7 @@ class Service:
                 health=self._parts,
                 now_ms=self._service_ms,
                 counters=lambda: self.counters,
-                operators=Desks(self._token, self._works.letters, self._imports(), self._people()),
+                operators=Desks(self._token, self._works.letters, self._imports(), self._people(), self._deliveries()),
                 history=self._history.client,
                 standing=self._standing,
                 proof=self._proof(),
@@ -330,6 +332,15 @@ class Service:
         works = self._works
         staff = Staff(works.people, lambda: works.view.city, self._service_ms)
         return PeopleDesk(staff, Audit(works.ledger.store), Acts(works.acts).act)
+
+    def _deliveries(self) -> dict[SideName, Deliveries]:
+        ledger = self.ledger.store
+        sides: dict[SideName, Deliveries] = {"desk": Deliveries(DESK, ledger, ledger)}
+        if self._post is not None:
+            store = open_post(self._settings.data_path)
+            self._closing.callback(store.close)
+            sides["post"] = Deliveries(POST, store, ledger)
+        return sides
 
     def _standing(self) -> Standing:
         return Standing(tuple(self.ledger.silences()), self.ledger.official_level(self._service_ms()))

@@ -16,6 +16,7 @@ from alerts.web.bench import Bench
 from alerts.web.by_hand import hand_routes
 from alerts.web.cap import cap_routes, received_routes
 from alerts.web.checking import check_routes
+from alerts.web.deliveries import delivery_routes
 from alerts.web.events import FanOut
 from alerts.web.export import export_routes
 from alerts.web.group_alerts import group_alert_routes
@@ -99,6 +100,8 @@ def _operators(
 ) -> Iterator[APIRouter]:  # fmt: skip
     yield letter_routes(sources, desks, door)
     yield health_routes(sources, door)
+    if desks.deliveries:
+        yield delivery_routes(sources, desks.deliveries, door)
     yield why_routes(sources, door, asking)
     if sources.cap is not None:
         yield received_routes(sources, sources.cap, door)

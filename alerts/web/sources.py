@@ -16,6 +16,7 @@ from alerts.incidents.verbs import Act, OfficialLevel, Silence
 from alerts.ledger.audit import Audit
 from alerts.ledger.cap import CapStore
 from alerts.ledger.codes import Coded
+from alerts.ledger.deliveries import Deliveries, SideName
 from alerts.ledger.why import Record
 from alerts.letters import Letters
 from alerts.residents.book import Book
@@ -116,6 +117,7 @@ class Desks:
     """What operators reach. `token`: this machine's own. `people` None: nothing of users, verbs and audit is served.
 
     `groups` None: no key seals the addresses of their leaders; its routes say so.
+    `deliveries`: of each side that sends.
     """
 
     token: str = field(repr=False)
@@ -123,6 +125,7 @@ class Desks:
     imports: Imports | None = None
     people: PeopleDesk | None = None
     groups: GroupDesk | None = None
+    deliveries: Mapping[SideName, Deliveries] = field(default_factory=dict)
 
 
 class CodeReader(Protocol):
