@@ -48,7 +48,7 @@ class Side:
 
 
 def _anew(now: int) -> Mapping[str, Any]:
-    return {"created_at": now, "attempts": 0, "renewed": _MESSAGE.c.renewed + 1}
+    return {"created_at": now, "renewed": _MESSAGE.c.renewed + 1}
 
 
 _MESSAGE: Final = schema.message
