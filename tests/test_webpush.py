@@ -79,7 +79,7 @@ def send(service: PushService, *parcels: Parcel, vapid: Vapid = OURS) -> list[st
 async def closed(channel: WebPush) -> None:
     """With the farewells of TLS, for which aiohttp does not wait where an answer was given up."""
     await channel.close()
-    while len(asyncio.get_running_loop()._selector.get_map()) > 1:  # type: ignore[attr-defined]  # the loop's own
+    while len(asyncio.get_running_loop()._selector.get_map()) > 1:  # type: ignore[attr-defined]  # noqa: ASYNC110
         await asyncio.sleep(0.01)
 
 

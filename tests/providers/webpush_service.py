@@ -10,14 +10,11 @@ import asyncio
 import base64
 import json
 import re
-import ssl
 import threading
 import time
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-from ipaddress import IPv4Address
 from pathlib import Path
 from secrets import token_urlsafe
 from types import TracebackType
@@ -25,10 +22,9 @@ from typing import Any, Final, Self
 
 import http_ece
 from aiohttp import web
-from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from providers.own_certificate import made_for
 from py_vapid import Vapid02
 
 _MOST: Final = 4096
@@ -82,7 +78,7 @@ class PushService:
         self.asked = 0
         self.url = ""
         self._browsers: dict[str, Browser] = {}
-        self._server_tls, self.tls = _certificate(folder)
+        self._server_tls, self.tls = made_for(folder)
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
 
@@ -181,20 +177,3 @@ class PushService:
 
 def _b64(data: bytes) -> str:
     return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
-
-
-def _certificate(folder: Path) -> tuple[ssl.SSLContext, ssl.SSLContext]:
-    """Of a server on 127.0.0.1, and of a client that believes it."""
-    key, name = ec.generate_private_key(ec.SECP256R1()), x509.Name([])
-    now = datetime.now(UTC)
-    made = (
-        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number(), now, now + timedelta(days=2))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(IPv4Address("127.0.0.1"))]), critical=True)
-        .sign(key, SHA256())
-    )
-    pem = made.public_bytes(Encoding.PEM)
-    file = folder / "push-service.pem"
-    file.write_bytes(pem + key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
-    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    server.load_cert_chain(file)
-    return server, ssl.create_default_context(cadata=pem.decode())

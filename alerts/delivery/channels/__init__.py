@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from alerts.delivery.channels import console, mqtt, sms, webhook, webpush
+from alerts.delivery.channels import console, mail, mqtt, sms, webhook, webpush
 from alerts.delivery.channels.channel import Kind
 
 _ALL: Final = (
@@ -13,6 +13,7 @@ _ALL: Final = (
     mqtt.KIND,
     webhook.KIND,
     webpush.KIND,
+    mail.KIND,
     sms.KIND,
 )
 KINDS: Final[Mapping[str, Kind]] = {kind.name: kind for kind in _ALL}
