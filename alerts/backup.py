@@ -30,6 +30,7 @@ import msgspec
 
 from alerts.delivery.hold import FILE as HOLD_FILE
 from alerts.delivery.hold import Hold, read_hold, write_hold
+from alerts.delivery.vapid_key import VAPID_FILE
 from alerts.ledger import schema
 from alerts.proof.keys import CODE_FILE, SIGNING_FILE
 from ingest import day_file
@@ -42,8 +43,8 @@ MANIFEST: Final = "manifest.json"
 MANIFEST_BYTES_MAX: Final = 4 * 1024 * 1024  # some 30,000 files; a longer one is none of ours
 RESTORED: Final = "restored"  # folder of the registry and the rules that the journal ends with
 _LEDGER: Final = "ledger.sqlite"
-# Who we are to the broker, and to whoever checks a warning: of a new key nobody knows that it is ours.
-_IDENTITIES: Final = ("client_id", "backfill_client_id", CODE_FILE, SIGNING_FILE)
+# Who we are to the broker, to whoever checks a warning, and to push services: of a new key nobody knows that it is ours.
+_IDENTITIES: Final = ("client_id", "backfill_client_id", CODE_FILE, SIGNING_FILE, VAPID_FILE)
 _BROKERS: Final = "mosquitto"
 _NOT_OF_BROKER: Final = ("state", "lock")  # Mosquitto's own store is only whole in its memory
 _DAY: Final = "[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9].sqlite"

@@ -36,6 +36,7 @@ from alerts.web.prometheus.queries import Queries
 from alerts.web.prometheus.regex import re2_matches
 from alerts.web.prometheus.routes import prometheus_routes
 from alerts.web.public import public_routes
+from alerts.web.push_key import push_key_routes
 from alerts.web.sources import Desks, Sources
 from alerts.web.standing import official_routes, standing_routes
 from alerts.web.subscriptions import subscription_routes
@@ -86,6 +87,8 @@ def create_app(sources: Sources) -> FastAPI:
         app.include_router(check_routes(sources, sources.proof))
     if sources.cap is not None:
         app.include_router(cap_routes(sources, sources.cap))
+    if sources.push_key:
+        app.include_router(push_key_routes(sources.push_key))
     if sources.history is not None:
         asking = Asking(sources.history)
         app.include_router(past_routes(sources, asking))

@@ -165,8 +165,8 @@ class ResidentsDesk:
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """Everything that the web reads. `operators`, `history`, `proof`, `cap` None: nothing of theirs is served.
-    `residents` None: whoever wants to subscribe is told that it is not set up.
+    """Everything that the web reads. `operators`, `history`, `proof`, `cap` None, `push_key` "": nothing of theirs is
+    served. `residents` None: whoever wants to subscribe is told that it is not set up.
 
     The spine writes in this order, which caches rely on: ledger, then the view (swapped whole), then `changed`.
     `now_ms`: the service's clock, ms UTC (that of the data where the view says so). `health`: part -> how it does.
@@ -184,3 +184,4 @@ class Sources:
     proof: Proof | None = None
     cap: Cap | None = None
     residents: ResidentsDesk | None = None
+    push_key: str = ""  # that browsers subscribe with
