@@ -139,6 +139,7 @@ class Composer:
                                     code=codes[lang]) for lang in LANGS}  # fmt: skip
         body |= {
             "areas": [notice.area for notice in told_of(notices)],
+            "headline": {lang: made.headline for lang, made in texts.items()},
             "texts": {lang: made.short for lang, made in texts.items()},
             "long": {lang: made.long for lang, made in texts.items()},
             "spoken": {lang: made.spoken for lang, made in texts.items()},

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
 from alerts.incidents.incident import Notice
-from alerts.words.names import LANGS, Lang, hazard_name, level_word
+from alerts.words.measured import kind_of
+from alerts.words.names import LANGS, Lang, area_name, area_of, hazard_name, level_word
 from alerts.words.planned import HAZARD
 from alerts.words.texts import EXERCISE, compose
 from ingest.city import City
 from processing.rules import Rules
+
+PLANNED: Final = "planned"
 
 
 def message(
@@ -26,7 +29,8 @@ def message(
     """As it goes out in JSON; `at` is RFC 3339 in the city's zone, `url` empty where the service has no address.
 
     `texts` short, `long` and `spoken` by language, `sms` without accents with its segments. `code`: by language the
-    line by which a text proves itself.
+    line by which a text proves itself. `kind`: the hazard, "river" or "planned"; `headline` and `area_name`: for
+    channels whose texts are approved beforehand, with a few words left open.
     """  # fmt: skip
     made = {
         lang: compose(notice, city, rules, lang, page_url=page_url, exercise=exercise, code=code[lang] if code else "")
@@ -40,6 +44,9 @@ def message(
         "area": notice.area,
         "level": notice.level,
         "exercise": exercise or notice.drill,
+        "kind": PLANNED if notice.planned is not None else kind_of(notice, city),
+        "area_name": {lang: area_name(area_of(city, notice.area), lang) for lang in LANGS},
+        "headline": {lang: texts.headline for lang, texts in made.items()},
         "texts": {lang: texts.short for lang, texts in made.items()},
         "long": {lang: texts.long for lang, texts in made.items()},
         "spoken": {lang: texts.spoken for lang, texts in made.items()},

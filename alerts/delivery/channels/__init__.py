@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from alerts.delivery.channels import console, mail, mqtt, sms, webhook, webpush
+from alerts.delivery.channels import console, mail, mqtt, sms, webhook, webpush, zalo, zns
 from alerts.delivery.channels.channel import Kind
 
 _ALL: Final = (
@@ -15,5 +15,7 @@ _ALL: Final = (
     webpush.KIND,
     mail.KIND,
     sms.KIND,
+    zalo.KIND,
+    zns.KIND,
 )
 KINDS: Final[Mapping[str, Kind]] = {kind.name: kind for kind in _ALL}
