@@ -13,7 +13,8 @@ from providers.sms_gateway import BUSY, KEY, NO_MONEY, SECRET, SENDER, WRONG_NUM
 from alerts.delivery.channels import KINDS
 from alerts.delivery.channels.channel import ChannelError
 from alerts.delivery.channels.sms import SmsChannel, SmsHook
-from alerts.delivery.hooks import Answered, ForgedError, Receipt
+from alerts.delivery.hooks import Receipt
+from alerts.delivery.inbound import Reply, StrangerError
 from ingest.city import ConfigError
 
 NUMBER = "+84912345678"
@@ -240,8 +241,8 @@ HOOKS = {"receipt_id_at": "/SMSID", "receipt_status_at": "/SendStatus", "receipt
         ({"SMSID": 17, "SendStatus": 5}, Receipt("17", received=True)),
         ({"SMSID": "id-1", "SendStatus": "6"}, Receipt("id-1", received=False, error="")),
         ({"SMSID": "id-1", "SendStatus": "1"}, None),
-        ({"from": "0912345678", "message": "1 đã báo", "moid": "m-1"}, Answered(NUMBER, "1 đã báo", "m-1")),
-        ({"from": "0912345678", "message": "x" * 5000}, Answered(NUMBER, "x" * 1000, "")),
+        ({"from": "0912345678", "message": "1 đã báo", "moid": "m-1"}, Reply(NUMBER, "1 đã báo", "m-1")),
+        ({"from": "0912345678", "message": "x" * 5000}, Reply(NUMBER, "x" * 1000, "")),
     ],
 )
 def test_what_the_gateway_brings_back(tmp_path: Path, payload: dict[str, Any], found: object) -> None:
@@ -265,5 +266,5 @@ def test_a_call_of_a_stranger_is_refused(tmp_path: Path, secret: str, given: str
     """Also where nobody has set up a secret: then nobody is known."""
     hook = SmsHook(section_of(tmp_path, "sms", HOOKS, {"hook_secret": secret} if secret else {}))
 
-    with pytest.raises(ForgedError):
+    with pytest.raises(StrangerError):
         hook.read({"x-canhbao-secret": given}, b'{"SMSID": "1", "SendStatus": "5"}')

@@ -15,7 +15,8 @@ from zns_stage import said, templates_file
 
 from alerts.delivery.channels import KINDS
 from alerts.delivery.channels.channel import ChannelError
-from alerts.delivery.hooks import Answered, ForgedError, Receipt
+from alerts.delivery.hooks import Receipt, Replies
+from alerts.delivery.inbound import Reply, StrangerError
 from alerts.delivery.parcel import Parcel
 from alerts.delivery.zalo_account import hook
 from alerts.delivery.zalo_token import ZaloToken
@@ -346,8 +347,10 @@ def test_an_answer_and_a_receipt_are_read(tmp_path: Path) -> None:
     answered = event("user_send_text", sender={"id": USER}, message={"text": "1 đã báo", "msg_id": "m-1"})
     received = event("user_received_message", sender={"id": "1"}, recipient={"id": PHONE},
                      message={"msg_id": "a4d0243feee163bd3af2", "tracking_id": "k", "delivery_time": "1"})  # fmt: skip
-    assert it.read(*answered) == Answered(USER, "1 đã báo", "m-1")
+    assert it.read(*answered) == Reply(USER, "1 đã báo", "m-1")
     assert it.read(*received) == Receipt("a4d0243feee163bd3af2", received=True)
+    assert Replies(it).read(*answered) == it.read(*answered)
+    assert Replies(it).read(*received) is None
     assert it.read(*event("follow", follower={"id": USER})) is None
     assert it.read(*event("user_send_text", sender={"id": "x"}, message={"text": 4})) is None
     assert it.read(*event("user_send_text", sender=[], message="a")) is None
@@ -360,7 +363,7 @@ def test_a_forged_event_is_refused(tmp_path: Path) -> None:
               (headers, same), (headers, b""), (headers, b"[1]"), (headers, body + b" " * 70_000)]  # fmt: skip
 
     for given, raw in forged:
-        with pytest.raises(ForgedError):
+        with pytest.raises(StrangerError):
             zalo_hook(tmp_path).read(given, raw)
-    with pytest.raises(ForgedError):  # and where nobody has set up the secret
+    with pytest.raises(StrangerError):  # and where nobody has set up the secret
         zalo_hook(tmp_path, "").read(headers, body)

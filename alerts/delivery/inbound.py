@@ -5,12 +5,14 @@ from __future__ import annotations
 import hmac
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 import msgspec
 
-from alerts.delivery.channels.channel import Reached
 from alerts.given import Secret
+
+if TYPE_CHECKING:
+    from alerts.delivery.channels.channel import Reached  # channels read what their providers bring
 
 SECRET_HEADER: Final = "X-Canhbao-Secret"  # noqa: S105  # its name
 SECRET_LEAST: Final = 16  # characters

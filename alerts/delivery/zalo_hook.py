@@ -12,7 +12,8 @@ from collections.abc import Mapping
 from hashlib import sha256
 from typing import Any, Final
 
-from alerts.delivery.hooks import BODY_BYTES_MOST, ID_MOST, TEXT_MOST, Answered, Brought, ForgedError, Receipt, document
+from alerts.delivery.hooks import BODY_BYTES_MOST, ID_MOST, TEXT_MOST, Brought, Receipt, document
+from alerts.delivery.inbound import Reply, StrangerError
 from alerts.given import Secret
 
 SIGNATURE_HEADER: Final = "x-zevent-signature"
@@ -28,14 +29,14 @@ class ZaloHook:
     def read(self, headers: Mapping[str, str], body: bytes) -> Brought | None:
         """As in alerts/delivery/hooks.py."""
         if self._secret is None or len(body) > BODY_BYTES_MOST:
-            raise ForgedError
+            raise StrangerError
         try:
             event = document(body)
         except ValueError:
-            raise ForgedError from None  # what cannot be read cannot be signed
+            raise StrangerError from None  # what cannot be read cannot be signed
         expected = signature(self._app_id, body, _text(event, "timestamp"), self._secret)
         if not hmac.compare_digest(headers.get(SIGNATURE_HEADER, "").encode(), expected.encode()):
-            raise ForgedError
+            raise StrangerError
         return _read(event)
 
 
@@ -49,7 +50,7 @@ def _read(event: Mapping[str, Any]) -> Brought | None:
     match event.get("event_name"):
         case "user_send_text" if (user := _text(sender, "id")).isascii() and user.isdigit():
             text = message.get("text")
-            return Answered(user, text[:TEXT_MOST], _text(message, "msg_id")) if isinstance(text, str) else None
+            return Reply(user, text[:TEXT_MOST], _text(message, "msg_id")) if isinstance(text, str) else None
         case "user_received_message" if number := _text(message, "msg_id"):
             return Receipt(number, received=True)
     return None

@@ -11,21 +11,13 @@ import msgspec
 from alerts.delivery.channels.channel import ChannelError, Kind, Means, Quota, Reached
 from alerts.delivery.fate import KEYS, Fate, Fates
 from alerts.delivery.gateway import Shape, shape
-from alerts.delivery.hooks import (
-    ID_MOST,
-    SECRET_HEADER,
-    TEXT_MOST,
-    Answered,
-    Brought,
-    ForgedError,
-    Receipt,
-    document,
-    fits,
-)
+from alerts.delivery.hooks import ID_MOST, TEXT_MOST, Brought, Receipt, document, fits
+from alerts.delivery.inbound import SECRET_HEADER, Reply, StrangerError
 from alerts.delivery.parcel import Parcel
 from alerts.delivery.phone import mobile
 from alerts.delivery.pointed import pointer, text_at
-from alerts.delivery.provider import Provider, Reply, provider_url, refused
+from alerts.delivery.provider import Provider, provider_url, refused
+from alerts.delivery.provider import Reply as Answer
 from alerts.given import Given, Secret, Section
 from alerts.words.sms import Sms, sms, ucs2_segments
 
@@ -77,7 +69,7 @@ class SmsChannel:
         self._messages, self._segments = self._messages + 1, self._segments + said.segments
         return found
 
-    def _read(self, reply: Reply) -> str:
+    def _read(self, reply: Answer) -> str:
         """The gateway's number of the message. Raises ChannelError where it did not take it."""
         answer = _document(reply)
         code = text_at(answer, self._verdict.code_at)
@@ -105,7 +97,7 @@ def text_of(parcel: Parcel, *, accents: bool) -> Sms:
     return sms(text) if made is None else Sms(made["text"], made["segments"])
 
 
-def _document(reply: Reply) -> object:
+def _document(reply: Answer) -> object:
     try:
         return msgspec.json.decode(reply.body) if reply.body else None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -128,13 +120,13 @@ class SmsHook:
 
     def read(self, headers: Mapping[str, str], body: bytes) -> Brought | None:
         """As in alerts/delivery/hooks.py; None also for a state between, such as "on its way"."""
-        if not fits(headers.get(SECRET_HEADER, ""), self._secret):
-            raise ForgedError
+        if not fits(headers.get(SECRET_HEADER.lower(), ""), self._secret):
+            raise StrangerError
         brought = document(body)
         found = {key: text_at(brought, at) for key, at in self._at.items()}
         if found["reply_from_at"] and found["reply_text_at"]:
             number = mobile(found["reply_from_at"])
-            return Answered(number, found["reply_text_at"][:TEXT_MOST], found["reply_id_at"][:ID_MOST])
+            return Reply(number, found["reply_text_at"][:TEXT_MOST], found["reply_id_at"][:ID_MOST])
         number, status = found["receipt_id_at"][:ID_MOST], found["receipt_status_at"]
         if not number or not status:
             raise ValueError("neither a receipt nor an answer of the shape that is set up")
