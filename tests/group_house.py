@@ -1,4 +1,4 @@
-"""A town with ward groups: the real app, the real files of residents and of the post, and messages put into the latter."""
+"""A town with ward groups: the real app, the real files of residents and of the post."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ from alerts.people.user import Role, User
 from alerts.post.schema import message, telling
 from alerts.post.store import open_post
 from alerts.residents import schema
+from alerts.residents.ground import Ground
 from alerts.residents.group_desk import GroupDesk
-from alerts.residents.groups import Ground
 from alerts.residents.seal import Seal
 from alerts.residents.store import open_residents
 from alerts.staff import Staff
@@ -108,13 +108,13 @@ class Groups:
                 "leader": seq,
             })  # fmt: skip
             for phone in to:
-                made = db.execute(insert(message), {
-                    "seq": seq, "contact": self.contact(phone), "via": "sms", "lane": Lane.URGENT, "status": status.value,
-                    "attempts": 1, "heard_only": False, "silent": False, "leader": leader, "created_at": at,
-                    "expires_at": at + 7_200_000, "sent_at": at if status is Status.SENT else None, "provider_id": "",
-                    "maybe": maybe, "fell_back": False, "error": "",
+                made = db.execute(insert(message).returning(message.c.id), {
+                    "seq": seq, "contact": self.contact(phone), "via": "sms", "lane": Lane.URGENT,
+                    "status": status.value, "attempts": 1, "heard_only": False, "silent": False, "leader": leader,
+                    "created_at": at, "expires_at": at + 7_200_000, "sent_at": at if status is Status.SENT else None,
+                    "provider_id": "", "maybe": maybe, "fell_back": False, "error": "",
                 })  # fmt: skip
-                numbers.append(int(made.inserted_primary_key[0]))
+                numbers.append(int(made.scalar_one()))
         return numbers
 
     def says(self, phone: str, text: str, id_: str = "", secret: str = SECRET) -> httpx.Response:

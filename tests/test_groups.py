@@ -6,13 +6,19 @@ from collections.abc import Iterator
 from itertools import product
 from pathlib import Path
 
+import httpx
 import pytest
+from faces import Town, serving, town_view
 from group_house import API, PHONES, SEAL, Groups, groups_in
+from test_operators import MACHINE, city
 
 from alerts.people.group import GROUPS_MOST, LEADERS_MOST
 from alerts.people.user import Role
-from alerts.residents import groups as groups_module
 from alerts.residents import schema
+from alerts.residents.ground import Ground
+from alerts.residents.groups import Groups as GroupKeeper
+from alerts.web.app import create_app
+from alerts.web.sources import Desks
 
 LIST = "area,group,households,leader_channel,leader_address,lang\n"
 
@@ -51,7 +57,7 @@ def test_a_rule_for_a_new_hazard_reaches_the_leaders(house: Groups) -> None:
     house.group("north-1", "Tổ 1", PHONES[0])
     ended = house.group("south", "Tổ 2", PHONES[1])
     house.ask("machine", "DELETE", f"{API}/groups/{ended}")
-    desk = groups_module.Groups(groups_module.Ground(**{
+    desk = GroupKeeper(Ground(**{
         name: getattr(house.ground, name) for name in ("store", "ledger", "seal", "kinds", "city", "now_ms")
     }, rules=lambda: ("flood", "power", "toilet")))  # fmt: skip
     assert desk.keep_aim() == 1
@@ -159,7 +165,8 @@ def test_every_role_tries_everything_in_and_out_of_its_scope(house: Groups) -> N
 def test_pages_go_on_where_the_last_one_ended(house: Groups) -> None:
     for n in range(5):
         house.group("north-1" if n % 2 else "south", f"Tổ {n}")
-    seen, cursor = [], 0
+    seen: list[str] = []
+    cursor: int | None = 0
     while cursor is not None:
         page = house.ask("machine", "GET", f"{API}/groups?limit=2&cursor={cursor}").json()
         seen += [one["name"] for one in page["groups"]]
@@ -176,8 +183,8 @@ def bring(house: Groups, text: str, who: str = "machine", query: str = "") -> tu
 
 
 def test_a_list_is_brought_whole_or_not_at_all_and_again_changes_nothing(house: Groups) -> None:
-    good = (f'\ufeff{LIST}north-1,"Tổ 1, khu A",80,sms,{PHONES[0]},vi\r\nnorth-1,"Tổ 1, khu A",80,zalo,{PHONES[1]},en\r\n'
-            f"\r\nsouth,Tổ 2,40,,,\r\n")  # fmt: skip
+    two = f'north-1,"Tổ 1, khu A",80,sms,{PHONES[0]},vi\r\nnorth-1,"Tổ 1, khu A",80,zalo,{PHONES[1]},en'
+    good = f"\ufeff{LIST}{two}\r\n\r\nsouth,Tổ 2,40,,,\r\n"
     counts = {"lines": 3, "groups_added": 2, "groups_changed": 0, "leaders_added": 2, "errors": [], "errors_more": 0}
     assert bring(house, good, query="?dry_run=true") == (200, counts | {"applied": False})
     assert not house.rows(schema.group) + house.rows(schema.contact) + house.rows(schema.target)
@@ -193,19 +200,21 @@ def test_a_list_is_brought_whole_or_not_at_all_and_again_changes_nothing(house: 
 def test_each_wrong_line_is_told_by_its_number_and_without_what_stood_there(house: Groups) -> None:
     house.engage("ward", Role.OPERATOR, ("north-1",))
     house.group("south", "Tổ 9", PHONES[4])
-    text = LIST + "\n".join((
-        "nowhere,Tổ 1,80,,,", "south,Tổ 1,80,,,", "north-1,<b>,80,,,", "north-1,Tổ 1,many,,,", "north-1,Tổ 1,80,sms,,vi",
+    lines = (
+        "nowhere,Tổ 1,80,,,", "south,Tổ 1,80,,,", "north-1,<b>,80,,,", "north-1,Tổ 1,many,,,", "north-1,Tổ 1,80,sms,,",
         "north-1,Tổ 1,80,fax,09secret,vi", "north-1,Tổ 1,80,sms,09secret,vi", f"north-1,Tổ 1,80,sms,{PHONES[0]},fr",
-        "north-1,Tổ 1,81,,,", "north-1,Tổ 1", f"north-1,Tổ 1,80,sms,{PHONES[4]},vi", f"north-1,Tổ 2,80,sms,{PHONES[1]},vi",
-        f"north-1,Tổ 3,80,sms,{PHONES[1]},vi",
-    ))  # fmt: skip
+        "north-1,Tổ 1,81,,,", "north-1,Tổ 1", f"north-1,Tổ 1,80,sms,{PHONES[4]},vi",
+        f"north-1,Tổ 2,80,sms,{PHONES[1]},vi", f"north-1,Tổ 3,80,sms,{PHONES[1]},vi",
+    )  # fmt: skip
+    text = LIST + "\n".join(lines)
     status, answer = bring(house, text, "ward")
     errors = answer["errors"]
     assert status == 422
     assert isinstance(errors, list)
     assert {(one["line"], one["column"]) for one in errors} == {
         (2, "area"), (3, "area"), (4, "group"), (5, "households"), (6, "leader_address"), (7, "leader_channel"),
-        (8, "leader_address"), (9, "lang"), (10, "households"), (11, ""), (12, "leader_address"), (14, "leader_address"),
+        (8, "leader_address"), (9, "lang"), (10, "households"), (11, ""), (12, "leader_address"),
+        (14, "leader_address"),
     }  # fmt: skip
     assert "secret" not in str(answer)
     assert [row.name for row in house.rows(schema.group)] == ["Tổ 9"]
@@ -232,11 +241,13 @@ def test_no_address_stands_in_any_file_and_none_can_be_found_without_the_key(hou
     assert SEAL.open(row.address, f"contact {row.id}") == PHONES[0]
 
 
-def test_without_a_key_the_routes_say_what_is_missing(house: Groups) -> None:
-    from test_operators import MACHINE  # noqa: PLC0415
-
-    from alerts.web.app import create_app  # noqa: PLC0415
-    from alerts.web.sources import Desks  # noqa: PLC0415
-
-    assert create_app
-    assert Desks(MACHINE, None).groups is None  # type: ignore[arg-type]  # no letters here
+def test_without_a_key_the_routes_say_what_is_missing(tmp_path: Path) -> None:
+    town = Town(tmp_path, town_view(city()))
+    app = create_app(town.sources(Desks(MACHINE, None)))  # type: ignore[arg-type]  # no letters here
+    with serving(town, app) as url:
+        asked = httpx.get(f"{url}{API}/groups", headers={"Authorization": f"Bearer {MACHINE}"})
+        replied = httpx.post(f"{url}{API}/replies/sms", json={})
+        answered = httpx.post(f"{url}{API}/groups/answer", json={"token": "1-a", "says": "told"})
+    town.ledger.close()
+    assert {one.status_code for one in (asked, replied, answered)} == {503}
+    assert {one.json()["detail"] for one in (asked, replied)} == {"ward groups are not set up: residents.key_file"}

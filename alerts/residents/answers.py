@@ -16,10 +16,10 @@ from alerts.people.group import Group
 from alerts.people.group_state import Said, Says
 from alerts.people.user import User
 from alerts.residents import group_rows as rows
-from alerts.residents import schema
+from alerts.residents import leader_rows, schema
 from alerts.residents.answer_keys import contact_in, opens
-from alerts.residents.group_rows import Leading
-from alerts.residents.groups import Ground, NoGroupError
+from alerts.residents.ground import Ground, NoGroupError
+from alerts.residents.leader_rows import Leading
 from alerts.residents.seal import Seal
 from alerts.residents.told import Asked, asked_lately
 from alerts.words.names import one_line
@@ -51,14 +51,14 @@ def answer_by_link(store: Store, post: Store, seal: Seal, key: str, says: Says, 
     if contact is None:
         return None
     with store.reading() as db:
-        if rows.leader_by(db, contact) is None:
+        if leader_rows.leader_by(db, contact) is None:
             return None
     lately = asked_lately(post, [contact], now_ms - LINKS_LIVE_MS)
     meant = (together for together in lately if any(opens(seal, key, contact, one.incident) for one in together))
     if (together := next(meant, None)) is None:
         return None
     with store.writing() as db:
-        leader = rows.leader_by(db, contact)  # he may have ended meanwhile
+        leader = leader_rows.leader_by(db, contact)  # he may have ended meanwhile
         return None if leader is None else write(db, seal, leader, together, says, note, now_ms)
 
 

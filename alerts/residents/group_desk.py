@@ -13,9 +13,10 @@ from alerts.people.group import Group
 from alerts.people.group_state import Says, State
 from alerts.people.user import User
 from alerts.residents.answers import AnswersByUsers, Given, answer_by_link
+from alerts.residents.ground import Ground
 from alerts.residents.group_import import GroupImport
 from alerts.residents.group_overview import Standing, counted, overview
-from alerts.residents.groups import Ground, Groups
+from alerts.residents.groups import Groups
 from alerts.residents.replies import Outcome, Taken, take_reply
 from alerts.residents.told import Asked
 from alerts.staff import OutsideError

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, TypeAlias
 
 from sqlalchemy import Connection
 
+from alerts.people.group import LEADERS_MOST, NewGroup
 from alerts.people.group_list import CellError, Row, RowError, read_rows
 from alerts.people.user import User
 from alerts.residents import group_rows as rows
-from alerts.residents.group_rows import Door
-from alerts.residents.groups import Ground, GroupError, Groups
+from alerts.residents import leader_rows
+from alerts.residents.ground import Ground
+from alerts.residents.groups import ELSEWHERE, FULL, Groups
+from alerts.residents.leader_rows import Appointed, Door
 from alerts.staff import OutsideError
 
 ERRORS_MOST: Final = 100  # that are told; of the others only how many
+_Line: TypeAlias = tuple[Row, Sequence[Door]]
 
 
 @dataclass(slots=True)
@@ -49,8 +53,7 @@ class GroupImport:
         brought = Brought()
         lines = self._checked(text, by, brought)
         with self._on.changing() as (db, told):
-            for row, doors in lines:
-                self._bring(db, row, doors, by, brought)
+            self._bring(db, lines, by, brought)
             brought.applied = not brought.errors and not dry_run
             if not brought.applied:
                 db.rollback()
@@ -62,9 +65,9 @@ class GroupImport:
                 self._on.note(told, self._on.by(by, key), "groups_import", "group", detail)
         return brought
 
-    def _checked(self, text: str, by: User, brought: Brought) -> list[tuple[Row, Sequence[Door]]]:
+    def _checked(self, text: str, by: User, brought: Brought) -> list[_Line]:
         """The lines that stand for themselves; what is wrong with the others is in `brought`."""
-        found: list[tuple[Row, Sequence[Door]]] = []
+        found: list[_Line] = []
         sizes: dict[tuple[str, str], int] = {}
         for row in read_rows(text):
             brought.lines += 1
@@ -96,20 +99,43 @@ class GroupImport:
         except ValueError as error:
             raise CellError("leader_address", str(error)) from None
 
-    def _bring(self, db: Connection, row: Row, doors: Sequence[Door], by: User, brought: Brought) -> None:
-        new = row.group
-        known = rows.named(db, new.area, new.name)
-        if known is None or not known.active:
-            id_ = self._groups.make(db, new)
-            brought.groups_added += 1
-        else:
-            id_ = int(known.id)
-            if known.households != new.households:
-                rows.change_group(db, id_, households=new.households)
-                brought.groups_changed += 1
-        if row.leader is None:
-            return
-        try:
-            brought.leaders_added += self._groups.appoint(db, id_, row.leader, doors, by) is not None
-        except GroupError as error:
-            brought.wrong(RowError(row.line, "leader_address", str(error)))
+    def _bring(self, db: Connection, lines: Sequence[_Line], by: User, brought: Brought) -> None:
+        """In a handful of statements, whatever the length: the post waits for as long as this takes."""
+        numbers = self._bring_groups(db, {(row.group.area, row.group.name): row.group for row, _ in lines}, brought)
+        on, led_by = self._on, {way: one.group for way, one in leader_rows.by_address(db).items()}
+        leaders = leader_rows.leaders(db)
+        new: list[Appointed] = []
+        for row, doors in lines:
+            group = numbers[row.group.area, row.group.name]
+            for door in doors:
+                way = (door.channel, door.digest(on.seal))
+                if way in led_by:
+                    if led_by[way] != group:
+                        brought.wrong(RowError(row.line, "leader_address", ELSEWHERE))
+                    continue
+                if leaders[group] >= LEADERS_MOST:
+                    brought.wrong(RowError(row.line, "leader_address", FULL))
+                    continue
+                led_by[way] = group
+                leaders[group] += 1
+                assert row.leader is not None  # whose door it is
+                new.append(Appointed(group, row.group.area, row.leader.lang, (door,)))
+        leader_rows.add_leaders(db, on.seal, new, on.hazards, by.name, on.now_ms())
+        brought.leaders_added = len(new)
+
+    def _bring_groups(
+        self, db: Connection, wanted: Mapping[tuple[str, str], NewGroup], brought: Brought
+    ) -> dict[tuple[str, str], int]:  # fmt: skip
+        """The number of each, by area and name."""
+        known = rows.by_name(db)
+        new = [name for name in wanted if name not in known]
+        numbers = {name: int(row.id) for name, row in known.items()}
+        numbers |= zip(new, self._groups.make(db, [wanted[name] for name in new]), strict=True)
+        brought.groups_added = len(new)
+        for name, group in wanted.items():
+            row = known.get(name)
+            if row is not None and (not row.active or row.households != group.households):
+                rows.change_group(db, row.id, households=group.households, active=True)
+                brought.groups_added += not row.active
+                brought.groups_changed += row.active
+        return numbers

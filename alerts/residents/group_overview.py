@@ -15,6 +15,7 @@ from alerts.people.group import GROUPS_MOST, Group
 from alerts.people.group_state import Said, State, state_of
 from alerts.post.schema import message, telling
 from alerts.residents import group_rows as rows
+from alerts.residents import leader_rows
 from alerts.residents.answers import answers_of
 from alerts.residents.seal import Seal
 
@@ -75,7 +76,7 @@ def overview(
     """
     with store.reading() as db:
         found = rows.listed(db, areas, after=0, limit=GROUPS_MOST)
-        leaders = rows.leaders_of(db, [row.id for row in found], ends)
+        leaders = leader_rows.leaders_of(db, [row.id for row in found], ends)
         said = answers_of(db, notes, incident, {row.id for row in found})
     groups = [rows.group_of(row, leaders) for row in found]
     with post.reading() as db:

@@ -14,9 +14,9 @@ from sqlalchemy.dialects.sqlite import insert as upsert  # PostgreSQL's has the 
 from alerts.delivery.parcel import Lane
 from alerts.ledger.store import Store
 from alerts.people.group_state import Says
-from alerts.residents import group_rows as rows
+from alerts.residents import leader_rows
 from alerts.residents.answers import write
-from alerts.residents.group_rows import Leading
+from alerts.residents.leader_rows import Leading
 from alerts.residents.schema import errand, reply
 from alerts.residents.seal import Seal
 from alerts.residents.told import asked_lately
@@ -58,7 +58,7 @@ def take_reply(
     On disk when it returns; to be acknowledged to the provider only then. Raises LedgerError.
     """
     with store.writing() as db:
-        leader = rows.leading(db, seal, channel, address)
+        leader = leader_rows.leading(db, seal, channel, address)
         if leader is None:
             return Taken(Outcome.STRANGER)
         if provider_id and not _new(db, seal, channel, provider_id, now_ms):
@@ -72,9 +72,9 @@ def take_reply(
 def _take(db: Connection, post: Store, seal: Seal, leader: Leading, text: str, now_ms: int) -> Taken:
     meant = meaning(text)
     if meant is Meaning.END:
-        rows.end_leader(db, leader.resident, "ended by his reply", now_ms)
+        leader_rows.end_leader(db, leader.resident, "ended by his reply", now_ms)
         return Taken(Outcome.ENDED, leader.group)
-    lately = asked_lately(post, rows.contacts_of(db, leader.resident), now_ms - REPLIES_LIVE_MS)
+    lately = asked_lately(post, leader_rows.contacts_of(db, leader.resident), now_ms - REPLIES_LIVE_MS)
     if not lately:
         _say_back(db, seal, leader, not_asked(), now_ms)
         return Taken(Outcome.NOT_ASKED, leader.group)

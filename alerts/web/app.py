@@ -106,6 +106,10 @@ def _operators(
     if desks.deliveries:
         yield delivery_routes(sources, desks.deliveries, door)
     yield why_routes(sources, door, asking)
+    yield group_answer_routes(sources, desks.groups)
+    yield group_import_routes(desks.groups, door)
+    yield group_routes(sources, desks.groups, door)
+    yield group_alert_routes(sources, desks.groups, door)
     if sources.cap is not None:
         yield received_routes(sources, sources.cap, door)
     if sources.history is not None and asking is not None:
@@ -121,10 +125,6 @@ def _operators(
         yield standing_routes(sources, desks.people.audit, bench, door)
         yield verb_routes(sources, desks.people.staff, bench, door)
         yield hand_routes(bench, door)
-        yield group_answer_routes(sources, desks.groups)
-        yield group_import_routes(desks.groups, door)
-        yield group_routes(sources, desks.groups, door)
-        yield group_alert_routes(sources, desks.groups, door)
 
 
 def _door(desks: Desks) -> Door:

@@ -9,8 +9,8 @@ from typing import Annotated, Any, Final, TypeVar
 from fastapi import APIRouter, Body, Path, Query, Request, Response
 from starlette.exceptions import HTTPException
 
+from alerts.residents.ground import GroupError, NoGroupError
 from alerts.residents.group_desk import GroupDesk
-from alerts.residents.groups import GroupError, NoGroupError
 from alerts.staff import OutsideError
 from alerts.web.group_schemas import (
     BroughtOut,

@@ -24,7 +24,8 @@ class Meaning(StrEnum):
 
 
 _WORD: Final = re.compile(r"[a-z0-9]+")
-_CODES: Final = {"1", "2"}
+_CODES: Final = frozenset(("1", "2"))
+_CHOICE: Final = frozenset(("1", "2", "and", "hay", "hoac", "la", "or", "va"))  # and nothing else
 # Whole replies: "dung" is not among them, since without accents it is both "stop" and "correct".
 _END: Final = {"stop", "tc", "tu choi", "huy", "huy dang ky", "ngung nhan tin", "unsubscribe"}
 _HELP: Final = re.compile(
@@ -55,15 +56,15 @@ def meaning(text: str) -> Meaning:
     said = " ".join(words)
     if said in _END:
         return Meaning.END
-    codes = _CODES.intersection(words)
     left = _NO_HELP.sub(" ", said)
-    denied = left != said
+    denied, told = left != said, _TOLD.search(left) is not None
+    both = set(words) >= _CODES
     if _HELP.search(left):
-        return Meaning.BOTH if codes == _CODES or denied else Meaning.NEEDS_HELP
-    if codes == _CODES or ("2" in codes and (denied or _TOLD.search(left))):
-        return Meaning.BOTH
-    if words[:1] == ["2"]:
+        return Meaning.BOTH if denied or (both and told) else Meaning.NEEDS_HELP
+    if words[:1] == ["2"] and not (denied or told or (both and set(words) <= _CHOICE)):
         return Meaning.NEEDS_HELP
+    if both or ("2" in words and (denied or told)):
+        return Meaning.BOTH
     return Meaning.TOLD if _all_told(left) else Meaning.OTHER
 
 
