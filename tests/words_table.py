@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from worded import HANDS, MEASURED, by_hand, city, composed, notice, rules, sensor
+from worded import HANDS, MEASURED, by_hand, city, composed, notice, outage, rules, sensor
 
 from alerts.incidents.incident import Confirmation, Reason
 from alerts.words.actions import after_the_end, what_to_do
@@ -44,6 +44,8 @@ def _examples() -> Iterator[str]:
         replace(notice(Reason.WITHDRAWN, 0, 2), by="an"), notice(Reason.STOPPED, 0, 2),
         notice(Reason.FIRST, 2, by=Confirmation.SOLE), notice(Reason.FIRST, 3, by=Confirmation.UNATTENDED),
         *(by_hand(template, Reason.FIRST, TEMPLATES[template].levels[-1]) for template in HANDS),
+        outage(Reason.PLANNED, again=True), outage(Reason.UPDATED), outage(Reason.CALLED_OFF),
+        outage(Reason.CALLED_OFF, late=True),
     ]  # fmt: skip
     for one in told:
         name = one.hand.template if one.hand is not None else one.reason.value

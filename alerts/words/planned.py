@@ -42,7 +42,7 @@ _SAID: Final[Mapping[Lang, Mapping[str, tuple[str, str, str]]]] = {
                 "trong nhà kín."
             ),
         ),
-        "before": ("Điện vẫn có như thường.", "Không cần chuẩn bị cho lần cắt này nữa.", ""),
+        "before": ("Lần cắt điện này không diễn ra.", "Không cần chuẩn bị cho lần cắt này nữa.", ""),
         "early": (
             "Lần cắt điện này đã kết thúc.",
             "Bật lại từng thiết bị một; chưa có điện thì báo điện lực.",
@@ -59,7 +59,7 @@ _SAID: Final[Mapping[Lang, Mapping[str, tuple[str, str, str]]]] = {
                 "stove in a closed house."
             ),
         ),
-        "before": ("Power stays on.", "You need not prepare for this cut any more.", ""),
+        "before": ("This cut does not take place.", "You need not prepare for this cut any more.", ""),
         "early": (
             "This cut is over.",
             "Switch devices on one by one; without power, tell the power company.",
