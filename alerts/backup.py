@@ -5,12 +5,16 @@ ledger names it. Copied are, one after the other:
 
 1. the snapshots. A service that runs unlinks old ones; copied after the ledger, all that its copy names could be gone.
    Copied before, one that is named is at most missing because it is newer, and a start passes over it to an older one;
-2. the ledger, as one read transaction sees it;
-3. the journal, which by then holds every entry that this ledger has decided, and perhaps more.
+2. the post, which follows both residents and the ledger. Copied after either, it would stand further than the copy of
+   that: it would pass over errands and notices that get the same numbers after a restore, and people would not be told;
+3. the residents: every contact and errand that this post knows, and whoever has ended by now. Their addresses are
+   sealed, and the key is in no backup;
+4. the ledger, as one read transaction sees it: every notice that this post knows, and perhaps more;
+5. the journal, which by then holds every entry that this ledger has decided, and perhaps more.
 
-More is no harm: a start decides it, as after any crash. Less is refused at every start, since what was told could be
-told again. SQLite's online backup copies files in use; in WAL mode its reading transaction holds up no writer, so that
-no warning waits for a backup.
+More is no harm: a start decides it, and the post follows it, as after any crash. Less is refused at every start, since
+what was told could be told again. SQLite's online backup copies files in use; in WAL mode its reading transaction holds
+up no writer, so that no warning waits for a backup.
 """
 
 from __future__ import annotations
@@ -32,7 +36,9 @@ from alerts.delivery.hold import FILE as HOLD_FILE
 from alerts.delivery.hold import Hold, read_hold, write_hold
 from alerts.delivery.vapid_key import VAPID_FILE
 from alerts.ledger import schema
+from alerts.post.store import FILE as POST_FILE
 from alerts.proof.keys import CODE_FILE, SIGNING_FILE
+from alerts.residents.store import FILE as RESIDENTS_FILE
 from ingest import day_file
 from ingest.data_folder import lock_folder, write_private
 from ingest.disk import LOCAL
@@ -43,7 +49,8 @@ MANIFEST: Final = "manifest.json"
 MANIFEST_BYTES_MAX: Final = 4 * 1024 * 1024  # some 30,000 files; a longer one is none of ours
 RESTORED: Final = "restored"  # folder of the registry and the rules that the journal ends with
 _LEDGER: Final = "ledger.sqlite"
-# Who we are to the broker, to whoever checks a warning, and to push services: of a new key nobody knows that it is ours.
+_FOLLOWING: Final = (POST_FILE, RESIDENTS_FILE)  # before the ledger, in this order; not there: nobody could subscribe
+# Who we are to the broker, to whoever checks a warning, to push services: of a new key nobody knows that it is ours.
 _IDENTITIES: Final = ("client_id", "backfill_client_id", CODE_FILE, SIGNING_FILE, VAPID_FILE)
 _BROKERS: Final = "mosquitto"
 _NOT_OF_BROKER: Final = ("state", "lock")  # Mosquitto's own store is only whole in its memory
@@ -136,6 +143,9 @@ def _copy_all(data: Path, into: Path, now_ms: int) -> Manifest:
     files: dict[str, Copied] = {}
     for name in _small(data):
         _copy_small(data / name, into / name)
+    for name in _FOLLOWING:
+        if (data / name).exists():
+            _copy_database(data / name, into / name, lambda _: 0)
     decided = _copy_database(data / _LEDGER, into / _LEDGER, _decided)
     last = _copy_journal(data / "journal", into / "journal")
     if last < decided:

@@ -57,6 +57,16 @@ def test_the_files_of_the_settings_are_checked_and_what_judges_nothing_is_told(
     assert any(line.startswith("skipped: rule 'rain-1h' does not judge sensor 'rain-1'") for line in rest)
     assert "idle: rule 'river' judges no sensor of this city" in rest
     assert (folder / "canhbao.toml").exists()
+    assert rest[-1].startswith("residents: nobody can subscribe: residents.key_file is not set")
+
+
+@pytest.mark.usefixtures("folder")
+def test_with_a_key_nothing_is_said_of_residents(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CANHBAO_RESIDENTS__KEY_FILE", "made/later")
+    assert main(["check"]) == 0
+    assert "residents:" not in capsys.readouterr().out
 
 
 def test_one_line_says_how_many_sensors_an_ending_watches(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -18,8 +18,10 @@ examples:
   canhbao backup /mnt/backup/canhbao-2026-11-22
   canhbao backup /mnt/backup/canhbao-2026-11-22.tar
 
-It holds journal, ledger, snapshots, client ids, and of <data>/mosquitto all but what the broker itself keeps: passwords
-and keys are among it, store it as you store those. docs/how-to/backup.md says what is left out, and why.
+It holds journal, ledger, snapshots, residents with sealed addresses, client ids, and of <data>/mosquitto all but what
+the broker itself keeps: passwords and keys are among it, store it as you store those. The key of the addresses
+(residents.key_file) is not: keep it elsewhere, without it nobody is reached.
+docs/how-to/backup.md says what is left out, and why.
 """
 
 
