@@ -5,6 +5,9 @@ const at = (id) => document.getElementById(id);
 const say = (word) => { at("said").textContent = word ? document.querySelector(`[data-word="${word}"]`).textContent : ""; };
 const show = (id) => { for (const one of ["no-link", "confirm", "manage"]) at(one).hidden = one !== id; };
 
+// The other language, with the same link.
+const carry = () => { for (const other of document.querySelectorAll("nav a")) other.hash = location.hash; };
+
 async function call(method, path, token, body) {
   const headers = { Accept: "application/json" };
   if (token) headers.Authorization = `Bearer ${token}`;
@@ -44,13 +47,14 @@ function confirmed(token) {
     say("confirmed");
     if (!done.token) return show("");
     history.replaceState(null, "", `#manage=${done.token}`);
+    carry();
     await manage(done.token);
   };
 }
 
 function begin() {
   say("");
-  for (const other of document.querySelectorAll("nav a")) other.hash = location.hash;
+  carry();
   const [use, token] = location.hash.slice(1).split("=");
   if (token && use === "confirm") confirmed(token);
   else if (token && use === "manage") manage(token);
