@@ -189,7 +189,9 @@ class Service:
                 health=self._parts,
                 now_ms=self._service_ms,
                 counters=lambda: self.counters,
-                operators=Desks(self._token, self._works.letters, self._imports(), self._people(), self._deliveries()),
+                operators=Desks(
+                    self._token, self._works.letters, self._imports(), self._people(), deliveries=self._deliveries()
+                ),
                 history=self._history.client,
                 standing=self._standing,
                 proof=self._proof(),

@@ -73,7 +73,7 @@ class Office:
         sides: Any = {"desk": Deliveries(DESK, ledger, ledger), "post": Deliveries(POST, on.store, ledger)}
         self.token = operators_token(folder)
         people = PeopleDesk(staff, self.audit, lambda _: pytest.fail("no verb"))
-        desks = Desks(self.token, None, None, people, sides)  # type: ignore[arg-type]  # letters are not asked for
+        desks = Desks(self.token, None, None, people, None, sides)  # type: ignore[arg-type]  # letters are not asked for
         self.app = create_app(replace(self.town.sources(desks), now_ms=lambda: on.now))
 
     def user(self, name: str, role: Role = Role.OPERATOR, **scope: Any) -> str:
