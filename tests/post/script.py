@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 from random import Random
 from typing import Final
+from zoneinfo import ZoneInfo
 
 import msgspec
 from post.town import HAZARDS
@@ -17,6 +19,9 @@ from alerts.ledger import schema
 from alerts.ledger.ledger import Ledger
 from alerts.words.message import bare_message
 
+ZONE: Final = ZoneInfo("Asia/Ho_Chi_Minh")
+EVENING: Final = int(datetime(2025, 10, 27, 21, 52, tzinfo=ZONE).timestamp() * 1000)
+MORNING: Final = int(datetime(2025, 10, 28, 7, 1, tzinfo=ZONE).timestamp() * 1000)
 # What one incident does: reason, level, and why residents are not sent it.
 _F, _W, _E, _O, _X = Reason.FIRST, Reason.WORSE, Reason.EASED, Reason.OVER, Reason.WITHDRAWN
 SHAPES: Final[Sequence[Sequence[tuple[Reason, int, Withheld]]]] = (
@@ -32,7 +37,7 @@ SHAPES: Final[Sequence[Sequence[tuple[Reason, int, Withheld]]]] = (
 )
 DRILL: Final = ((_F, 3, Withheld.NO), (Reason.STOPPED, 0, Withheld.NO))
 MINUTE_MS: Final = 60_000
-GAPS_MS: Final = (0, 500, 5_000, MINUTE_MS, 3 * MINUTE_MS, 6 * MINUTE_MS)  # between two versions
+GAPS_MS: Final = (0, 5_000, MINUTE_MS, 4 * MINUTE_MS, 8 * MINUTE_MS, 12 * MINUTE_MS)  # between two versions
 
 
 def script(seed: int, incidents: int, areas: tuple[str, ...], begins: int, span_ms: int) -> list[Notice]:
@@ -72,15 +77,18 @@ class Writer:
         self.ledger = Ledger.open(data / "ledger.sqlite")
         self._position = 0
         self.seqs: dict[tuple[str, int], int] = {}
+        self.written: list[Notice] = []
 
     def write(self, notices: Sequence[Notice], now: int) -> None:
         """Those of one moment, in one transaction; the contents in another one, as the desk makes them."""
         self._position += 1
         self.ledger.record(self._position, now, outcome=Outcome(notices=list(notices)))
         with self.ledger.store.writing() as db:
-            rows = db.execute(select(schema.notice.c.seq, schema.notice.c.incident, schema.notice.c.version)).all()
+            numbers = select(schema.notice.c.seq, schema.notice.c.incident, schema.notice.c.version)
+            rows = db.execute(numbers.order_by(schema.notice.c.seq)).all()
             new = {(row.incident, row.version): row.seq for row in rows[-len(notices) :]}
             self.seqs |= new
+            self.written += notices
             db.execute(insert(schema.content), [
                 {"seq": new[n.incident, n.version], "body": msgspec.json.encode(bare_message(n)).decode(), "code": None}
                 for n in notices

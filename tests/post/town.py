@@ -15,11 +15,13 @@ from alerts.ledger.store import Store
 from alerts.residents import schema
 from alerts.residents.seal import Seal
 from alerts.residents.store import open_residents
+from ingest.city import DEFAULT_CITY_FILE, parse_city
 
 KEY: Final = "5e" * 32
 HAZARDS: Final = ("flood", "rain", "power")
 FLOORS: Final = {"flood": 2, "rain": 3, "power": 2}  # what a resident has who chose nothing
 NIGHT: Final = "22:00-07:00"
+AREAS: Final = tuple(parse_city(DEFAULT_CITY_FILE.read_text("utf-8")).areas)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +64,7 @@ def people(seed: int, number: int, areas: tuple[str, ...]) -> list[Person]:
             contacts += 1
             provider = random.choice(("east:", "west:", "")) if channel == "bell" else ""
             his.append(Contact(contacts, channel, f"{provider}+849{contacts:08}", fallback))
-        quiet = random.choices((NIGHT, "", "12:00-11:59"), (45, 45, 10))[0]
+        quiet = random.choice((NIGHT, ""))
         cap = random.choices((20, 2, 1), (80, 10, 10))[0]
         found.append(Person(n, random.choice(("vi", "en")), quiet, cap, wants, tuple(his)))
     return found
@@ -91,12 +93,13 @@ class Residents:
             ])  # fmt: skip
             db.execute(insert(schema.target), [row for one in persons for row in _targets(one)])
 
-    def end(self, person: Person, contact: Contact) -> None:
-        """One contact wants no more; those who stand by for him are none either, when no other is left."""
+    def end(self, person: Person, contact: Contact) -> list[int]:
+        """One contact wants no more; those who stand by for him neither, when no other is left. Who all ended."""
         with self.store.writing() as db:
             ended = [contact.id] + ([c.id for c in person.contacts if c.fallback] if len(person.primary()) == 1 else [])
             db.execute(update(schema.contact).where(schema.contact.c.id.in_(ended)).values(state="ended"))
             db.execute(delete(schema.target).where(schema.target.c.contact.in_(ended)))
+        return ended
 
     def close(self) -> None:
         self.store.close()
