@@ -134,6 +134,36 @@ def test_quiet_hours_hold_back_what_is_neither_danger_nor_worse(
     assert told(sms) == [("flood.A", 1, AN)]
 
 
+def test_what_waits_until_quiet_hours_have_begun_is_held_then(tmp_path: Path) -> None:
+    sms, evening = Provider(), NOON + 9 * HOUR + 30 * MINUTE
+
+    async def down_for_an_hour(_: Parcel) -> str:
+        if on.now < evening + HOUR:
+            raise ChannelError("503", everybody=True)
+        return ""
+
+    sms.answer = down_for_an_hour
+    with stage(tmp_path, sms) as on:
+        on.resident(f"sms {AN}", quiet="22:00-07:00")
+        on.resident(f"sms {BINH}", quiet="")
+        on.now = evening
+        on.decide(first(at=evening))
+        on.play(evening + 9 * HOUR, step=5 * MINUTE)
+        assert [one.address for one in sms.got] == [BINH]
+        on.play(evening + 10 * HOUR, step=5 * MINUTE)
+    assert [one.address for one in sms.got] == [BINH, AN]
+
+
+def test_a_code_that_somebody_waits_for_is_held_by_neither_night_nor_number(tmp_path: Path) -> None:
+    sms = Provider()
+    with stage(tmp_path, sms) as on:
+        number = on.resident(f"sms {AN}", quiet="22:00-07:00", cap=0)[0]
+        on.now = NOON + 11 * HOUR
+        on.errand(number)
+        on.play()
+    assert len(sms.got) == 1
+
+
 def test_an_end_at_night_makes_no_sound(tmp_path: Path) -> None:
     sms, night = Provider(), NOON + 11 * HOUR
     with stage(tmp_path, sms) as on:

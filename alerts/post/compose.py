@@ -47,6 +47,7 @@ class Recipient:
     channel: str
     address: bytes = field(repr=False)
     lang: Lang
+    quiet: str
     daily_cap: int
     proxy_for: bytes | None = field(repr=False)
     leads: int | None

@@ -18,12 +18,13 @@ from alerts.delivery.parcel import Answer, Lane, Parcel, Status
 from alerts.delivery.send import Claimed
 from alerts.incidents.incident import DANGER, ENDS
 from alerts.ledger.store import Store
+from alerts.people.quiet import quiet_until
 from alerts.post import schema
 from alerts.post.compose import Compose, Recipient, UnfitError
 from alerts.post.expand import fall_back
 from alerts.post.judging import WAIT_MS, Row, Verdict, judge
 from alerts.post.store import contact, resident
-from alerts.post.telling import Telling
+from alerts.post.telling import LIFE_MS, Telling
 from alerts.residents import endings
 
 _T, _M, _TOLD = schema.telling, schema.message, schema.told
@@ -45,8 +46,9 @@ _OWN: Final = (
 )
 _WITH: Final = select(_M).where(_M.c.leader.in_(bindparam("ids", expanding=True))).order_by(_M.c.seq)
 _PEOPLE: Final = (
-    select(contact.c.id, contact.c.channel, contact.c.address, contact.c.state, resident.c.lang, resident.c.daily_cap,
-           resident.c.proxy_for, resident.c.leads, contact.c.resident, resident.c.state.label("resident_state"))
+    select(contact.c.id, contact.c.channel, contact.c.address, contact.c.state, resident.c.lang, resident.c.quiet,
+           resident.c.daily_cap, resident.c.proxy_for, resident.c.leads, contact.c.resident,
+           resident.c.state.label("resident_state"))
     .join(resident, resident.c.id == contact.c.resident)
     .where(contact.c.id.in_(bindparam("contacts", expanding=True)))
 )  # fmt: skip
@@ -55,6 +57,9 @@ _COUNTS: Final = select(_TOLD.c.contact, _TOLD.c.count).where(
 )
 _CLOSED: Final = update(_M).where(_M.c.id == bindparam("key")).values(
     status=bindparam("new_status"), next_try_at=None, leader=None, error=bindparam("new_error")
+)  # fmt: skip
+_HELD: Final = update(_M).where(_M.c.id == bindparam("key")).values(
+    next_try_at=bindparam("until"), expires_at=bindparam("end")
 )  # fmt: skip
 _LATER: Final = update(_M).where(_M.c.id == bindparam("key")).values(next_try_at=bindparam("at"))
 _LED: Final = update(_M).where(_M.c.id == bindparam("key")).values(
@@ -165,7 +170,7 @@ class _Round:
     """One claim: what is due, with all that its judging needs, read in a few statements."""
 
     def __init__(self, db: Connection, due: Sequence[Row], now: int, zone: ZoneInfo) -> None:
-        self.db, self._due, self._now = db, due, now
+        self.db, self._due, self._now, self._zone = db, due, now, zone
         contacts = sorted({row.contact for row in due})
         with_them = [_row(one) for one in db.execute(_WITH, {"ids": [row.id for row in due]})]
         self.led: dict[int, list[Row]] = defaultdict(list)
@@ -184,13 +189,14 @@ class _Round:
         self._counts: dict[int, int] = {row.contact: row[1] for row in db.execute(_COUNTS, asked)}
         self._closed: dict[int, Made] = {}
         self._later: dict[int, int] = {}
+        self._held: dict[int, dict[str, int]] = {}  # what waited until quiet hours began
         self._led: list[dict[str, Any]] = []
 
     def judge(self) -> list[Row]:
         """What is to be sent; each incident of a contact once."""
         send: dict[int, Row] = {}
         for row in self._due:
-            if row.id in self._closed or row.id in send or row.id in self._later:
+            if row.id in self._closed or row.id in send or row.id in self._later or row.id in self._held:
                 continue
             to = self.people.get(row.contact)
             if to is None or not to.wants(row.seq):
@@ -198,7 +204,9 @@ class _Round:
                 self._close([(one, Status.ENDED, why) for one in (row, *self.led[row.id])])
             else:
                 chosen = self._group(row) if self.led[row.id] else self._single(row)
-                if chosen is not None and chosen.id not in send:
+                if chosen is not None and (until := self._quiet_until(chosen)) is not None:
+                    self._hold(chosen, until)
+                elif chosen is not None and chosen.id not in send:
                     send[chosen.id] = chosen
                     self._counts[row.contact] = self._counts.get(row.contact, 0) + 1
         return list(send.values())
@@ -219,6 +227,8 @@ class _Round:
                 fall_back(self.db, lost, self._now)
         if self._later:
             self.db.execute(_LATER, [{"key": key, "at": at} for key, at in self._later.items()])
+        if self._held:
+            self.db.execute(_HELD, list(self._held.values()))
         if self._led:
             self.db.execute(_LED, self._led)
         if leased := [{"key": key, "until": lease_until} for key in send]:
@@ -267,6 +277,18 @@ class _Round:
                 "new_status": (Status.QUEUED if first else Status.MERGED).value,
             })  # fmt: skip
         return None
+
+    def _hold(self, row: Row, until: int) -> None:
+        """What is held is told when they end, if it is still so; what is planned, if it has not begun."""
+        planned = self.tellings[row.seq].from_any_level
+        end = row.expires_at if planned else until + LIFE_MS
+        self._held[row.id] = {"key": row.id, "until": until, "end": end}
+
+    def _quiet_until(self, row: Row) -> int | None:
+        """Quiet hours may begin while it waits for a retry, or for a provider that is down."""
+        if not self.tellings[row.seq].holdable:
+            return None
+        return quiet_until(self.people[row.contact].quiet, self._now, self._zone)
 
     def _verdict(self, row: Row) -> Verdict:
         tellings = self._of[self.tellings[row.seq].incident]
@@ -321,7 +343,8 @@ def _row(one: Any) -> Row:
 def _recipient(row: Any) -> Recipient:
     state = "ended" if row.resident_state == "ended" else row.state
     return Recipient(
-        row.id, row.resident, row.channel, row.address, row.lang, row.daily_cap, row.proxy_for, row.leads, state
+        row.id, row.resident, row.channel, row.address, row.lang, row.quiet, row.daily_cap, row.proxy_for, row.leads,
+        state,
     )  # fmt: skip
 
 

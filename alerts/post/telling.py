@@ -48,8 +48,11 @@ class Telling:
 
     @property
     def holdable(self) -> bool:
-        """Whether quiet hours and the daily number hold it back (CONTRACTS 6): not danger, worsening or ends."""
-        return self.level < DANGER and self.reason not in LOUD and not self.ends
+        """Whether quiet hours and the daily number hold it back (CONTRACTS 6): not danger, worsening or ends.
+
+        Nor an errand, which somebody waits for.
+        """
+        return self.seq > 0 and self.level < DANGER and self.reason not in LOUD and not self.ends
 
 
 def telling_of(seq: int, notice: Notice, leader: int, entry: int | None = None) -> Telling | None:
