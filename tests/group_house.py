@@ -110,7 +110,7 @@ class Groups:
             for phone in to:
                 made = db.execute(insert(message).returning(message.c.id), {
                     "seq": seq, "contact": self.contact(phone), "via": "sms", "lane": Lane.URGENT,
-                    "status": status.value, "attempts": 1, "heard_only": False, "silent": False, "leader": leader,
+                    "status": status.value, "attempts": 1, "heard_only": False, "leader": leader,
                     "created_at": at, "expires_at": at + 7_200_000, "sent_at": at if status is Status.SENT else None,
                     "provider_id": "", "maybe": maybe, "fell_back": False, "error": "",
                 })  # fmt: skip

@@ -390,7 +390,7 @@ def test_of_a_planned_outage_nobody_hears_when_it_has_begun(tmp_path: Path) -> N
         on.now = night
         on.decide(outage(begins=night + 7 * HOUR, at=night))
         on.play(night + 10 * HOUR, step=HOUR)
-        assert on.rows() == [("outage-1.A", 1, 2, "sent")], "nothing that could only come too late is even made"
+        assert on.rows() == [("outage-1.A", 1, 1, "capped"), ("outage-1.A", 1, 2, "sent")]
     assert told(sms) == [("outage-1.A", 1, BINH)]
 
 

@@ -23,7 +23,7 @@ class Status(StrEnum):
     SUPERSEDED = "superseded"  # a newer version of the same took its place
     MERGED = "merged"  # told with another message of the same city event
     UNHEARD = "unheard"  # an end to somebody who never heard the beginning
-    CAPPED = "capped"  # beyond the recipient's daily number
+    CAPPED = "capped"  # beyond the recipient's own limits: a number a day, or quiet hours until it is of no use
     ENDED = "ended"  # its recipient does not want any more
 
 

@@ -30,10 +30,13 @@ Version: TypeAlias = tuple[int | None, str, int]  # entry, incident, version
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
-    """What is ours to send now, and what came to its end without being sent: by status and version, how many."""
+    """What is ours to send now; what came to its end without being sent, by status and version; and how many were due
+    and are put off, by a night or by what is under way.
+    """
 
     parcels: Sequence[Parcel]
     closed: Counter[tuple[Status, Version]] = field(default_factory=Counter)
+    put_off: int = 0
 
 
 class Queue(Protocol):
@@ -109,7 +112,7 @@ class Sender:
         return done + await self._settle()
 
     async def step(self) -> int:
-        """How much was done: begun, settled or closed. Raises LedgerError.
+        """How much was done: begun, settled, closed or put off. Raises LedgerError.
 
         What was answered and could not be written down is written first the next time and not sent again: a full disk
         must not repeat a warning every second.
@@ -128,7 +131,7 @@ class Sender:
             task = asyncio.create_task(self._send(parcel))
             self._under_way.add(task)
             task.add_done_callback(self._sent)
-        return settled + len(claimed.parcels) + claimed.closed.total()
+        return settled + len(claimed.parcels) + claimed.closed.total() + claimed.put_off
 
     def _free(self, now: int) -> Free:
         slots, tokens, tries = (

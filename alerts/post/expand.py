@@ -8,19 +8,16 @@ hundred thousand messages cost little more than writing them down.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import cache, lru_cache
+from functools import cache
 from typing import Any, Final, NamedTuple
 
 from sqlalchemy import (
     BigInteger,
-    ColumnElement,
     Connection,
-    FromClause,
     Insert,
     Integer,
     Select,
     bindparam,
-    case,
     false,
     func,
     literal,
@@ -33,15 +30,13 @@ from sqlalchemy.dialects.sqlite import insert as upsert
 
 from alerts.delivery.parcel import Lane, Status
 from alerts.ledger.store import Store
-from alerts.people.quiet import quiet_until
 from alerts.post import schema
-from alerts.post.store import contact, resident, target
-from alerts.post.telling import LIFE_MS, Telling
+from alerts.post.store import contact, target
+from alerts.post.telling import Telling
 from ingest.city import City
 
 CHUNK: Final = 1000  # messages a transaction: whoever else writes to the file waits for no more than that
 LEVEL_MOST: Final = 4  # no resident wants to hear only of more
-WINDOWS_MOST: Final = 500  # different quiet hours that are looked at; whoever has others is not held
 
 _T, _M = schema.telling, schema.message
 _LAST: Final = 2**62
@@ -49,7 +44,6 @@ _OPEN: Final = select(_T).where(_T.c.after.is_not(None)).order_by(_T.c.lane, _T.
 _GROUP: Final = select(_T).where(_T.c.leader == bindparam("of")).order_by(_T.c.seq)
 _VERSIONS: Final = select(_T.c.seq).where(_T.c.incident == bindparam("of")).order_by(_T.c.seq)
 _MOVED: Final = update(_T).where(_T.c.seq == bindparam("of")).values(after=bindparam("to"))
-_QUIET: Final = select(func.min(resident.c.quiet)).where(resident.c.quiet > bindparam("after"))
 # Where contacts come from, in the order of their numbers: those who chose a place, and those who were told before.
 _CHOSEN: Final = select(target.c.contact, target.c.via).where(
     target.c.area == bindparam("area"), target.c.hazard == bindparam("hazard"), target.c.floor <= bindparam("level"),
@@ -60,7 +54,7 @@ _TOLD: Final = select(_M.c.contact, _M.c.via).where(
 ).order_by(_M.c.contact)  # fmt: skip
 _QUEUED: Final = literal(Status.QUEUED.value)
 _COLUMNS: Final = (
-    "seq", "contact", "via", "lane", "status", "attempts", "heard_only", "silent", "leader", "created_at",
+    "seq", "contact", "via", "lane", "status", "attempts", "heard_only", "leader", "created_at",
     "next_try_at", "expires_at", "sent_at", "received_at", "provider_id", "maybe", "fell_back", "error",
 )  # fmt: skip
 
@@ -73,7 +67,7 @@ class Source(NamedTuple):
 
 
 class Expander:
-    """`city` says which areas are part of which, and whose clocks quiet hours go by."""
+    """`city` says which areas are part of which."""
 
     def __init__(self, store: Store, city: City, *, chunk: int = CHUNK) -> None:
         self._store, self._city, self._chunk = store, city, chunk
@@ -90,13 +84,12 @@ class Expander:
             return False
         with self._store.writing() as db:
             tellings = [_telling(row) for row in db.execute(_GROUP, {"of": first.seq})]
-            hold = self._hold(db, tellings[0], now)
             sources = [(one, source) for one in tellings for source in self._sources(db, one)]
             left = [(one, source) for one, source in sources if _end(db, source, first.after, 1) is not None]
             share = max(1, self._chunk // max(1, len(left)))
             upto = min((e for _, s in left if (e := _end(db, s, first.after, share)) is not None), default=_LAST)
             for one, source in left:
-                self.made += _fill(db, one, source, (first.after, upto), hold, now)
+                self.made += _fill(db, one, source, (first.after, upto), now)
             if len(tellings) > 1:
                 _merge(db, [one.seq for one in tellings], (first.after, upto))
             db.execute(_MOVED, {"of": first.seq, "to": None if upto == _LAST else upto})
@@ -113,19 +106,6 @@ class Expander:
         chosen = [Source(False, {"area": a, "hazard": one.hazard, "level": level}) for a in areas]
         return chosen + [Source(True, {"before": seq}) for seq in versions[:-1]]
 
-    def _hold(self, db: Connection, one: Telling, now: int) -> dict[str, int]:
-        """By quiet hours, the moment that they end: of those in which it is now."""
-        if not (one.holdable or one.ends):
-            return {}
-        found, last = dict[str, int](), ""
-        for _ in range(WINDOWS_MOST):
-            last = db.execute(_QUIET, {"after": last}).scalar() or ""
-            if not last:
-                break
-            if (until := quiet_until(last, now, self._city.timezone)) is not None:
-                found[last] = until
-        return found
-
 
 def _end(db: Connection, source: Source, after: int, share: int) -> int | None:
     """The contact that a share of the source ends with; None: it has fewer left."""
@@ -138,44 +118,25 @@ def _nth(*, told: bool) -> Select[Any]:
     return (_TOLD if told else _CHOSEN).limit(1).offset(bindparam("skip"))
 
 
-def _fill(
-    db: Connection, one: Telling, source: Source, span: tuple[int, int], hold: Mapping[str, int], now: int
-) -> int:
+def _fill(db: Connection, one: Telling, source: Source, span: tuple[int, int], now: int) -> int:
     """One statement; whoever has his message already keeps that one. How many were made."""
-    untils = {f"until_{n}": until for n, until in enumerate(hold.values())}
     values = {
         "of": one.seq, "lane": int(one.lane), "now": now, "expires_at": one.expires_at, "after": span[0],
-        "upto": span[1], **source.asks, **untils,
+        "upto": span[1], **source.asks,
     }  # fmt: skip
-    return db.execute(_filling(source.told, one.ends, one.from_any_level, tuple(hold)), values).rowcount
+    return db.execute(_filling(told=source.told), values).rowcount
 
 
-@lru_cache(maxsize=64)  # to make a statement anew costs more than to run it
-def _filling(told: bool, ends: bool, planned: bool, windows: tuple[str, ...]) -> Insert:  # noqa: FBT001
-    """`windows`: the quiet hours that hold back what is told, or of an end its sound. `planned`: it begins when it
-    begins, and whoever would hear of it afterwards is not told.
-    """
+@cache  # to make a statement anew costs more than to run it
+def _filling(*, told: bool) -> Insert:
     inner = (_TOLD if told else _CHOSEN).subquery()
-    due: ColumnElement[Any] = bindparam("now", type_=BigInteger)
-    expires: ColumnElement[Any] = bindparam("expires_at", type_=BigInteger)
-    silent: ColumnElement[Any] = false()
-    from_: FromClause = inner
-    if windows:
-        people = contact.join(resident, resident.c.id == contact.c.resident)
-        from_ = inner.join(people, contact.c.id == inner.c.contact)
-        ending = {quiet: bindparam(f"until_{n}", type_=BigInteger) for n, quiet in enumerate(windows)}
-        until = case(ending, value=resident.c.quiet, else_=null())
-        if ends:
-            silent = until.is_not(None)
-        else:  # what is held is told when they end, if it is still so then
-            due = func.coalesce(until, due)
-            expires = expires if planned else func.coalesce(until + LIFE_MS, expires)
+    now = bindparam("now", type_=BigInteger)
     values = (
         bindparam("of", type_=BigInteger), inner.c.contact, inner.c.via, bindparam("lane", type_=Integer), _QUEUED,
-        literal(0), true() if told else false(), silent, null(), bindparam("now", type_=BigInteger), due, expires,
+        literal(0), true() if told else false(), null(), now, now, bindparam("expires_at", type_=BigInteger),
         null(), null(), literal(""), false(), false(), literal(""),
     )  # fmt: skip
-    chosen = select(*values).select_from(from_).where(due < expires if planned else true())
+    chosen = select(*values).select_from(inner).where(true())
     return upsert(_M).from_select(_COLUMNS, chosen, include_defaults=False).on_conflict_do_nothing()
 
 
@@ -200,7 +161,7 @@ def fall_back(db: Connection, messages: Sequence[int], now: int) -> int:
     """Messages to the fallback contacts of those whose messages these are; how many were made."""
     other = contact.alias()
     values = (
-        _M.c.seq, other.c.id, other.c.via, _M.c.lane, _QUEUED, literal(0), _M.c.heard_only, _M.c.silent, null(),
+        _M.c.seq, other.c.id, other.c.via, _M.c.lane, _QUEUED, literal(0), _M.c.heard_only, null(),
         literal(now), literal(now), _M.c.expires_at, null(), null(), literal(""), false(), true(), literal(""),
     )  # fmt: skip
     people = _M.join(contact, contact.c.id == _M.c.contact).join(

@@ -22,7 +22,6 @@ class Row:
     status: Status
     attempts: int
     heard_only: bool
-    silent: bool
     created_at: int
     next_try_at: int | None
     expires_at: int

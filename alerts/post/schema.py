@@ -74,7 +74,6 @@ message = Table(
     Column("status", Text, nullable=False),
     Column("attempts", Integer, nullable=False),
     Column("heard_only", Boolean, nullable=False),  # of interest to those alone who heard of the incident before
-    Column("silent", Boolean, nullable=False),
     Column("leader", BigInteger),  # the message that this one is told with
     Column("created_at", BigInteger, nullable=False),
     Column("next_try_at", BigInteger),  # while it is sent: the end of the lease; None: nothing more to do

@@ -39,7 +39,6 @@ resident = Table(
     Column("created_at", BigInteger, nullable=False),
     Column("confirmed_at", BigInteger),
     Column("ended_at", BigInteger),
-    Index("resident_quiet", "quiet"),
     sqlite_autoincrement=True,  # numbers are never used again: the post's messages name them
 )
 resident_leads = Index(

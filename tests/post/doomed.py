@@ -33,7 +33,7 @@ from alerts.delivery.channels.channel import Means
 from alerts.given import Section
 from alerts.ledger.ledger import Ledger
 from alerts.ledger.outbox import Outbox
-from alerts.post import expand, post, queue
+from alerts.post import claiming, expand, post, queue
 from alerts.post.compose import Composer
 from alerts.post.follow import Follower
 from alerts.post.post import Post, PostParts
@@ -93,7 +93,7 @@ def live(life: Life) -> None:
             moments.around(expand, "_fill", "in_chunk", "in_chunk"),  # within the transaction
             moments.around(expand.Expander, "turn", "before_chunk", "after_chunk"),
             moments.around(queue.PostQueue, "claim", "before_claim", "after_claim"),
-            moments.around(queue._Round, "write", "in_claim", "in_claim"),
+            moments.around(claiming.Round, "write", "in_claim", "in_claim"),
             moments.around(queue.PostQueue, "settle", "before_settle", "after_settle"),
             moments.around(queue, "fall_back", "in_settle", "in_settle"),
             moments.around(Sink, "send", "before_send", "after_send"),

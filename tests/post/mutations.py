@@ -14,7 +14,7 @@ from sqlalchemy import bindparam, or_, update
 
 from alerts.delivery.parcel import Answer, Parcel, Status
 from alerts.delivery.send import Sender
-from alerts.post import judging, post, queue, schema
+from alerts.post import claiming, judging, post, queue, schema
 from alerts.post.compose import Recipient
 from alerts.post.judging import Row, Verdict
 from alerts.post.telling import Telling
@@ -64,7 +64,7 @@ def _quiet_hours_on_danger(_: Pause) -> Iterator[None]:
 
 @contextmanager
 def _claim_without_lease(_: Pause) -> Iterator[None]:
-    write, table = queue._Round.write, schema.message
+    write, table = claiming.Round.write, schema.message
     settled = update(table).where(table.c.id == bindparam("key")).values(
         {name: bindparam(f"new_{name}") for name in queue._FIELDS} | {"maybe": or_(table.c.maybe, bindparam("perhaps"))}
     )  # fmt: skip
@@ -72,13 +72,13 @@ def _claim_without_lease(_: Pause) -> Iterator[None]:
     def unleased(self: Any, lease_until: int, _send: Iterable[int]) -> None:
         write(self, lease_until, ())
 
-    with patched(queue._Round, "write", unleased), patched(queue, "_SETTLED", settled):
+    with patched(claiming.Round, "write", unleased), patched(queue, "_SETTLED", settled):
         yield
 
 
 @contextmanager
 def _judged(change: Callable[..., Verdict]) -> Iterator[None]:
-    with patched(queue, "judge", change):
+    with patched(claiming, "judge", change):
         yield
 
 
@@ -109,7 +109,11 @@ def _older_after_newer(_: Pause) -> AbstractContextManager[None]:
 
 @contextmanager
 def _fallback_never(_: Pause) -> Iterator[None]:
-    with patched(queue, "fall_back", lambda *_: 0), patched(post, "fall_back", lambda *_: 0):
+    with (
+        patched(queue, "fall_back", lambda *_: 0),
+        patched(claiming, "fall_back", lambda *_: 0),
+        patched(post, "fall_back", lambda *_: 0),
+    ):
         yield
 
 
