@@ -21,6 +21,8 @@ from alerts.delivery.cap import CapMeans
 from alerts.delivery.channels import KINDS
 from alerts.delivery.channels.channel import DeskChannel, Means
 from alerts.delivery.hold import FILE, GIVEN_UP, Gate, read_hold
+from alerts.delivery.hook_table import hooks
+from alerts.delivery.hooks import Replies
 from alerts.folds import RecoveryError
 from alerts.given import NO_SECTION, Secret
 from alerts.importing import Imports
@@ -38,6 +40,8 @@ from alerts.post.store import open_post
 from alerts.proof.keys import open_keys
 from alerts.proof.signature import key_id
 from alerts.residents.book import Book
+from alerts.residents.ground import Ground
+from alerts.residents.group_desk import GroupDesk
 from alerts.residents.limits import SignUpLimits
 from alerts.residents.seal import Seal, SealError
 from alerts.residents.store import open_residents
@@ -89,6 +93,7 @@ class Service:
         self._bundled: NatsBroker | None = None
         self._post: PostProcess | None = None
         self._residents: ResidentsDesk | None = None
+        self._groups: GroupDesk | None = None
         self._closing = ExitStack()
         self.page_url = ""
         self.mqtt_url = ""
@@ -125,6 +130,7 @@ class Service:
                 closing.callback(self._post.stop)
                 self._post.start()
             self._residents = self._open_residents(closing)
+            self._groups = self._open_groups(closing)
             self._token = operators_token(settings.data_path)
             closing.enter_context(announce(settings.data_path, self.page_url))
             self._closing = closing.pop_all()
@@ -293,6 +299,23 @@ class Service:
             if kind.serves == "residents" and kind.make(settings.channels.get(name, NO_SECTION), means) is not None
         }
         return ResidentsDesk(book, reach)
+
+    def _open_groups(self, closing: ExitStack) -> GroupDesk | None:
+        """None as for residents. Raises ConfigError, LedgerError."""
+        settings, works = self._settings, self._works
+        if settings.residents_key is None or self._residents is None:
+            return None
+        residents, post = open_residents(settings.data_path), open_post(settings.data_path)
+        for store in (residents, post):
+            closing.callback(store.close)
+        kinds = {name: KINDS[name] for name in self._residents.reach}
+        ground = Ground(
+            residents, self.ledger.store, Seal.of(settings.residents_key), kinds, lambda: works.view.city,
+            lambda: works.view.rules.hazards, _wall_ms,
+        )  # fmt: skip
+        desk = GroupDesk(ground, post, {name: Replies(hook) for name, hook in hooks(settings.channels).items()})
+        desk.groups.keep_aim()  # rules may know other hazards than at the last start
+        return desk
 
     def _give_up(self, until: int) -> int:
         if self._post is None:

@@ -13,10 +13,10 @@ from faces import NOW, Town, serving, town_view
 from sqlalchemy import func, insert, select
 from test_operators import MACHINE, Spine, city
 
-from alerts.delivery.channels.channel import Kind, Reached
-from alerts.delivery.inbound import PlainInbound
+from alerts.delivery.channels import sms
+from alerts.delivery.hooks import Replies
 from alerts.delivery.parcel import Lane, Status
-from alerts.given import Secret
+from alerts.given import Given, Secret, Section
 from alerts.incidents.incident import Notice, Reason
 from alerts.ledger.audit import Audit
 from alerts.ledger.people import By, People
@@ -39,18 +39,14 @@ API = "/api/v1"
 PHONES = ("+84900000001", "+84900000002", "+84900000003", "+84900000004", "+84900000005")
 
 
-def _reach(text: str) -> Reached:
-    digits = text.replace(" ", "")
-    if not digits.startswith("+84") or not digits[1:].isdecimal() or len(digits) != 12:
-        raise ValueError("a mobile number such as +84 900 000 000")
-    return Reached(digits)
+KINDS = {name: replace(sms.KIND, name=name) for name in ("sms", "zalo")}  # another channel that reaches numbers
+HOOK = {"reply_from_at": "/from", "reply_text_at": "/text", "reply_id_at": "/id"}
 
 
-def _none(*_: object) -> None:
-    return None
-
-
-KINDS = {name: Kind(name, "residents", _none, reach=_reach) for name in ("sms", "zalo")}
+def _inbound() -> Replies:
+    """The gateway's calls, in the shape that the settings of these tests give them."""
+    keys = {key: Given(HOOK.get(key, default), f"sms.{key}", Path()) for key, default in sms.KIND.keys.items()}
+    return Replies(sms.SmsHook(Section(keys, {"hook_secret": Secret(SECRET)})))
 
 
 @dataclass
@@ -142,7 +138,7 @@ def groups_in(folder: Path) -> Iterator[Groups]:
     store = town.ledger.store
     ground = Ground(residents, store, SEAL, KINDS, lambda: town.view.city, lambda: ("flood", "rain", "school"),
                     lambda: town.now_ms)  # fmt: skip
-    desk = GroupDesk(ground, post, {"sms": PlainInbound(Secret(SECRET), _reach)})
+    desk = GroupDesk(ground, post, {"sms": _inbound()})
     people = People(store)
     staff = Staff(people, lambda: town.view.city, lambda: town.now_ms)
     desks = Desks(MACHINE, None, people=PeopleDesk(staff, Audit(store), Spine(store).act), groups=desk)  # type: ignore[arg-type]  # no letters here

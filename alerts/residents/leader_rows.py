@@ -18,6 +18,7 @@ from alerts.people.group import LEADERS_FLOOR, Contact, Leader, shown_end
 from alerts.residents import schema
 from alerts.residents.group_rows import chunks
 from alerts.residents.seal import Seal
+from alerts.residents.targets import retarget
 from alerts.words.names import Lang
 
 QUIET: Final = (
@@ -174,26 +175,20 @@ def end_leader(db: Connection, resident: int, why: str, now_ms: int) -> None:
     """At once: the next message is not made, and those under way find no address."""
     lang = db.execute(select(_RESIDENT.c.lang).where(_RESIDENT.c.id == resident)).scalar_one()
     aim(db, resident, "", ())
-    gone = {"state": "ended", "address": b"", "digest": b""}
+    gone = {"state": "ended", "address": b"", "digest": b"", "ended_at": now_ms}
     db.execute(update(_CONTACT).where(_CONTACT.c.resident == resident).values(**gone))
-    db.execute(update(_RESIDENT).where(_RESIDENT.c.id == resident).values(state="ended"))
+    db.execute(update(_RESIDENT).where(_RESIDENT.c.id == resident).values(state="ended", ended_at=now_ms))
     db.execute(insert(_CONSENT), _consent(resident, ENDED, why, lang, now_ms))
 
 
 def aim(db: Connection, resident: int, area: str, hazards: Iterable[str]) -> None:
     """What a leader hears of, in place of what he heard of before: his subscriptions, and the post's rows of them."""
-    mine = _SUBSCRIPTION.c.resident == resident
-    contacts = list(db.execute(select(_CONTACT).where(_CONTACT.c.resident == resident)))
-    db.execute(delete(_TARGET).where(_TARGET.c.contact.in_([contact.id for contact in contacts])))
-    db.execute(delete(_SUBSCRIPTION).where(mine))
-    new = [{"area": area, "hazard": hazard, "floor": LEADERS_FLOOR} for hazard in sorted(set(hazards))]
-    if not new:
-        return
-    db.execute(insert(_SUBSCRIPTION), [{"resident": resident, **row} for row in new])
-    told = [{"contact": contact.id, "via": contact.via, **row}
-            for row in new for contact in contacts if contact.state == "active" and not contact.fallback]  # fmt: skip
-    if told:
-        db.execute(insert(_TARGET), told)
+    db.execute(delete(_SUBSCRIPTION).where(_SUBSCRIPTION.c.resident == resident))
+    heard = [{"resident": resident, "area": area, "hazard": hazard, "floor": LEADERS_FLOOR}
+             for hazard in sorted(set(hazards))]  # fmt: skip
+    if heard:
+        db.execute(insert(_SUBSCRIPTION), heard)
+    retarget(db, resident)
 
 
 def misaimed(db: Connection, hazards: Collection[str]) -> list[tuple[int, str]]:

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
 
-import msgspec
-from sqlalchemy import Connection, delete, exists, insert, select, update
+from sqlalchemy import Connection, delete, exists, select
 from sqlalchemy.dialects.sqlite import insert as upsert  # PostgreSQL's has the same name and the same form
 
 from alerts.delivery.parcel import Lane
@@ -16,6 +15,7 @@ from alerts.ledger.store import Store
 from alerts.people.group_state import Says
 from alerts.residents import leader_rows
 from alerts.residents.answers import write
+from alerts.residents.errands import write_errand
 from alerts.residents.leader_rows import Leading
 from alerts.residents.schema import errand, reply
 from alerts.residents.seal import Seal
@@ -96,8 +96,6 @@ def _say_back(db: Connection, seal: Seal, leader: Leading, body: dict[str, Any],
     recent = exists().where(errand.c.contact == leader.contact, errand.c.created_at > now_ms - BACK_EACH_MS)
     if db.execute(select(recent)).scalar():
         return
-    row = {"contact": leader.contact, "kind": body["kind"], "lane": Lane.WARNING, "body": b"", "created_at": now_ms,
-           "expires_at": now_ms + BACK_LIVES_MS}  # fmt: skip
-    id_ = int(db.execute(insert(errand).returning(errand.c.id), row).scalar_one())
-    sealed = seal.close(msgspec.json.encode(body).decode(), f"errand {id_}")
-    db.execute(update(errand).where(errand.c.id == id_).values(body=sealed))
+    write_errand(
+        db, seal, leader.contact, body, lane=Lane.WARNING, now_ms=now_ms, expires_at=now_ms + BACK_LIVES_MS
+    )  # fmt: skip
