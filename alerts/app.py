@@ -196,7 +196,7 @@ class Service:
                 now_ms=self._service_ms,
                 counters=lambda: self.counters,
                 operators=Desks(
-                    self._token, self._works.letters, self._imports(), self._people(), deliveries=self._deliveries()
+                    self._token, self._works.letters, self._imports(), self._people(), self._groups, self._deliveries()
                 ),
                 history=self._history.client,
                 standing=self._standing,

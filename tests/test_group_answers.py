@@ -4,19 +4,27 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import msgspec
 import pytest
 from faces import MINUTE, NOW
-from group_house import API, PHONES, SEAL, SECRET, Groups, groups_in
+from group_house import API, KINDS, PHONES, SEAL, SECRET, Groups, groups_in
+from post_stage import Provider, first, later, stage
 
 from alerts.delivery.parcel import Status
 from alerts.incidents.incident import Reason
-from alerts.people.user import Role
+from alerts.people.group import NewGroup, NewLeader, Way
+from alerts.people.group_state import Says, State
+from alerts.people.user import Role, User
 from alerts.residents import schema
 from alerts.residents.answer_keys import answer_key
+from alerts.residents.ground import Ground
+from alerts.residents.group_desk import GroupDesk
+from alerts.residents.group_overview import overview
 from alerts.residents.replies import BACK_EACH_MS, REPEATS_MS, REPLIES_LIVE_MS
+from alerts.residents.store import open_residents
 from alerts.web.group_answers import ANSWERS_BURST, WRONG_BURST
 
 FLOOD, RAIN, SOUTH, DRILL = "flood.north-1.1", "rain.north-1.1", "flood.south.1", "flood.north.1"
@@ -289,6 +297,42 @@ def test_the_sheet_has_who_needs_help_on_top_and_no_script(house: Groups) -> Non
         "2 script alert() /script",
     ):
         assert part in text, part
+
+
+def test_what_the_post_sends_to_a_leader_is_answered_by_its_link_and_by_reply(tmp_path: Path) -> None:
+    """The whole way but for the provider: appointed, told, asked, answered, asked again, told worse, seen."""
+    sms, zalo = Provider("sms"), Provider("zalo")
+    with stage(tmp_path, sms, zalo) as on, closing(open_residents(tmp_path)) as residents:
+        by = User("operator", Role.ADMIN)
+        ground = Ground(residents, on.ledger.store, on.seal, KINDS, lambda: on.city, lambda: ("flood",), lambda: on.now)
+        desk = GroupDesk(ground, on.store, {})
+        group = desk.groups.add(NewGroup("A", "Tổ 1", 80), by).id
+        desk.groups.add_leader(group, NewLeader("vi", (Way("sms", PHONES[0]),)), by)
+
+        def state(version: int) -> State:
+            [one] = overview(residents, on.store, ["A"], "flood.A", version, notes=on.seal, ends=None)
+            return one.state
+
+        warning = first(level=3)
+        assert state(1) is State.NOT_REACHED
+        on.decide(warning)
+        on.play()
+        [parcel] = sms.got
+        assert parcel.address == PHONES[0]
+        assert state(1) is State.NO_ANSWER
+        token = parcel.body["texts"]["vi"].rpartition("#")[2]
+        given = desk.link(token, Says.NEEDS_HELP, "")
+        assert given is not None
+        assert (given.name, given.incidents, state(1)) == ("Tổ 1", ("flood.A",), State.NEEDS_HELP)
+        assert desk.reply("sms", PHONES[0], "1 2", "m-1").says is Says.UNCLEAR
+        on.play()
+        assert "Chỉ nhắn một số" in sms.got[1].body["texts"]["vi"]
+        on.now += MINUTE
+        on.decide(later(warning, Reason.WORSE, 4, on.now))
+        on.play()
+        assert sms.got[2].body["texts"]["vi"].endswith(token), "one link a warning, whatever its version"
+        assert desk.reply("sms", PHONES[0], "1", "m-2").says is Says.TOLD
+        assert state(2) is State.TOLD
 
 
 def test_the_page_of_a_link_is_the_same_for_everybody(house: Groups) -> None:

@@ -21,6 +21,7 @@ from alerts.residents.replies import Outcome, Taken, take_reply
 from alerts.residents.told import Asked
 from alerts.staff import OutsideError
 from alerts.words.group import ASKING
+from ingest.city import City
 
 
 class GroupDesk:
@@ -55,7 +56,7 @@ class GroupDesk:
         """
         city, asked, on = self._on.city(), asked_version(notices), self._on
         check_hazard(by, incident)
-        areas = [code for code in city.within(incident.area) if by.in_area(code, city)]
+        areas = [code for code in concerned(city, incident.area) if by.in_area(code, city)]
         if not areas:
             raise OutsideError(f"{incident.area}: outside the areas of {by.name} ({', '.join(by.areas)})")
         ends = self.groups.shown_to(by)
@@ -66,7 +67,7 @@ class GroupDesk:
     ) -> Group:  # fmt: skip
         """What a user writes down. Raises NoGroupError, OutsideError, GroupError."""
         check_hazard(by, incident)
-        areas, asked = self._on.city().within(incident.area), Asked(incident.id, asked_version(notices))
+        areas, asked = concerned(self._on.city(), incident.area), Asked(incident.id, asked_version(notices))
         return self._by_users.write(group, areas, asked, says, note, by, key)
 
     def counters(self) -> dict[Outcome, int]:
@@ -83,10 +84,15 @@ class GroupDesk:
         """Groups by state over these warnings; a group counts once for each of them."""
         on, total = self._on, Counter[State]()
         for incident, notices in alerts:
-            areas, asked = on.city().within(incident.area), asked_version(notices)
+            areas, asked = concerned(on.city(), incident.area), asked_version(notices)
             standings = overview(on.store, self._post, areas, incident.id, asked, notes=on.seal, ends=None)
             total.update({state: count.groups for state, count in counted(standings).items()})
         return {state: total[state] for state in State}
+
+
+def concerned(city: City, area: str) -> list[str]:
+    """Those whose groups hear of a warning for `area`, as the post tells it: its parts, and what it is part of."""
+    return list(dict.fromkeys((*city.lineage(area), *city.within(area))))
 
 
 def asked_version(notices: Sequence[Notice]) -> int:
