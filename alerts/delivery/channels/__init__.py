@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from alerts.delivery.channels import console, mail, mqtt, sms, webhook, webpush, zalo, zns
+from alerts.delivery.channels import console, mail, mqtt, sms, speak, webhook, webpush, zalo, zns
 from alerts.delivery.channels.channel import Kind
 
 _ALL: Final = (
     console.KIND,
     mqtt.KIND,
     webhook.KIND,
+    speak.KIND,
     webpush.KIND,
     mail.KIND,
     sms.KIND,
