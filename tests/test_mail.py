@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from providers.farewell import closed
 from providers.smtp_sink import SmtpSink, Taken, fault
 
 from alerts.delivery.channels import KINDS
@@ -75,7 +76,7 @@ def send(where: Server, *parcels: Parcel, sender: Sender = OURS) -> list[str | C
                 said.append(await channel.send(one))
             except ChannelError as error:
                 said.append(error)
-        await channel.close()
+        await closed(channel)
         return said
 
     return asyncio.run(run())
@@ -244,7 +245,7 @@ def test_a_connection_is_used_again_and_made_anew_where_the_server_hung_up(sink:
         sink.script["MAIL"].append("421 4.4.2 idle for too long")
         await channel.send(parcel())
         assert sink.connections == 3
-        await channel.close()
+        await closed(channel)
 
     asyncio.run(run())
     assert len(sink.taken) == 4
@@ -255,7 +256,7 @@ def test_many_at_a_time_are_as_many_connections(sink: SmtpSink) -> None:
         channel = Mail(server(sink), OURS, connections=4)
         for _ in range(3):
             await asyncio.gather(*(channel.send(parcel(address=f"{n}@example.vn")) for n in range(channel.at_once)))
-        await channel.close()
+        await closed(channel)
 
     asyncio.run(run())
     assert sink.connections == 4
@@ -286,7 +287,7 @@ def test_a_server_that_hangs_is_given_up_and_its_answer_is_nobody_elses(
             async with asyncio.timeout(0.1):  # as the sender gives up
                 await channel.send(parcel())
         await channel.send(parcel())
-        await channel.close()
+        await closed(channel)
 
     asyncio.run(run())
     assert sink.connections == 3

@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from alerts import backup
 from alerts.delivery.fan_out import FanOut
 from alerts.delivery.notary import Notary
+from alerts.delivery.vapid_key import public_text, vapid_key
 from alerts.incidents.decision import Outcome
 from alerts.incidents.incident import ENDS, Notice, Planned, Reason
 from alerts.ledger.codes import Codes
@@ -212,11 +213,12 @@ def test_a_backup_and_what_is_restored_from_it_hold_the_keys(tmp_path: Path) -> 
     data, kept, new = tmp_path / "data", tmp_path / "kept", tmp_path / "new"
     Ledger.open(data / "ledger.sqlite").close()
     (data / "journal").mkdir()
-    keys = open_keys(data)
+    keys, push = open_keys(data), public_text(vapid_key(data))
     backup.take(data, kept, NOW)
     backup.restore(kept, new)
 
     assert (open_keys(new).code, signed(BODY, open_keys(new).signing)) == (keys.code, signed(BODY, keys.signing))
+    assert public_text(vapid_key(new)) == push  # or every browser's subscription would be lost
     for folder in (kept, new):
         assert {stat.S_IMODE((folder / name).stat().st_mode) for name in (CODE_FILE, SIGNING_FILE)} == {0o600}
 

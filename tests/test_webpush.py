@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ec import generate_private_key
+from providers.farewell import closed
 from providers.webpush_service import Browser, PushService, Scripted
 
 from alerts.delivery.channels import KINDS
@@ -74,13 +75,6 @@ def send(service: PushService, *parcels: Parcel, vapid: Vapid = OURS) -> list[st
         return said
 
     return asyncio.run(run())
-
-
-async def closed(channel: WebPush) -> None:
-    """With the farewells of TLS, for which aiohttp does not wait where an answer was given up."""
-    await channel.close()
-    while len(asyncio.get_running_loop()._selector.get_map()) > 1:  # type: ignore[attr-defined]  # noqa: ASYNC110
-        await asyncio.sleep(0.01)
 
 
 def refused(service: PushService, one: Parcel, **how: Any) -> ChannelError:
