@@ -11,7 +11,7 @@ from ingest.city import ConfigError
 
 # One file each in alerts/commands.
 COMMANDS: Final = ("demo", "run", "check", "replay", "export", "import", "gateway", "user", "dead-letters", "drill",
-                    "verify", "backup", "restore")  # fmt: skip
+                    "zalo", "verify", "backup", "restore")  # fmt: skip
 _FILES: Final = {"dead-letters": "dead_letters", "import": "import_"}  # where the name is no module's
 
 

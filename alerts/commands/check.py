@@ -8,6 +8,7 @@ from pathlib import Path
 
 from alerts import settings
 from alerts.commands.run import DEFAULT_FILE
+from alerts.commands.zalo import missing_templates
 from alerts.settings import read_text
 from ingest.city import City, parse_city
 from processing.rules import Rules, parse_rules
@@ -36,6 +37,8 @@ def run(arguments: argparse.Namespace) -> int:
     )
     print(f"{rules_file}: {len(rules.rules)} rules for {', '.join(rules.hazards) or 'no hazard'}")
     for line in _skipped(city, rules) + _idle(city, rules) + _nowhere(city, rules) + _endings(city, rules):
+        print(line)
+    for line in missing_templates(given, list(rules.hazards)):
         print(line)
     if not given.residents_keyed:
         print("residents: nobody can subscribe: residents.key_file is not set (docs/how-to/subscriptions.md)")
