@@ -44,6 +44,7 @@ from alerts.residents.ground import Ground
 from alerts.residents.group_desk import GroupDesk
 from alerts.residents.limits import SignUpLimits
 from alerts.residents.seal import Seal, SealError
+from alerts.residents.staff_contacts import StaffContacts
 from alerts.residents.store import open_residents
 from alerts.residents.sweeping import sweep_until
 from alerts.settings import Settings, read_text
@@ -129,6 +130,7 @@ class Service:
             if self._post is not None:
                 closing.callback(self._post.stop)
                 self._post.start()
+            self._contacts: Callable[[Staff], StaffContacts] | None = None
             self._residents = self._open_residents(closing)
             self._groups = self._open_groups(closing)
             self._token = operators_token(settings.data_path)
@@ -298,6 +300,8 @@ class Service:
             for name, kind in KINDS.items()
             if kind.serves == "residents" and kind.make(settings.channels.get(name, NO_SECTION), means) is not None
         }
+        seal, ledger = Seal.of(settings.residents_key), self._works.ledger.store
+        self._contacts = lambda staff: StaffContacts(store, ledger, seal, reach, staff, _wall_ms)
         return ResidentsDesk(book, reach)
 
     def _open_groups(self, closing: ExitStack) -> GroupDesk | None:
@@ -356,7 +360,8 @@ class Service:
     def _people(self) -> PeopleDesk:
         works = self._works
         staff = Staff(works.people, lambda: works.view.city, self._service_ms)
-        return PeopleDesk(staff, Audit(works.ledger.store), Acts(works.acts).act)
+        contacts = None if self._contacts is None else self._contacts(staff)
+        return PeopleDesk(staff, Audit(works.ledger.store), Acts(works.acts).act, contacts)
 
     def _deliveries(self) -> dict[SideName, Deliveries]:
         ledger = self.ledger.store

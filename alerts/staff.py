@@ -48,6 +48,10 @@ class Staff:
         """Those within the scope of `by`, by name, with their tokens."""
         return [(user, self._people.tokens(user.name)) for user in self._people.users if not self._beyond(user, by)]
 
+    def within(self, name: str, by: User) -> User:
+        """The user, who is within the scope of `by`."""
+        return self._found(name, by)
+
     def add(self, user: User, by: User, key: str = "") -> User:
         self._check(user, by)
         return self._people.add(user, self._by(by, key))

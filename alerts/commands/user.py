@@ -16,6 +16,7 @@ from alerts.commands.user_client import Kept, Running, office
 from alerts.ledger.store import LedgerError
 from alerts.people.user import Centre, Role
 from alerts.settings import read_text
+from alerts.words.names import LANGS
 from ingest.city import ConfigError, parse_city
 from ingest.data_folder import FolderError
 
@@ -30,6 +31,7 @@ examples:
   canhbao user revoke tran.lan 1f2e3d4c5b6a                  this token ends
   canhbao user revoke tran.lan                               she is no longer a user, and every token ends
   canhbao user scope ward-hai-chau --role approver --area 20242 --area 20260
+  canhbao user contact tran.lan sms < number                 calls reach her by SMS; --none: no more
   canhbao user audit --head 17:9f3c…                         does the chain hold, and was 17 its end once?
 
 Roles, each with the rights of those before it: viewer, operator, approver, admin. No --area: the whole city; no
@@ -41,6 +43,7 @@ _TEXTS: Final = {
     "list": "every user, and the ids of the tokens in force",
     "token": "a new token for a user",
     "revoke": "end one token; without its id all of them, and the user",
+    "contact": "by which channel a user is called; the address comes on standard input",
     "scope": "change role, areas and hazards; what is not named stays",
     "audit": "check the chain of what people did",
 }
@@ -49,9 +52,13 @@ _TEXTS: Final = {
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     verbs = parser.add_subparsers(dest="verb", metavar="|".join(_TEXTS), required=True)
     made = {name: _verb(verbs, name, text) for name, text in _TEXTS.items()}
-    for name in ("add", "token", "revoke", "scope"):
+    for name in ("add", "token", "revoke", "contact", "scope"):
         made[name].add_argument("name", help="of the user: 1 to 32 of a-z 0-9 . _ -")
     made["revoke"].add_argument("id", nargs="?", default="", help="of the token, as canhbao user list shows it")
+    how = made["contact"].add_mutually_exclusive_group(required=True)
+    how.add_argument("channel", nargs="?", help="one of those to residents that are set up")
+    how.add_argument("--none", action="store_true", help="calls reach this user on the console alone")
+    made["contact"].add_argument("--lang", choices=LANGS, default="vi", help="of what is written (default: vi)")
     made["list"].add_argument("--json", action="store_true", help="one JSON object a line")
     made["audit"].add_argument("--head", default="", help="number:hash of a row, kept from elsewhere (log, API)")
     _add_scope(made["add"], required=True)
@@ -65,7 +72,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     file = arguments.config or (DEFAULT_FILE if DEFAULT_FILE.exists() else None)
     chosen = settings.load(file, os.environ, with_secrets=False)
-    verbs = {"add": _add, "list": _list, "token": _token, "revoke": _revoke, "scope": _scope, "audit": _audit}
+    verbs = {"add": _add, "list": _list, "token": _token, "revoke": _revoke, "contact": _contact, "scope": _scope,
+             "audit": _audit}  # fmt: skip
 
     def city() -> Any:
         return parse_city(read_text(chosen.city_file), str(chosen.city_file))
@@ -102,6 +110,15 @@ def _revoke(users: Running | Kept, arguments: argparse.Namespace) -> int:
     if not arguments.id:
         users.change(arguments.name, {"active": False})
     print(f"{arguments.name}: {len(ended)} {'token has' if len(ended) == 1 else 'tokens have'} ended")
+    return 0
+
+
+def _contact(users: Running | Kept, arguments: argparse.Namespace) -> int:
+    contact = None
+    if not arguments.none:  # not on the command line, where every user of the machine could read it
+        contact = {"channel": arguments.channel, "address": sys.stdin.readline().strip(), "lang": arguments.lang}
+    by = users.reach(arguments.name, contact)
+    print(f"{arguments.name}: called by {by}" if by else f"{arguments.name}: called on the console alone")
     return 0
 
 

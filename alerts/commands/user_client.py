@@ -48,6 +48,11 @@ class Running:
         one = f"/{quote(token, safe='')}" if token else ""
         return list(self._ask("DELETE", f"/api/v1/users/{quote(name, safe='')}/tokens{one}")["revoked"])
 
+    def reach(self, name: str, contact: Mapping[str, Any] | None) -> str:
+        """By what he is called from now on; None: by nothing."""
+        path = f"/api/v1/users/{quote(name, safe='')}/contact"
+        return str((self._ask("DELETE", path) if contact is None else self._ask("PUT", path, contact))["called_by"])
+
     def verified(self, head: str) -> dict[str, Any]:
         return self._ask("GET", "/api/v1/audit/verify" + (f"?head={quote(head, safe='')}" if head else ""))
 
@@ -59,7 +64,7 @@ class Kept:
         self._staff, self._audit, self._city = staff, audit, city
 
     def listed(self) -> dict[str, Any]:
-        found: UserList = _able(lambda: listed_users(self._staff, HERE, self._city.timezone))
+        found: UserList = _able(lambda: listed_users(self._staff, HERE, self._city.timezone, {}))
         return _plain(found)
 
     def add(self, user: Mapping[str, Any]) -> None:
@@ -74,6 +79,9 @@ class Kept:
 
     def revoke(self, name: str, token: str) -> list[str]:
         return _able(lambda: self._staff.revoke(name, token, HERE))
+
+    def reach(self, _name: str, _contact: Mapping[str, Any] | None) -> str:
+        raise CallError("contacts are the running service's to keep: start it first")
 
     def verified(self, head: str) -> dict[str, Any]:
         shown: Verified = _able(lambda: verified(self._audit, head or None))

@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, Connection, bindparam, func, insert, not_,
 from sqlalchemy.dialects.sqlite import insert as upsert  # PostgreSQL's has the same name and the same form
 
 from alerts.acting import Acted
-from alerts.incidents.decision import Outcome
+from alerts.incidents.decision import Call, Outcome
 from alerts.incidents.incident import Incident, Notice
 from alerts.incidents.publishing import CONTINUES_MS
 from alerts.incidents.verbs import Act, OfficialLevel, Silence
@@ -258,6 +258,10 @@ class Ledger:
     def why(self, incident: str) -> Record:
         """Every decision about it that is kept, calls, and what became of its messages."""
         return read(self.store, incident)
+
+    def calls(self, after_id: int, limit: int = 100) -> list[tuple[int, Call]]:
+        """Calls of operators after that number, in order, each with its number."""
+        return why.calls_after(self.store, after_id, limit)
 
     def last_seq(self) -> int:
         """The number of the newest notice; 0 where there is none."""

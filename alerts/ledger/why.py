@@ -125,6 +125,13 @@ def read(store: Store, incident: str) -> Record:
         )  # fmt: skip
 
 
+def calls_after(store: Store, after_id: int, limit: int) -> list[tuple[int, Call]]:
+    """Calls of operators after number `after_id`, in order, each with its number. Raises LedgerError."""
+    query = select(_CALL).where(_CALL.c.id > after_id).order_by(_CALL.c.id).limit(limit)
+    with store.reading() as db:
+        return [(row.id, _call(row)) for row in db.execute(query)]
+
+
 def _decision_row(one: Decision, number: int, entry: int | None) -> dict[str, Any]:
     return {
         "incident": one.incident, "number": number, "at": one.at, "entry": entry, "what": one.what.value,

@@ -24,6 +24,7 @@ from alerts.given import NO_SECTION
 from alerts.ledger.ledger import Ledger
 from alerts.ledger.outbox import Outbox
 from alerts.ledger.store import LedgerError, Store
+from alerts.post.calls import Calls
 from alerts.post.compose import Composer
 from alerts.post.post import Post, PostParts
 from alerts.post.process import Opening
@@ -77,7 +78,8 @@ def _post(chosen: Settings, opening: Opening, kinds: Mapping[str, Kind]) -> tupl
     composer = Composer(_Contents(ledger), seal, lambda: city, public_url=opening.public_url,
                         replies=answered(chosen.channels))  # fmt: skip
     channels = made(kinds, chosen, opening.public_url)
-    return Post(PostParts(store, ledger, composer, city, channels, _now_ms, Random())), store.close
+    calls = Calls(store, ledger, seal, lambda: city, opening.public_url)
+    return Post(PostParts(store, ledger, composer, city, channels, _now_ms, Random(), calls)), store.close
 
 
 def made(kinds: Mapping[str, Kind], chosen: Settings, public_url: str) -> dict[str, Channel]:

@@ -15,6 +15,7 @@ from alerts.ledger.store import Store
 from alerts.post import schema
 from alerts.post.store import contact, errand
 from alerts.post.telling import telling_of
+from alerts.words.call import CALL
 
 CHUNK: Final = 500  # notices or errands a transaction
 
@@ -58,7 +59,7 @@ class Follower:
             return 0
         with self._store.writing() as db:
             if cursor is None:
-                db.execute(insert(schema.progress), {"id": 1, "notice": 0, "errand": 0})
+                db.execute(insert(schema.progress), {"id": 1, "notice": 0, "errand": 0, "call": 0})
             for seq, notice, entry in new:
                 self._tell(db, seq, notice, entry, now)
             for one in errands:
@@ -92,7 +93,10 @@ def _send_on(db: Connection, one: Any, now: int) -> None:
         "reason": one.kind, "arrival": one.created_at, "event": "", "lane": one.lane, "expires_at": one.expires_at,
         "entry": None, "leader": seq, "after": None,
     })  # fmt: skip
-    db.execute(_MESSAGE, new_message(seq, one.contact, one.via, one.lane, one.created_at, one.expires_at))
+    message = new_message(seq, one.contact, one.via, one.lane, one.created_at, one.expires_at)
+    if one.kind == CALL:  # before everything else of its lane, however much of that waits
+        message["next_try_at"] = 0
+    db.execute(_MESSAGE, message)
 
 
 def new_message(seq: int, to: int, via: str, lane: int, now: int, expires_at: int) -> dict[str, Any]:

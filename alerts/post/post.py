@@ -18,6 +18,7 @@ from alerts.delivery.parcel import Lane
 from alerts.delivery.send import Sender
 from alerts.ledger.store import Store
 from alerts.post import schema
+from alerts.post.calls import Calls
 from alerts.post.compose import Compose
 from alerts.post.expand import Expander, fall_back
 from alerts.post.follow import Follower, Notices
@@ -58,6 +59,7 @@ class PostParts:
     channels: Mapping[str, Channel]
     now_ms: Callable[[], int]
     random: Random
+    calls: Calls | None = None  # of operators; None: nobody is called by this way
 
 
 class Post:
@@ -80,6 +82,9 @@ class Post:
             "canhbao_post_fallbacks_total": self._fell_back,
             "canhbao_post_failures_total": self._failures + sum(one.failures for one in self._senders.values()),
         }
+        if (calls := self._parts.calls) is not None:
+            counters["canhbao_post_calls_total"] = calls.made
+            counters["canhbao_post_calls_unreached_total"] = calls.unreached
         for sender in self._senders.values():
             counters |= sender.counters
         for (via, lane), count in self._waiting.items():
@@ -129,6 +134,8 @@ class Post:
         as one has to be there as a whole.
         """
         done = 0
+        if (calls := self._parts.calls) is not None:
+            done += await asyncio.to_thread(calls.turn, self._parts.now_ms())
         while count := await asyncio.to_thread(self._follower.turn, self._parts.now_ms()):
             done += count
         made = await asyncio.to_thread(self._expander.turn, self._parts.now_ms())

@@ -25,13 +25,14 @@ SCHEMA_VERSION: Final = 1
 metadata = MetaData()
 _Serial = BigInteger().with_variant(Integer, "sqlite")
 
-# One row: up to which notice and errand tellings have been made.
+# One row: up to which notice and errand tellings have been made, and up to which call of operators errands.
 progress = Table(
     "progress",
     metadata,
     Column("id", Integer, CheckConstraint("id = 1"), primary_key=True, autoincrement=False),
     Column("notice", BigInteger, nullable=False),
     Column("errand", BigInteger, nullable=False),
+    Column("call", BigInteger, nullable=False),
 )
 # One row a notice of the ledger that residents are told, and one an errand (`seq` below 0: minus its number).
 telling = Table(

@@ -25,7 +25,7 @@ SCHEMA_VERSION: Final = 1
 metadata = MetaData()
 _Serial = BigInteger().with_variant(Integer, "sqlite")
 
-# One row a person, a household's proxy, or a leader of a ward group.
+# One row a person, a household's proxy, a leader of a ward group, or a user who is called.
 resident = Table(
     "resident",
     metadata,
@@ -36,6 +36,7 @@ resident = Table(
     Column("daily_cap", Integer, nullable=False),  # messages a contact a local day that are neither danger nor an end
     Column("proxy_for", LargeBinary),  # sealed: for whom else this one listens
     Column("leads", BigInteger),  # the ward group whose leader this is
+    Column("staff", Text),  # the name of the user whose calls this one gets; he has no subscriptions
     Column("created_at", BigInteger, nullable=False),
     Column("confirmed_at", BigInteger),
     Column("ended_at", BigInteger),
@@ -44,6 +45,10 @@ resident = Table(
 resident_leads = Index(
     "resident_leads", resident.c.leads,
     sqlite_where=resident.c.leads.is_not(None), postgresql_where=resident.c.leads.is_not(None),
+)  # fmt: skip
+resident_staff = Index(
+    "resident_staff", resident.c.staff,
+    sqlite_where=resident.c.staff.is_not(None), postgresql_where=resident.c.staff.is_not(None),
 )  # fmt: skip
 # What a resident chose, as he sees it.
 subscription = Table(
@@ -94,6 +99,7 @@ errand = Table(
     Column("id", _Serial, primary_key=True),
     Column("contact", BigInteger, nullable=False),
     Column("kind", Text, nullable=False),
+    Column("source", Text, unique=True),  # what it is made of: nothing becomes two errands
     Column("lane", Integer, nullable=False),
     Column("body", LargeBinary, nullable=False),  # sealed JSON: texts by language, and what its kind needs
     Column("created_at", BigInteger, nullable=False),

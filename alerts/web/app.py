@@ -119,7 +119,7 @@ def _operators(
     if desks.imports is not None:
         yield import_routes(door, desks.imports)
     if desks.people is not None:
-        yield people_routes(sources, desks.people.staff, door)
+        yield people_routes(sources, desks.people.staff, desks.people.contacts, door)
         yield audit_routes(sources, desks.people.audit, door)
         bench = Bench(sources, desks.people.act)
         yield standing_routes(sources, desks.people.audit, bench, door)

@@ -14,17 +14,20 @@ from starlette.exceptions import HTTPException
 from alerts.ledger.audit import Audit, Head, Written
 from alerts.ledger.people import PeopleError, Token
 from alerts.people.user import Centre, Role, User
+from alerts.residents.staff_contacts import StaffContacts
 from alerts.staff import Change, OutsideError, Staff
 from alerts.web.operators import REFUSALS, Door, Who, operator_route
 from alerts.web.payloads import local_time
 from alerts.web.problems import shown_problems
 from alerts.web.schemas import Shape
 from alerts.web.sources import Sources
+from alerts.words.names import Lang
 
 PAGE_MOST: Final = 500
 KEY_MOST: Final = 64
 _PROBLEMS: Final = REFUSALS | shown_problems(HTTPStatus.UNPROCESSABLE_ENTITY)
 _UNABLE: Final = _PROBLEMS | shown_problems(HTTPStatus.CONFLICT)
+_REACHED: Final = _UNABLE | shown_problems(HTTPStatus.SERVICE_UNAVAILABLE)
 _Name = Annotated[str, Path(max_length=32, examples=["tran.lan"])]
 _TokenId = Annotated[str, Path(min_length=1, max_length=12, examples=["1f2e3d4c5b6a"])]
 _Codes = Annotated[tuple[Annotated[str, Field(max_length=64)], ...], Field(max_length=500)]
@@ -95,6 +98,21 @@ class UserOut(Shape):
 
 class StaffOut(UserOut):
     tokens: list[TokenOut]
+    called_by: str = Field("", description="the channel of his contact; empty: calls reach him on the console alone")
+
+
+class ContactIn(BaseModel):
+    """By what a user is called. The address is sealed, and shown to nobody."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    channel: str = Field(max_length=64, examples=["sms"])
+    address: str = Field(max_length=4096, repr=False, examples=["+84 900 000 000"])
+    lang: Lang = "vi"
+
+
+class ContactOut(Shape):
+    name: str
+    called_by: str
 
 
 class UserList(Shape):
@@ -157,14 +175,18 @@ class Verified(Shape):
     why: str
 
 
-def people_routes(sources: Sources, staff: Staff, door: Door) -> APIRouter:
-    """Admins only; which of the users they see and change is for `staff` to say."""
+def people_routes(sources: Sources, staff: Staff, contacts: StaffContacts | None, door: Door) -> APIRouter:
+    """Admins only; which of the users they see and change is for `staff` to say.
+
+    `contacts` None: no key seals addresses here, so that none are kept.
+    """
     route = operator_route(door, read=Role.ADMIN, write=Role.ADMIN, everywhere=False)
     router = APIRouter(prefix="/api/v1", tags=["operators"], route_class=route)
 
     @router.get("/users", summary="Users within one's own scope, and their tokens", responses=_PROBLEMS)
     def listed(user: Who) -> UserList:
-        return listed_users(staff, user, sources.view().city.timezone)
+        called_by = {} if contacts is None else contacts.listed()
+        return listed_users(staff, user, sources.view().city.timezone, called_by)
 
     @router.post("/users", summary="A new user; the same again changes nothing", responses=_UNABLE)
     def add(sent: UserIn, user: Who, key: IdempotencyKey = "") -> UserOut:
@@ -172,7 +194,10 @@ def people_routes(sources: Sources, staff: Staff, door: Door) -> APIRouter:
 
     @router.patch("/users/{name}", summary="Role, scope, whether active", responses=_UNABLE)
     def change(name: _Name, sent: UserChange, user: Who, key: IdempotencyKey = "") -> UserOut:
-        return UserOut.of(_able(lambda: staff.change(name, sent.change, user, key)))
+        changed = _able(lambda: staff.change(name, sent.change, user, key))
+        if not changed.active and contacts is not None:
+            _able(lambda: contacts.end(name, user, key))
+        return UserOut.of(changed)
 
     @router.post("/users/{name}/tokens", summary="A token, shown once", responses=_UNABLE)
     def issue(name: _Name, user: Who, key: IdempotencyKey = "") -> NewToken:
@@ -186,7 +211,24 @@ def people_routes(sources: Sources, staff: Staff, door: Door) -> APIRouter:
     def revoke(name: _Name, token: _TokenId, user: Who, key: IdempotencyKey = "") -> RevokedOut:
         return RevokedOut(revoked=_able(lambda: staff.revoke(name, token, user, key)))
 
+    @router.put("/users/{name}/contact", summary="By what he is called, in place of what was", responses=_REACHED)
+    def reach(name: _Name, sent: ContactIn, user: Who, key: IdempotencyKey = "") -> ContactOut:
+        _able(lambda: _there(contacts).set(name, sent.channel, sent.address, sent.lang, user, key))
+        return ContactOut(name=name, called_by=sent.channel)
+
+    @router.delete("/users/{name}/contact", summary="Calls reach him on the console alone", responses=_REACHED)
+    def unreach(name: _Name, user: Who, key: IdempotencyKey = "") -> ContactOut:
+        _able(lambda: _there(contacts).end(name, user, key))
+        return ContactOut(name=name, called_by="")
+
     return router
+
+
+def _there(contacts: StaffContacts | None) -> StaffContacts:
+    """Raises HTTPException."""
+    if contacts is None:
+        raise HTTPException(HTTPStatus.SERVICE_UNAVAILABLE, "contacts are not set up: residents.key_file")
+    return contacts
 
 
 def audit_routes(sources: Sources, audit: Audit, door: Door) -> APIRouter:
@@ -206,10 +248,12 @@ def audit_routes(sources: Sources, audit: Audit, door: Door) -> APIRouter:
     return router
 
 
-def listed_users(staff: Staff, by: User, zone: ZoneInfo) -> UserList:
-    """Those within the scope of `by`."""
+def listed_users(staff: Staff, by: User, zone: ZoneInfo, called_by: Mapping[str, str]) -> UserList:
+    """Those within the scope of `by`. `called_by`: name -> the channel of his contact."""
     rows = [
-        StaffOut(**_fields(one), tokens=[TokenOut.of(token, zone) for token in tokens])
+        StaffOut(
+            **_fields(one), tokens=[TokenOut.of(token, zone) for token in tokens], called_by=called_by.get(one.name, "")
+        )
         for one, tokens in staff.listed(by)
     ]
     return UserList(users=rows)

@@ -21,6 +21,7 @@ from alerts.ledger.why import Record
 from alerts.letters import Letters
 from alerts.residents.book import Book
 from alerts.residents.group_desk import GroupDesk
+from alerts.residents.staff_contacts import StaffContacts
 from alerts.staff import Staff
 from alerts.view import View
 from alerts.words.cap import Voice
@@ -110,6 +111,7 @@ class PeopleDesk:
     staff: Staff
     audit: Audit
     act: Callable[[Act], Acted]
+    contacts: StaffContacts | None = None  # None: no key seals addresses here
 
 
 @dataclass(frozen=True, slots=True)
