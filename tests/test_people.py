@@ -40,6 +40,7 @@ MATRIX = (
     (verbs.Raise(HAND, "storm", ("north",)), "-xxx"),
     (verbs.Raise(Hand("evacuation", 4, 1, "lan"), "evacuation", ("north",)), "--xx"),
     (verbs.EndSilence("s"), "-xxx"),
+    (verbs.Reschedule("s", 0, 1), "-xxx"),
     (verbs.Silence("s", 0, 1, "x", "lan", hazard="power", planned=True), "-xxx"),
     (verbs.Silence("s", 0, 1, "x", "lan", hazard="flood", planned=True), "--xx"),
     (verbs.Silence("s", 0, 1, "x", "lan", planned=True), "--xx"),

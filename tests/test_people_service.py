@@ -175,3 +175,4 @@ def test_wrong_calls_are_told(capsys: pytest.CaptureFixture[str]) -> None:
     assert "not active" in user(capsys, "token", "an", code=1)
     assert "active" in user(capsys, "scope", "an", "--active")
     assert json.loads(user(capsys, "list", "--json"))["role"] == "admin"
+    assert "start it first" in user(capsys, "contact", "an", "--none", code=1)
