@@ -296,9 +296,9 @@ def _order(night: Night) -> Iterator[str]:
 def _newest(night: Night) -> Iterator[str]:
     """What was left out for something newer has something newer; the newest word comes, or says why it does not."""
     for row in night.rows:
-        if row.status == "superseded" and not any(
-            (seq, row.contact) in night.row_of and seq > row.seq for seq in _same(night, row.seq)
-        ):
+        spare = night.owner[row.contact][1].fallback  # his first way has what is newer
+        later = any((seq, row.contact) in night.row_of and seq > row.seq for seq in _same(night, row.seq))
+        if row.status == "superseded" and not later and not spare:
             yield f"{_named(night, row.seq, row.contact)} gave way to nothing"
     for seq, notice, _, contact in night.wanted():
         row = night.row_of.get((seq, contact.id))
