@@ -61,6 +61,7 @@ class Groups:
     desk: GroupDesk
     tokens: dict[str, str] = field(default_factory=lambda: {"machine": MACHINE})
     client: httpx.Client = field(default_factory=httpx.Client)
+    url: str = ""
 
     def engage(self, name: str, role: Role, areas: tuple[str, ...] = (), hazards: tuple[str, ...] = ()) -> None:
         self.people.add(User(name, role, areas, hazards), By("operator", NOW))
@@ -144,6 +145,6 @@ def groups_in(folder: Path) -> Iterator[Groups]:
     desks = Desks(MACHINE, None, people=PeopleDesk(staff, Audit(store), Spine(store).act), groups=desk)  # type: ignore[arg-type]  # no letters here
     app = create_app(replace(town.sources(desks)))
     with serving(town, app) as url, httpx.Client(base_url=url, timeout=10) as client:
-        yield Groups(town, people, residents, post, ground, desk, client=client)
+        yield Groups(town, people, residents, post, ground, desk, client=client, url=url)
     for one in (residents, post, town.ledger):
         one.close()
