@@ -8,10 +8,11 @@ from typing import Any, Final, TypeAlias
 
 from alerts.delivery.channels.channel import DeskChannel
 from alerts.incidents.incident import Notice
-from alerts.ledger.outbox import Address, Outbox, Pending
+from alerts.ledger.outbox import Address, Made, Outbox, Pending
 
 log = logging.getLogger(__name__)
 
+NOTICES: Final = 64  # at most in a chunk: the first one's messages wait until the last one's words are made
 CHUNK: Final = 1000  # messages a transaction: the spine, which writes to the same file, waits for no more than that
 
 Compose: TypeAlias = Callable[[Notice], dict[str, Any]]  # the message of a notice (alerts.delivery.notary)
@@ -27,18 +28,32 @@ class FanOut:
         self._channels = channels
         self._compose = compose
         self._chunk = chunk
+        self._notices = 1  # of the next chunk
 
     def turn(self, now: int) -> bool:
-        """Messages for the next chunk of the oldest notice that lacks some; False: there is none. `now` ms UTC."""
-        pending = self._outbox.pending()
-        if pending is None:
+        """Messages for the oldest notices that lack some, one chunk; False: there is none. `now` ms UTC.
+
+        Of several notices those that fit whole: one alone is not kept waiting, the more of a storm the longer it goes
+        on; a large one is cut into chunks.
+        """
+        pendings = self._outbox.pendings(self._notices)
+        self._notices = min(NOTICES, 2 * self._notices) if len(pendings) == self._notices else 1
+        if not pendings:
             return False
-        left = [a for a in self._addresses(pending.notice) if pending.after is None or a > pending.after]
-        body = self._body(pending)
-        chunk = left[: self._chunk]
-        self._outbox.queue(pending, chunk, body, now, complete=len(left) <= self._chunk)
-        log.info("messages made", extra={"entry": pending.entry, "incident": pending.notice.incident,
-                                         "version": pending.notice.version, "count": len(chunk)})  # fmt: skip
+        made, room = list[Made](), self._chunk
+        known = self._outbox.contents([one.seq for one in pendings])
+        for pending in pendings:
+            left = [a for a in self._addresses(pending.notice) if pending.after is None or a > pending.after]
+            if made and len(left) > room:
+                break
+            body = known.get(pending.seq) or self._compose(pending.notice)
+            made.append(Made(pending, left[:room], body, complete=len(left) <= room))
+            room -= len(made[-1].addresses)
+        self._outbox.queue_all(made, now)
+        for one in made:
+            notice, entry, count = one.pending.notice, one.pending.entry, len(one.addresses)
+            log.info("messages made", extra={"entry": entry, "incident": notice.incident, "version": notice.version,
+                                             "count": count})  # fmt: skip
         return True
 
     def renew(self, now: int) -> None:

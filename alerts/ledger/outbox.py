@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import Connection, bindparam, func, or_, select, update
+from sqlalchemy import bindparam, func, or_, select, update
 from sqlalchemy.dialects.sqlite import insert  # PostgreSQL's has the same name and the same form
 
 from alerts.delivery.parcel import Status
@@ -22,9 +22,12 @@ _CHANGES: Final = ("status", "attempts", "next_try_at", "sent_at", "error")  # w
 # Made once: to make a statement anew costs more than to run it, and every channel asks each second.
 _MESSAGE, _NOTICE = schema.message, schema.notice
 _CURSOR: Final = select(schema.fan_out)
-_OLDEST: Final = select(_NOTICE).where(_NOTICE.c.seq >= bindparam("first")).order_by(_NOTICE.c.seq).limit(1)
+_OLDEST: Final = (
+    select(_NOTICE).where(_NOTICE.c.seq >= bindparam("first")).order_by(_NOTICE.c.seq).limit(bindparam("most"))
+)
 _NEW_CONTENT: Final = insert(schema.content).on_conflict_do_nothing(index_elements=["seq"])
 _CONTENT: Final = select(schema.content.c.body).where(schema.content.c.seq == bindparam("of"))
+_CONTENTS: Final = select(schema.content).where(schema.content.c.seq.in_(bindparam("seqs", expanding=True)))
 _NEW: Final = insert(_MESSAGE).on_conflict_do_nothing(index_elements=_KEY)
 _INSERTED: Final = insert(_MESSAGE)
 _NEW_OR_AGAIN: Final = _INSERTED.on_conflict_do_update(
@@ -151,6 +154,16 @@ class Pending:
     entry: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Made:
+    """Messages for some addresses of a notice, in their order; `complete`: then the notice has all of its messages."""
+
+    pending: Pending
+    addresses: Sequence[Address]
+    body: dict[str, Any]
+    complete: bool
+
+
 class Outbox:
     """Every method is one short transaction and raises LedgerError when the store fails."""
 
@@ -159,28 +172,35 @@ class Outbox:
 
     def pending(self) -> Pending | None:
         """The oldest notice that still lacks messages; None: all have theirs."""
+        return next(iter(self.pendings(1)), None)
+
+    def pendings(self, most: int) -> list[Pending]:
+        """The oldest `most` notices that still lack messages; only the first may have some."""
         with self._store.reading() as db:
             cursor = db.execute(_CURSOR).one()
             first = cursor.seq if cursor.channel else cursor.seq + 1
-            row = db.execute(_OLDEST, {"first": first}).one_or_none()
-        if row is None:
-            return None
+            rows = db.execute(_OLDEST, {"first": first, "most": most}).all()
         after = Address(cursor.channel, cursor.recipient) if cursor.channel else None
-        return Pending(*notice_of(row), after, row.entry)
+        return [Pending(*notice_of(row), after if row.seq == cursor.seq else None, row.entry) for row in rows]
 
     def queue(
         self, pending: Pending, addresses: Sequence[Address], body: dict[str, Any], now: int, *, complete: bool
     ) -> None:  # fmt: skip
-        """Messages for a chunk of addresses, in their order; `complete`: the notice has all of its messages then.
+        """As `queue_all`, of one notice."""
+        self.queue_all([Made(pending, addresses, body, complete)], now)
+
+    def queue_all(self, made: Sequence[Made], now: int) -> None:
+        """Messages for the oldest notices that lack some, in their order; all of them but the last `complete`.
 
         An address that has its message already keeps that one, whatever became of it.
         """
-        last = Address("", "") if complete else addresses[-1]
-        cursor = {"seq": pending.seq, "channel": last.channel, "recipient": last.recipient}
+        newest = made[-1]
+        last = Address("", "") if newest.complete else newest.addresses[-1]
+        cursor = {"seq": newest.pending.seq, "channel": last.channel, "recipient": last.recipient}
+        rows = [_row(one.pending, address, now) for one in made for address in one.addresses]
         with self._store.writing() as db:
-            _write_content(db, pending.seq, body)
-            if addresses:
-                rows = [_row(pending, address, now) for address in addresses]
+            db.execute(_NEW_CONTENT, [_content(one.pending.seq, one.body) for one in made])
+            if rows:
                 db.execute(_NEW, rows)
             db.execute(_MOVED, cursor)
 
@@ -188,7 +208,7 @@ class Outbox:
         """The messages of these keys are due once more, whatever became of them."""
         with self._store.writing() as db:
             for pending, address, body in again:
-                _write_content(db, pending.seq, body)
+                db.execute(_NEW_CONTENT, _content(pending.seq, body))
                 db.execute(_NEW_OR_AGAIN, _row(pending, address, now))
 
     def newest_notices(self) -> list[Pending]:
@@ -201,6 +221,12 @@ class Outbox:
         with self._store.reading() as db:
             body = db.execute(_CONTENT, {"of": seq}).scalar()
         return None if body is None else dict(msgspec.json.decode(body))
+
+    def contents(self, seqs: Sequence[int]) -> dict[int, dict[str, Any]]:
+        """What the notices of those numbers say, those that have been made."""
+        with self._store.reading() as db:
+            rows = db.execute(_CONTENTS, {"seqs": list(seqs)})
+            return {row.seq: msgspec.json.decode(row.body) for row in rows}
 
     def due(self, channel: str, now: int, limit: int, *, in_order: bool = False) -> list[Message]:
         """At most `limit` messages of the channel to send now, those that have waited longest first.
@@ -248,9 +274,8 @@ class Outbox:
             return db.execute(_GIVEN_UP, given).rowcount if channels else 0
 
 
-def _write_content(db: Connection, seq: int, body: dict[str, Any]) -> None:
-    row = {"seq": seq, "body": msgspec.json.encode(body).decode(), "code": body.get("code")}
-    db.execute(_NEW_CONTENT, row)
+def _content(seq: int, body: dict[str, Any]) -> dict[str, Any]:
+    return {"seq": seq, "body": msgspec.json.encode(body).decode(), "code": body.get("code")}
 
 
 def _row(pending: Pending, address: Address, now: int) -> dict[str, Any]:
