@@ -276,7 +276,7 @@ def test_an_answer_that_is_lost_may_be_a_mail_that_arrived(sink: SmtpSink) -> No
 def test_a_server_that_hangs_is_given_up_and_its_answer_is_nobody_elses(
     sink: SmtpSink, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("alerts.delivery.channels.mail._STEP_S", 0.2)
+    monkeypatch.setattr("alerts.delivery.channels.mail._ANSWERS_S", 0.2)
     sink.script["DATA"].append("hang")
     assert refused(sink).maybe
 

@@ -99,6 +99,13 @@ def test_a_browser_opens_what_it_gets_with_its_vietnamese_whole(service: PushSer
     assert browser.unread == 0
 
 
+def test_no_two_messages_share_key_or_salt(service: PushService, browser: Browser) -> None:
+    send(service, *[parcel(browser.subscription)] * 3)
+
+    assert len({body[:16] for body in browser.bodies}) == 3
+    assert len({body[21:86] for body in browser.bodies}) == 3
+
+
 def test_it_is_told_in_the_language_that_was_chosen(service: PushService, browser: Browser) -> None:
     send(service, parcel(browser.subscription, lang="en"))
 
@@ -155,7 +162,7 @@ def test_errands_replace_nothing(service: PushService, browser: Browser) -> None
     browser.on = False
     body = {"kind": "code", "subject": {"vi": "Mã xác nhận", "en": "Code"}, "texts": {"vi": "Mã: 123456", "en": "1"}}
     for number in (1, 2):
-        send(service, parcel(browser.subscription, seq=-number, incident=f"errand {number}", body=body))
+        send(service, parcel(browser.subscription, seq=-number, version=number, body=body))
     service.switch_on(browser)
 
     assert [(got["kind"], got["title"], got["text"]) for got in browser.got] == [
@@ -236,10 +243,10 @@ def test_one_subscription_with_a_strange_key_holds_up_nobody_and_a_wrong_key_of_
 ) -> None:
     strange = service.browser(Vapid(generate_private_key(CURVE), "mailto:x@example.vn").public)
     many = [parcel(strange.subscription, recipient="contact 1")] * 30
-    theirs = [parcel(strange.subscription, recipient=f"contact {k}") for k in range(19)]
+    theirs = [parcel(strange.subscription, recipient=f"contact {k}") for k in range(38)]
     fine = parcel(browser.subscription)
 
-    said = send(service, *many, *theirs[:18], fine, *theirs)
+    said = send(service, *many, *theirs[:19], fine, *theirs[19:])
     assert not any(one.everybody for one in said if isinstance(one, ChannelError))
 
     ours = [parcel(browser.subscription, recipient=f"contact {k}") for k in range(20)]

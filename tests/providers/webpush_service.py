@@ -40,6 +40,7 @@ class Browser:
     on: bool = True
     gone: bool = False
     got: list[dict[str, Any]] = field(default_factory=list)
+    bodies: list[bytes] = field(default_factory=list)
     headers: list[Mapping[str, str]] = field(default_factory=list)
     waiting: dict[str, bytes] = field(default_factory=dict)  # by topic
     unread: int = 0  # what it could not open: a browser says nothing then
@@ -53,6 +54,7 @@ class Browser:
         return json.dumps({"endpoint": self.endpoint, "expirationTime": None, "keys": keys})
 
     def take(self, body: bytes) -> None:
+        self.bodies.append(body)
         try:
             plain = http_ece.decrypt(body, private_key=self.private, auth_secret=self.auth, version="aes128gcm")
         except (http_ece.ECEException, ValueError):
@@ -80,6 +82,7 @@ class PushService:
         self._browsers: dict[str, Browser] = {}
         self._server_tls, self.tls = made_for(folder)
         self._loop = asyncio.new_event_loop()
+        self._ending = asyncio.Event()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
 
     def browser(self, key: str) -> Browser:
@@ -94,7 +97,7 @@ class PushService:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        asyncio.run_coroutine_threadsafe(self._runner.cleanup(), self._loop).result(10)
+        asyncio.run_coroutine_threadsafe(self._stop(), self._loop).result(10)
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(10)
         self._loop.close()
@@ -107,6 +110,10 @@ class PushService:
         site = web.TCPSite(self._runner, "127.0.0.1", 0, ssl_context=self._server_tls)
         await site.start()
         self.url = f"https://127.0.0.1:{self._runner.addresses[0][1]}"
+
+    async def _stop(self) -> None:
+        self._ending.set()
+        await self._runner.cleanup()
 
     async def _push(self, request: web.Request) -> web.Response:
         self.asked += 1
@@ -124,7 +131,7 @@ class PushService:
             return web.Response(status=refused[0], text=refused[1])
         self._accept(browser, request.headers, body)
         if said.then == "hang":
-            await asyncio.sleep(3600)
+            await self._ending.wait()
         if said.then == "drop" and request.transport is not None:
             request.transport.abort()
         return web.Response(status=201, headers={"Location": f"{self.url}/message/{token_urlsafe(12)}"})

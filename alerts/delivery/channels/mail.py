@@ -17,7 +17,8 @@ from alerts.delivery.parcel import Parcel
 from alerts.given import Given, Secret, Section
 
 _IDLE_S: Final = 20.0  # what has lain longer is not used again: servers hang up, and say so at the next message
-_STEP_S: Final = 20.0  # for one answer of the server
+_CONNECT_S: Final = 10.0  # for each step until the server is ready to listen
+_ANSWERS_S: Final = 40.0  # for the three answers to one mail, on one clock: a timer for each would double their price
 _LOCAL_MOST, _ADDRESS_MOST = 64, 254  # RFC 5321 section 4.5.3.1
 _LOCAL: Final = re.compile(r"[a-z0-9!#$%&'*+/=?^_`{|}~-]+(\.[a-z0-9!#$%&'*+/=?^_`{|}~-]+)*")
 _DOMAIN: Final = re.compile(r"([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]([a-z0-9-]{0,61}[a-z0-9])")
@@ -42,7 +43,7 @@ class Server:
 
 class Mail:
     name: Final = "mail"
-    timeout_s: Final = 60.0  # a connection and four answers; a server that greylists by waiting is slow and not dead
+    timeout_s: Final = 60.0  # above all that is waited for here, which knows better whether a mail may have arrived
 
     def __init__(self, server: Server, sender: Sender, *, connections: int = 8, quota: Quota | None = None) -> None:
         self._server, self._sender = server, sender
@@ -56,17 +57,18 @@ class Mail:
         client, fresh = await self._connection()
         began = False
         try:
-            try:
-                await client.mail(self._sender.address)
-            except (SMTPException, OSError) as error:
-                if fresh or not _hung_up(error):
-                    raise
-                client.close()
-                client = await self._connected()  # it had hung up while nobody wrote
-                await client.mail(self._sender.address)
-            await client.rcpt(parcel.address)
-            began = True
-            await client.data(message)
+            async with asyncio.timeout(_ANSWERS_S):
+                try:
+                    await client.mail(self._sender.address, timeout=None)
+                except (SMTPException, OSError) as error:
+                    if fresh or not _hung_up(error):
+                        raise
+                    client.close()
+                    client = await self._connected()  # it had hung up while nobody wrote
+                    await client.mail(self._sender.address, timeout=None)
+                await client.rcpt(parcel.address, timeout=None)
+                began = True
+                await client.data(message, timeout=None)
         except SMTPResponseException as error:
             await self._keep_after(client, error)
             raise _refusal(error, maybe=began) from None
@@ -94,7 +96,7 @@ class Mail:
         client = SMTP(
             hostname=server.host, port=server.port, use_tls=server.tls == "tls", start_tls=server.tls == "starttls",
             username=server.username or None, password=server.password.reveal() if server.password else None,
-            local_hostname=self._sender.domain, timeout=_STEP_S,
+            local_hostname=self._sender.domain, timeout=_CONNECT_S,
             tls_context=None if server.tls == "none" else server.context or ssl.create_default_context(),
         )  # fmt: skip
         try:
