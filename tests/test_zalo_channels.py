@@ -18,6 +18,7 @@ from alerts.delivery.channels.channel import ChannelError
 from alerts.delivery.hooks import Receipt, Replies
 from alerts.delivery.inbound import Reply, StrangerError
 from alerts.delivery.parcel import Parcel
+from alerts.delivery.tending import measured, tend
 from alerts.delivery.zalo_account import hook
 from alerts.delivery.zalo_token import ZaloToken
 from alerts.given import Secret
@@ -332,6 +333,29 @@ def test_addresses() -> None:
     for text in ("", "An", "12", "1" * 40, "٢٥١٢٥٢٣٦٢"):
         with pytest.raises(ValueError, match="digits"):
             KINDS["zalo"].reach(text)
+
+
+def test_a_token_is_renewed_in_weeks_in_which_nothing_is_sent(tmp_path: Path, fake: Zalo) -> None:
+    """And one that nobody may renew any more is a warning in the log, and a number on a dashboard."""
+    now = [NOW + 24 * 3_600_000]
+
+    async def hours() -> dict[str, float]:
+        section = section_of(tmp_path, "zalo", keys(fake), {"secret": SECRET})
+        channel = made(tmp_path, "zalo", section, now_ms=lambda: now[0])
+        stop = asyncio.Event()
+        fake.rotated.clear()
+        tending = asyncio.create_task(tend([channel, object()], stop, 0.01))
+        assert await asyncio.to_thread(fake.rotated.wait, 10)
+        stop.set()
+        await tending
+        found = measured([channel, object()])
+        await channel.close()
+        return found
+
+    assert asyncio.run(hours()) == {
+        "canhbao_zalo_access_token_hours": 25.0, "canhbao_zalo_refresh_token_hours": 90 * 24.0,
+        "canhbao_zalo_token_refused": 0.0,
+    }  # fmt: skip
 
 
 # ---- what Zalo brings

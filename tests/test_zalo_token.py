@@ -167,7 +167,7 @@ def test_killed_between_answer_and_disk_the_pair_is_lost_and_was_never_used(
     after = read_kept(token_file(tmp_path, APP_ID))
     assert after is not None
     assert after.lost
-    assert measured(tmp_path, APP_ID, clock.ms)["canhbao_zalo_token_refused"] == 1
+    assert measured(token_file(tmp_path, APP_ID), clock.ms)["canhbao_zalo_token_refused"] == 1
     clock.ms = after.access_until
     with pytest.raises(ChannelError, match="authorize") as error:
         on(token(tmp_path, fake, clock), lambda it: it.access())
@@ -176,7 +176,7 @@ def test_killed_between_answer_and_disk_the_pair_is_lost_and_was_never_used(
     fake.refresh = "refresh-of-a-person"
     on(token(tmp_path, fake, clock), lambda it: it.authorize("refresh-of-a-person"))
     assert on(token(tmp_path, fake, clock), lambda it: it.access()) == "access-3"
-    assert measured(tmp_path, APP_ID, clock.ms)["canhbao_zalo_token_refused"] == 0
+    assert measured(token_file(tmp_path, APP_ID), clock.ms)["canhbao_zalo_token_refused"] == 0
 
 
 def test_an_answer_that_never_came_is_asked_for_again_and_told_as_lost(
@@ -310,7 +310,7 @@ def test_an_answer_that_makes_no_sense_is_no_pair(tmp_path: Path, fake: Zalo, cl
     with pytest.raises(ChannelError, match="without a pair"):
         authorized(tmp_path, fake, clock)
 
-    assert measured(tmp_path, APP_ID, clock.ms)["canhbao_zalo_access_token_hours"] == 0
+    assert measured(token_file(tmp_path, APP_ID), clock.ms)["canhbao_zalo_access_token_hours"] == 0
 
 
 def test_the_file_is_its_owners_alone_and_tells_nothing_without_the_secret(
@@ -322,7 +322,7 @@ def test_the_file_is_its_owners_alone_and_tells_nothing_without_the_secret(
 
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     written: dict[str, Any] = json.loads(file.read_bytes())
-    assert measured(tmp_path, APP_ID, clock.ms)["canhbao_zalo_access_token_hours"] == 25
+    assert measured(token_file(tmp_path, APP_ID), clock.ms)["canhbao_zalo_access_token_hours"] == 25
     for token_text in ("access-1", "refresh-1", FIRST_REFRESH, SECRET):
         assert token_text not in json.dumps(written)
         assert token_text not in caplog.text

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from alerts.delivery.fate import KEYS, Fate, Fates
 from alerts.delivery.provider import provider_url
 from alerts.delivery.zalo_api import ZaloApi
 from alerts.delivery.zalo_hook import ZaloHook
-from alerts.delivery.zalo_token import OAUTH_URL, ZaloToken, measured
+from alerts.delivery.zalo_token import OAUTH_URL, ZaloToken
 from alerts.delivery.zns_templates import NONE, Templates, read_templates
 from alerts.given import Secret, Section
 from ingest.city import ConfigError
@@ -74,7 +73,3 @@ def hook(section: Section) -> ZaloHook:
 def templates(section: Section) -> Templates:
     """None of them where no file is named. Raises ConfigError."""
     return read_templates(section["templates_file"].path()) if section["templates_file"].text else NONE
-
-
-def token_hours(folder: Path, section: Section, now_ms: int) -> dict[str, float]:
-    return measured(folder, app_id(section), now_ms)

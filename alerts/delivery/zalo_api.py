@@ -119,6 +119,9 @@ class ZaloApi:
         """Once an hour: the token stays fresh in weeks in which nothing is sent. Raises ChannelError."""
         await self._token.access()
 
+    def measured(self) -> Mapping[str, float]:
+        return self._token.measured()
+
     async def close(self) -> None:
         await self._token.close()
         await self._provider.close()

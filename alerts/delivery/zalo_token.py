@@ -112,6 +112,10 @@ class ZaloToken:
             self._store(kept)
         return kept
 
+    def measured(self) -> dict[str, float]:
+        """As the function of that name."""
+        return measured(self._file, self._now_ms())
+
     async def close(self) -> None:
         """What is being renewed is finished: its answer must reach the disk."""
         if self._renewing is not None:
@@ -267,9 +271,9 @@ def read_kept(file: Path) -> Kept | None:
         return None
 
 
-def measured(folder: Path, app_id: str, now_ms: int) -> dict[str, float]:
+def measured(file: Path, now_ms: int) -> dict[str, float]:
     """Hours that the tokens have left, 0 where there are none; 1 where a person has to authorise again."""
-    kept = read_kept(token_file(folder, app_id))
+    kept = read_kept(file)
     left = (0, 0) if kept is None else (kept.access_until - now_ms, kept.refresh_until - now_ms)
     return {
         "canhbao_zalo_access_token_hours": max(0, left[0]) / _HOUR_MS,

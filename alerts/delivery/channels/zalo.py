@@ -51,6 +51,9 @@ class ZaloChannel:
         """Once an hour. Raises ChannelError."""
         await self._api.tend()
 
+    def measured(self) -> Mapping[str, float]:
+        return self._api.measured()
+
     async def close(self) -> None:
         await self._api.close()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
 from alerts.delivery import zalo_account as account
@@ -38,6 +39,9 @@ class ZnsChannel:
     async def tend(self) -> None:
         """Once an hour. Raises ChannelError."""
         await self._api.tend()
+
+    def measured(self) -> Mapping[str, float]:
+        return self._api.measured()
 
     async def close(self) -> None:
         await self._api.close()
