@@ -6,9 +6,14 @@ import json
 import os
 import signal
 import subprocess
+import sys
+import threading
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from io import StringIO
 from pathlib import Path
+from queue import Queue
 from typing import Any
 
 import httpx
@@ -176,3 +181,45 @@ def test_wrong_calls_are_told(capsys: pytest.CaptureFixture[str]) -> None:
     assert "active" in user(capsys, "scope", "an", "--active")
     assert json.loads(user(capsys, "list", "--json"))["role"] == "admin"
     assert "start it first" in user(capsys, "contact", "an", "--none", code=1)
+
+
+def test_a_call_reaches_the_phone_that_an_admin_has_entered_through_the_real_post(
+    place: Place, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    came = Queue[dict[str, str]]()
+
+    class Gateway(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            came.put(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            self.send_response(200)
+            self.send_header("Content-Length", "2")
+            self.end_headers()
+            self.wfile.write(b"{}")
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    phone, number = "+84 905 000 001", "84905000001"
+    with ThreadingHTTPServer(("127.0.0.1", 0), Gateway) as gateway:
+        threading.Thread(target=gateway.serve_forever, daemon=True).start()
+        place.environ |= {
+            "CANHBAO_RESIDENTS__KEY": "ab" * 32, "CANHBAO_SMS__URL": f"http://127.0.0.1:{gateway.server_port}/send",
+            "CANHBAO_SMS__BODY": '{"to": "{to}", "text": "{text}", "key": "{key}"}',
+        }  # fmt: skip
+        user(capsys, "add", "vy", "--role", "approver")
+        url, gateways = place.run()
+        monkeypatch.setattr(sys, "stdin", StringIO(f"{phone}\n"))
+        assert user(capsys, "contact", "vy", "sms") == "vy: called by sms\n"
+        assert json.loads(user(capsys, "list", "--json"))["called_by"] == "sms"
+        body = {"readings": [json.loads(reading(3.0))]}
+        Client(gateways).publish("canhbao/v1/gw-1/readings", json.dumps(body).encode())
+        call = came.get(timeout=30)
+        assert call["to"] == number
+        assert "Truc ban: can duyet Nguy hiem - ngap lut, Hai Chau" in call["text"]
+        assert call["text"].count(f"{url.removesuffix('/api/v1')}/ioc") == 1
+        assert user(capsys, "contact", "vy", "--none") == "vy: called on the console alone\n"
+        place.end(signal.SIGTERM)
+        gateway.shutdown()
+    assert number[2:] not in place.log.read_text()
+    for file in (place.folder / "data").rglob("*"):
+        assert not file.is_file() or number[2:].encode() not in file.read_bytes(), file
