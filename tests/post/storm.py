@@ -23,7 +23,7 @@ from post.processes import Post, ProviderProcess
 from post.provider import accepted
 from post.rows import left, rows
 from post.script import EVENING, MINUTE_MS, MORNING, Writer, script
-from post.town import AREAS, Contact, Person, Residents, people
+from post.town import ADDRESS_BEGINS, AREAS, Contact, Person, Residents, people
 
 from alerts.incidents.incident import Notice
 
@@ -52,6 +52,7 @@ class Storm:
 
 @dataclass(slots=True)
 class Outcome:
+    folder: Path
     night: Night
     deaths: Counter[str]
     statuses: Counter[str]
@@ -138,6 +139,13 @@ def blow(storm: Storm, folder: Path, port: int) -> Outcome:
     return _outcome(town, plan, folder, over, deaths)
 
 
+def told_of_addresses(folder: Path) -> list[str]:
+    """Files of the post in which an address stands in plain: everything but what the provider itself keeps."""
+    providers = ("accepted.jsonl", "plan.json")
+    own = [file for file in sorted(folder.rglob("*")) if file.is_file() and file.name not in providers]
+    return [file.name for file in own if ADDRESS_BEGINS.encode() in file.read_bytes()]
+
+
 def _kill(storm: Storm, post: Post, town: _Town, life: Life, pace: Pace, deaths: Counter[str]) -> None:
     random = Random(storm.seed)
     coming = True
@@ -170,4 +178,4 @@ def _outcome(town: _Town, plan: Plan, folder: Path, over: int, deaths: Counter[s
         tuple(town.people), notices, tuple(accepted(folder / "accepted.jsonl")), tuple(found),
         frozenset((*plan.refused, *plan.gone)), town.ended, town.joined, LASTS_MS, MORNING, over,
     )  # fmt: skip
-    return Outcome(night, deaths, Counter(row.status for row in found))
+    return Outcome(folder, night, deaths, Counter(row.status for row in found))

@@ -12,7 +12,7 @@ from conftest import Tally
 from post.invariants import violations
 from post.mutations import MUTATIONS
 from post.script import MINUTE_MS
-from post.storm import Outcome, Storm, blow
+from post.storm import Outcome, Storm, blow, told_of_addresses
 
 pytestmark = pytest.mark.slow
 Blow: TypeAlias = Callable[[Storm], Outcome]
@@ -60,11 +60,16 @@ def test_some_kills(strike: Blow, tally: Tally) -> None:
     """In `make proof` a thousand of them, with a provider that is down for an hour."""
     deaths = 0
     for seed in tally.seeds(1, 17):
-        storm = Storm(seed, 60, people=1_500, areas=24) if tally.full else Storm(seed, 15, down_ms=SHORT)
+        storm = (
+            Storm(seed, 60, people=1_500, areas=24, incidents=120, span_ms=25 * MINUTE_MS)
+            if tally.full
+            else Storm(seed, 15, down_ms=SHORT)
+        )
         with tally.trial():
             outcome = strike(storm)
             assert violations(outcome.night) == []
             assert outcome.deaths.total() >= storm.kills
+            assert told_of_addresses(outcome.folder) == []
             assert {"sent", "dead", "superseded", "unheard", "merged"} <= set(outcome.statuses)  # all of it was tried
         deaths += outcome.deaths.total()
     print(f"kills of the post: n={deaths} failures=0 3/n={3 / deaths:.2g}")
@@ -83,3 +88,11 @@ def test_every_mistake_is_caught(name: str, strike: Blow, tally: Tally) -> None:
 def test_the_same_storms_find_nothing_without_a_mistake(strike: Blow, tally: Tally) -> None:
     with tally.trial():
         assert violations(strike(replace(CALM, seed=tally.seed)).night) == []
+
+
+def test_an_address_in_plain_would_be_found(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "accepted.jsonl").write_text('{"to": "+84900000001"}')
+    assert told_of_addresses(tmp_path) == []
+    (tmp_path / "data" / "post.sqlite-wal").write_bytes(b"\0east:+84900000001\0")
+    assert told_of_addresses(tmp_path) == ["post.sqlite-wal"]

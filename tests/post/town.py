@@ -20,6 +20,7 @@ from ingest.city import DEFAULT_CITY_FILE, parse_city
 KEY: Final = "5e" * 32
 HAZARDS: Final = ("flood", "rain", "power")
 FLOORS: Final = {"flood": 2, "rain": 3, "power": 2}  # what a resident has who chose nothing
+ADDRESS_BEGINS: Final = "+8490"
 NIGHT: Final = "22:00-07:00"
 AREAS: Final = tuple(parse_city(DEFAULT_CITY_FILE.read_text("utf-8")).areas)
 
@@ -63,7 +64,7 @@ def people(seed: int, number: int, areas: tuple[str, ...]) -> list[Person]:
         for channel, fallback in kinds:
             contacts += 1
             provider = random.choice(("east:", "west:", "")) if channel == "bell" else ""
-            his.append(Contact(contacts, channel, f"{provider}+849{contacts:08}", fallback))
+            his.append(Contact(contacts, channel, f"{provider}{ADDRESS_BEGINS}{contacts:07}", fallback))
         quiet = random.choice((NIGHT, ""))
         cap = random.choices((20, 2, 1), (80, 10, 10))[0]
         found.append(Person(n, random.choice(("vi", "en")), quiet, cap, wants, tuple(his)))
