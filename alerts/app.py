@@ -11,18 +11,16 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from random import Random
-from typing import Final, cast
+from typing import Any, Final, cast
 
 from alerts.acts import Acts
 from alerts.delivery.cap import CapMeans
 from alerts.delivery.channels import KINDS
 from alerts.delivery.channels.channel import DeskChannel, Means
-from alerts.delivery.hold import FILE, GIVEN_UP, Gate, read_hold
-from alerts.delivery.hook_table import hooks
-from alerts.delivery.hooks import Replies
+from alerts.delivery.hold import FILE, Gate, read_hold
 from alerts.folds import RecoveryError
 from alerts.given import NO_SECTION, Secret
 from alerts.importing import Imports
@@ -34,19 +32,11 @@ from alerts.ledger.ledger import Ledger
 from alerts.ledger.outbox import Outbox
 from alerts.ledger.store import LedgerError
 from alerts.post.deliveries import POST
-from alerts.post.give_up import give_up
-from alerts.post.process import Opening, PostProcess
-from alerts.post.store import open_post
 from alerts.proof.keys import open_keys
 from alerts.proof.signature import key_id
-from alerts.residents.book import Book
-from alerts.residents.ground import Ground
-from alerts.residents.group_desk import GroupDesk
-from alerts.residents.limits import SignUpLimits
-from alerts.residents.seal import Seal, SealError
-from alerts.residents.staff_contacts import StaffContacts
-from alerts.residents.store import open_residents
+from alerts.residents.seal import SealError
 from alerts.residents.sweeping import sweep_until
+from alerts.residents_side import ResidentsSide
 from alerts.settings import Settings, read_text
 from alerts.snapshots import Snapshots
 from alerts.spine import Texts
@@ -57,7 +47,7 @@ from alerts.way import Clock, StoppedError, Stores
 from alerts.web.app import create_app
 from alerts.web.operators import operators_token
 from alerts.web.server import ListenError, Server, listen, urls
-from alerts.web.sources import Cap, Desks, Part, PeopleDesk, Proof, ResidentsDesk, Sources, Standing
+from alerts.web.sources import Cap, Desks, Part, PeopleDesk, Proof, Providers, ResidentsDesk, Sources, Standing
 from alerts.words.cap_place import Ring, outlines
 from alerts.words.names import Lang
 from alerts.works import Connections, Login, Works
@@ -92,9 +82,7 @@ class Service:
         self._stopping = threading.Event()
         self._failure = ""
         self._bundled: NatsBroker | None = None
-        self._post: PostProcess | None = None
-        self._residents: ResidentsDesk | None = None
-        self._groups: GroupDesk | None = None
+        self._side: ResidentsSide | None = None
         self._closing = ExitStack()
         self.page_url = ""
         self.mqtt_url = ""
@@ -126,13 +114,12 @@ class Service:
             self._history = _history(settings, lambda: self._works.view)
             closing.callback(self._history.stop)
             self._history.start()
-            self._post = self._open_post(texts)
-            if self._post is not None:
-                closing.callback(self._post.stop)
-                self._post.start()
-            self._contacts: Callable[[Staff], StaffContacts] | None = None
-            self._residents = self._open_residents(closing)
-            self._groups = self._open_groups(closing)
+            # Where time is the data's nothing is real, and nobody subscribes to it.
+            if settings.residents_key is not None and settings.clock == "wall":
+                self._side = ResidentsSide(
+                    settings, closing, stores.ledger, lambda: self._works.view, link_url=self._link_url,
+                    city_toml=texts.city_toml, held=lambda: self._gate.shut, now_ms=_wall_ms,
+                )  # fmt: skip
             self._token = operators_token(settings.data_path)
             closing.enter_context(announce(settings.data_path, self.page_url))
             self._closing = closing.pop_all()
@@ -161,8 +148,8 @@ class Service:
     def counters(self) -> Mapping[str, float]:
         """Metric name -> since the start."""
         counters, bundled = {**self._works.counters, **self._history.counters}, self._bundled
-        if self._post is not None:
-            counters |= self._post.counters
+        if self._side is not None:
+            counters |= self._side.post.counters
         if bundled is None:
             return counters
         return {
@@ -198,13 +185,18 @@ class Service:
                 now_ms=self._service_ms,
                 counters=lambda: self.counters,
                 operators=Desks(
-                    self._token, self._works.letters, self._imports(), self._people(), self._groups, self._deliveries()
+                    self._token,
+                    self._works.letters,
+                    self._imports(),
+                    self._people(),
+                    None if self._side is None else self._side.groups,
+                    self._deliveries(),
                 ),
                 history=self._history.client,
                 standing=self._standing,
                 proof=self._proof(),
                 cap=Cap(CapStore(self.ledger.store), lambda: self._works.cap.voice),
-                residents=self._residents,
+                **self._towards_residents(),
             )
         )
         server = Server(app, END_S)
@@ -214,8 +206,8 @@ class Service:
         delivering = asyncio.create_task(self._works.delivery.run(quiet))
         alerting = asyncio.create_task(self._works.cap.run(quiet))
         ending_with = {delivering, alerting}
-        if self._residents is not None:  # no part of what must not end: warnings do not wait for it
-            ending_with.add(asyncio.create_task(sweep_until(quiet, self._residents.book, _wall_ms)))
+        if self._side is not None:  # no part of what must not end: warnings do not wait for it
+            ending_with.add(asyncio.create_task(sweep_until(quiet, self._side.book, _wall_ms)))
         parts = {"the spine": spine, "the web server": serving, "delivery": delivering, "CAP": alerting}
         for name, part in parts.items():
             part.add_done_callback(partial(self._part_ended, name, ended))
@@ -272,60 +264,11 @@ class Service:
         self._city = self._works.view.city
         if self._loop is not None and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._changed.set)
-        if self._post is not None:
-            self._post.wake()
-
-    def _open_post(self, texts: Texts) -> PostProcess | None:
-        """None: nobody can subscribe here, or time is the data's and nothing of it is real. Raises LedgerError."""
-        settings = self._settings
-        if settings.residents_key is None or settings.clock == "data":
-            return None
-        open_post(settings.data_path).close()  # so that a folder that cannot be written is told at the start
-        arguments = [] if settings.file is None else ["--config", str(settings.file)]
-        opening = Opening(texts.city_toml, self._link_url, settings.log_level)
-        return PostProcess(arguments, lambda: opening, lambda: self._gate.shut)
-
-    def _open_residents(self, closing: ExitStack) -> ResidentsDesk | None:
-        """None as for the post. Raises ConfigError where a channel to residents is set up wrongly, SealError."""
-        settings = self._settings
-        if settings.residents_key is None or self._post is None:
-            return None
-        store = open_residents(settings.data_path)
-        closing.callback(store.close)
-        limits, wake = SignUpLimits(time.monotonic), self._post.wake
-        book = Book(store, Seal.of(settings.residents_key), limits, self._link_url, wake)
-        means = Means(settings.data_path, settings.public_url, _wall_ms)
-        reach = {
-            name: kind.reach
-            for name, kind in KINDS.items()
-            if kind.serves == "residents" and kind.make(settings.channels.get(name, NO_SECTION), means) is not None
-        }
-        seal, ledger = Seal.of(settings.residents_key), self._works.ledger.store
-        self._contacts = lambda staff: StaffContacts(store, ledger, seal, reach, staff, _wall_ms)
-        return ResidentsDesk(book, reach)
-
-    def _open_groups(self, closing: ExitStack) -> GroupDesk | None:
-        """None as for residents. Raises ConfigError, LedgerError."""
-        settings, works = self._settings, self._works
-        if settings.residents_key is None or self._residents is None:
-            return None
-        residents, post = open_residents(settings.data_path), open_post(settings.data_path)
-        for store in (residents, post):
-            closing.callback(store.close)
-        kinds = {name: KINDS[name] for name in self._residents.reach}
-        ground = Ground(
-            residents, self.ledger.store, Seal.of(settings.residents_key), kinds, lambda: works.view.city,
-            lambda: works.view.rules.hazards, _wall_ms,
-        )  # fmt: skip
-        desk = GroupDesk(ground, post, {name: Replies(hook) for name, hook in hooks(settings.channels).items()})
-        desk.groups.keep_aim()  # rules may know other hazards than at the last start
-        return desk
+        if self._side is not None:
+            self._side.post.wake()
 
     def _give_up(self, until: int) -> int:
-        if self._post is None:
-            return 0
-        with closing(open_post(self._settings.data_path)) as store:
-            return give_up(store, self.ledger, until, GIVEN_UP, _wall_ms())
+        return 0 if self._side is None else self._side.give_up(until)
 
     def _channels(self, publisher: MqttPublisher) -> list[DeskChannel]:
         settings = self._settings
@@ -360,16 +303,25 @@ class Service:
     def _people(self) -> PeopleDesk:
         works = self._works
         staff = Staff(works.people, lambda: works.view.city, self._service_ms)
-        contacts = None if self._contacts is None else self._contacts(staff)
+        contacts = None if self._side is None else self._side.staff_contacts(staff)
         return PeopleDesk(staff, Audit(works.ledger.store), Acts(works.acts).act, contacts)
+
+    def _towards_residents(self) -> dict[str, Any]:
+        """What the faces have of it, nothing where nobody can subscribe here."""
+        side = self._side
+        if side is None:
+            return {}
+        return {
+            "residents": ResidentsDesk(side.book, {name: kind.reach for name, kind in side.kinds.items()}),
+            "providers": Providers(side.hooks, side.receipt, side.groups.reply),
+            "push_key": side.push_key,
+        }
 
     def _deliveries(self) -> dict[SideName, Deliveries]:
         ledger = self.ledger.store
         sides: dict[SideName, Deliveries] = {"desk": Deliveries(DESK, ledger, ledger)}
-        if self._post is not None:
-            store = open_post(self._settings.data_path)
-            self._closing.callback(store.close)
-            sides["post"] = Deliveries(POST, store, ledger)
+        if self._side is not None:
+            sides["post"] = Deliveries(POST, self._side.post_store, ledger)
         return sides
 
     def _standing(self) -> Standing:
@@ -380,7 +332,8 @@ class Service:
 
     def _parts(self) -> dict[str, Part]:
         wall = self._settings.clock == "wall"
-        return parts(self._works, self._history, self._post, self._bundled, wall=wall, held=self.held)
+        post = None if self._side is None else self._side.post
+        return parts(self._works, self._history, post, self._bundled, wall=wall, held=self.held)
 
     # -- parts -----------------------------------------------------------------------------------------------------
 

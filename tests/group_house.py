@@ -14,7 +14,7 @@ from sqlalchemy import func, insert, select
 from test_operators import MACHINE, Spine, city
 
 from alerts.delivery.channels import sms
-from alerts.delivery.hooks import Replies
+from alerts.delivery.hooks import Hook
 from alerts.delivery.parcel import Lane, Status
 from alerts.given import Given, Secret, Section
 from alerts.incidents.incident import Notice, Reason
@@ -31,7 +31,7 @@ from alerts.residents.seal import Seal
 from alerts.residents.store import open_residents
 from alerts.staff import Staff
 from alerts.web.app import create_app
-from alerts.web.sources import Desks, PeopleDesk
+from alerts.web.sources import Desks, PeopleDesk, Providers
 
 SEAL = Seal(bytes(range(32)))
 SECRET = "the gateway's own secret"
@@ -43,10 +43,10 @@ KINDS = {name: replace(sms.KIND, name=name) for name in ("sms", "zalo")}  # anot
 HOOK = {"reply_from_at": "/from", "reply_text_at": "/text", "reply_id_at": "/id"}
 
 
-def _inbound() -> Replies:
+def _inbound() -> Hook:
     """The gateway's calls, in the shape that the settings of these tests give them."""
     keys = {key: Given(HOOK.get(key, default), f"sms.{key}", Path()) for key, default in sms.KIND.keys.items()}
-    return Replies(sms.SmsHook(Section(keys, {"hook_secret": Secret(SECRET)})))
+    return sms.SmsHook(Section(keys, {"hook_secret": Secret(SECRET)}))
 
 
 @dataclass
@@ -139,11 +139,12 @@ def groups_in(folder: Path) -> Iterator[Groups]:
     store = town.ledger.store
     ground = Ground(residents, store, SEAL, KINDS, lambda: town.view.city, lambda: ("flood", "rain", "school"),
                     lambda: town.now_ms)  # fmt: skip
-    desk = GroupDesk(ground, post, {"sms": _inbound()})
+    desk = GroupDesk(ground, post)
     people = People(store)
     staff = Staff(people, lambda: town.view.city, lambda: town.now_ms)
     desks = Desks(MACHINE, None, people=PeopleDesk(staff, Audit(store), Spine(store).act), groups=desk)  # type: ignore[arg-type]  # no letters here
-    app = create_app(replace(town.sources(desks)))
+    providers = Providers({"sms": _inbound()}, lambda *_: False, desk.reply)
+    app = create_app(replace(town.sources(desks), providers=providers))
     with serving(town, app) as url, httpx.Client(base_url=url, timeout=10) as client:
         yield Groups(town, people, residents, post, ground, desk, client=client, url=url)
     for one in (residents, post, town.ledger):

@@ -305,7 +305,7 @@ def test_what_the_post_sends_to_a_leader_is_answered_by_its_link_and_by_reply(tm
     with stage(tmp_path, sms, zalo) as on, closing(open_residents(tmp_path)) as residents:
         by = User("operator", Role.ADMIN)
         ground = Ground(residents, on.ledger.store, on.seal, KINDS, lambda: on.city, lambda: ("flood",), lambda: on.now)
-        desk = GroupDesk(ground, on.store, {})
+        desk = GroupDesk(ground, on.store)
         group = desk.groups.add(NewGroup("A", "Tổ 1", 80), by).id
         desk.groups.add_leader(group, NewLeader("vi", (Way("sms", PHONES[0]),)), by)
 

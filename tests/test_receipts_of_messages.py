@@ -13,14 +13,16 @@ from post_stage import NOON, Provider, Stage, first, stage, told
 from providers.zalo import APP_ID, OA_SECRET, event
 from sqlalchemy import select
 
-from alerts.delivery.hook_table import hooks
+from alerts.delivery.channels import hooks
 from alerts.delivery.hooks import Receipt
 from alerts.delivery.parcel import Parcel
 from alerts.post import schema
 from alerts.post.receipts import take_receipt
+from alerts.residents.replies import Outcome, Taken
 from alerts.web import receipts as web
 from alerts.web.problems import answer_with_problems
 from alerts.web.receipts import receipt_routes
+from alerts.web.sources import Providers
 
 PHONE, OTHER = "+84905000001", "+84905000002"
 
@@ -82,6 +84,10 @@ def post(app: FastAPI, channel: str, headers: dict[str, str], body: bytes) -> in
     return asyncio.run(ask())
 
 
+def _nobody(*_: str) -> Taken:
+    raise AssertionError("nobody has written")
+
+
 class Desk:
     """The routes over the post's table, with what people wrote beside it."""
 
@@ -98,8 +104,12 @@ class Desk:
 
         app = FastAPI()
         answer_with_problems(app)
-        app.include_router(receipt_routes(hooks(sections), take, lambda *found: self.replies.append(found)))
+        app.include_router(receipt_routes(Providers(hooks(sections), take, self.reply)))
         self.app = app
+
+    def reply(self, *found: str) -> Taken:
+        self.replies.append(found)
+        return Taken(Outcome.ANSWERED)
 
     def post(self, channel: str, headers: dict[str, str], body: bytes) -> int:
         return post(self.app, channel, headers, body)
@@ -124,7 +134,7 @@ def test_a_receipt_that_comes_before_the_answer_is_written_down_is_taken(
 
     app = FastAPI()
     found = hooks({"zns": section_of(tmp_path, "zns", {"app_id": APP_ID}, {"webhook_secret": OA_SECRET})})
-    app.include_router(receipt_routes(found, take, None))
+    app.include_router(receipt_routes(Providers(found, take, _nobody)))
     headers, body = event("user_received_message", message={"msg_id": "n"})
 
     assert post(app, "zns", headers, body) == 204

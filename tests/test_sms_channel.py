@@ -13,8 +13,7 @@ from providers.sms_gateway import BUSY, KEY, NO_MONEY, SECRET, SENDER, WRONG_NUM
 from alerts.delivery.channels import KINDS
 from alerts.delivery.channels.channel import ChannelError
 from alerts.delivery.channels.sms import SmsChannel, SmsHook
-from alerts.delivery.hooks import Receipt
-from alerts.delivery.inbound import Reply, StrangerError
+from alerts.delivery.hooks import Receipt, Reply, StrangerError
 from ingest.city import ConfigError
 
 NUMBER = "+84912345678"

@@ -4,17 +4,30 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, Protocol, TypeAlias
 
 import msgspec
 
-from alerts.delivery.inbound import Reply
 from alerts.given import Secret
 
 BODY_BYTES_MOST: Final = 64 * 1024
 TEXT_MOST: Final = 1000  # characters of an answer; the rest is cut
 ID_MOST: Final = 200
+SECRET_HEADER: Final = "X-Canhbao-Secret"  # noqa: S105  # its name; of providers that sign nothing
+
+
+class StrangerError(Exception):
+    """It does not come from the provider. What is wrong with it is not told."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """`address` as the channel keeps it; `id` the provider's own number of the message, "" where it gives none."""
+
+    address: str = field(repr=False)
+    text: str = field(repr=False)
+    id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,22 +45,15 @@ Brought: TypeAlias = Receipt | Reply
 class Hook(Protocol):
     """One provider, as it calls us."""
 
+    @property
+    def answers(self) -> bool:
+        """Whether people's replies come this way, from an address as the channel keeps it."""
+
     def read(self, headers: Mapping[str, str], body: bytes) -> Brought | None:
         """None: genuine, and of no concern to us. Header names in small letters.
 
         Raises StrangerError, and ValueError for a body of no shape that we know; its text repeats nothing of it.
         """
-
-
-class Replies:
-    """Of what a hook brings, what people wrote (alerts/delivery/inbound.py)."""
-
-    def __init__(self, hook: Hook) -> None:
-        self._hook = hook
-
-    def read(self, headers: Mapping[str, str], body: bytes) -> Reply | None:
-        brought = self._hook.read(headers, body)
-        return brought if isinstance(brought, Reply) else None
 
 
 def fits(given: str, secret: Secret | None) -> bool:

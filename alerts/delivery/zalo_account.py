@@ -65,9 +65,10 @@ def api(name: str, codes: Mapping[str, tuple[Fate, str]], section: Section, mean
     return ZaloApi(name, token(section, means), fates, means.now_ms, timeout_s=TIMEOUT_S, at_once=at_once)
 
 
-def hook(section: Section) -> ZaloHook:
-    """Raises ConfigError."""
-    return ZaloHook(app_id(section), section.secrets["webhook_secret"])
+def hook(section: Section, *, answers: bool) -> ZaloHook | None:
+    """None: not set up, or no secret by which its events are known. Raises ConfigError."""
+    given = section.secrets["webhook_secret"]
+    return ZaloHook(app_id(section), given, answers=answers) if section["app_id"].text and given is not None else None
 
 
 def templates(section: Section) -> Templates:

@@ -12,8 +12,7 @@ from collections.abc import Mapping
 from hashlib import sha256
 from typing import Any, Final
 
-from alerts.delivery.hooks import BODY_BYTES_MOST, ID_MOST, TEXT_MOST, Brought, Receipt, document
-from alerts.delivery.inbound import Reply, StrangerError
+from alerts.delivery.hooks import BODY_BYTES_MOST, ID_MOST, TEXT_MOST, Brought, Receipt, Reply, StrangerError, document
 from alerts.given import Secret
 
 SIGNATURE_HEADER: Final = "x-zevent-signature"
@@ -21,14 +20,14 @@ _FIELD_MOST: Final = 64
 
 
 class ZaloHook:
-    """`secret` None: no event is believed."""
+    """`answers`: not by ZNS, where a reply comes from an account, and what we keep is a number."""
 
-    def __init__(self, app_id: str, secret: Secret | None) -> None:
-        self._app_id, self._secret = app_id, secret
+    def __init__(self, app_id: str, secret: Secret, *, answers: bool) -> None:
+        self._app_id, self._secret, self.answers = app_id, secret, answers
 
     def read(self, headers: Mapping[str, str], body: bytes) -> Brought | None:
         """As in alerts/delivery/hooks.py."""
-        if self._secret is None or len(body) > BODY_BYTES_MOST:
+        if len(body) > BODY_BYTES_MOST:
             raise StrangerError
         try:
             event = document(body)

@@ -17,9 +17,8 @@ from typing import Final
 import msgspec
 
 from alerts import settings
-from alerts.delivery.channels import KINDS
+from alerts.delivery.channels import KINDS, hooks
 from alerts.delivery.channels.channel import Channel, Kind, Means
-from alerts.delivery.hook_table import answered
 from alerts.given import NO_SECTION
 from alerts.ledger.ledger import Ledger
 from alerts.ledger.outbox import Outbox
@@ -75,8 +74,9 @@ def _post(chosen: Settings, opening: Opening, kinds: Mapping[str, Kind]) -> tupl
     seal, city = Seal.of(chosen.residents_key), parse_city(opening.city_toml)
     ledger = Ledger(Store(chosen.data_path / "ledger.sqlite", LOCAL))
     store = open_post(chosen.data_path)
-    composer = Composer(_Contents(ledger), seal, lambda: city, public_url=opening.public_url,
-                        replies=answered(chosen.channels))  # fmt: skip
+    replies = [name for name, hook in hooks(chosen.channels).items() if hook.answers]
+    contents, url = _Contents(ledger), opening.public_url
+    composer = Composer(contents, seal, lambda: city, public_url=url, replies=replies)
     channels = made(kinds, chosen, opening.public_url)
     calls = Calls(store, ledger, seal, lambda: city, opening.public_url)
     return Post(PostParts(store, ledger, composer, city, channels, _now_ms, Random(), calls)), store.close

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
-from alerts.delivery.inbound import Inbound
 from alerts.incidents.incident import Incident, Notice
 from alerts.ledger.store import Store
 from alerts.people.group import Group
@@ -25,10 +24,10 @@ from ingest.city import City
 
 
 class GroupDesk:
-    """`inbound`: by channel, how its provider's replies are known and read. Called from worker threads."""
+    """Called from worker threads."""
 
-    def __init__(self, ground: Ground, post: Store, inbound: Mapping[str, Inbound]) -> None:
-        self._on, self._post, self.inbound = ground, post, inbound
+    def __init__(self, ground: Ground, post: Store) -> None:
+        self._on, self._post = ground, post
         self.groups = Groups(ground)
         self.imports = GroupImport(ground, self.groups)
         self._by_users = AnswersByUsers(ground)

@@ -37,6 +37,7 @@ from alerts.web.prometheus.regex import re2_matches
 from alerts.web.prometheus.routes import prometheus_routes
 from alerts.web.public import public_routes
 from alerts.web.push_key import push_key_routes
+from alerts.web.receipts import receipt_routes
 from alerts.web.sources import Desks, Sources
 from alerts.web.standing import official_routes, standing_routes
 from alerts.web.subscriptions import subscription_routes
@@ -82,6 +83,7 @@ def create_app(sources: Sources) -> FastAPI:
     app.include_router(page_routes(sources, fan_out))
     app.include_router(subscription_routes(sources))
     app.include_router(one_click_routes(sources))
+    app.include_router(receipt_routes(sources.providers))
     asking = None
     if sources.proof is not None:
         app.include_router(check_routes(sources, sources.proof))

@@ -14,10 +14,8 @@ from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Path, Request, Response
 from fastapi.routing import APIRoute
-from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
-from alerts.delivery.inbound import StrangerError
 from alerts.residents.group_desk import GroupDesk
 from alerts.web.group_schemas import GivenOut, LinkIn
 from alerts.web.groups import at
@@ -85,27 +83,6 @@ def group_answer_routes(sources: Sources, desk: GroupDesk | None) -> APIRouter:
             raise HTTPException(HTTPStatus.NOT_FOUND, "this link is not valid, or not any more")
         now = local_time(sources.now_ms(), sources.view().city.timezone)
         return GivenOut(group=given.name, area=given.area, says=given.says, at=now)
-
-    @router.post(
-        "/api/v1/replies/{channel}", status_code=HTTPStatus.NO_CONTENT, responses=_PROBLEMS,
-        summary="What a provider was sent by those whom we told",
-    )  # fmt: skip
-    async def reply(request: Request, channel: _Channel) -> None:
-        """The same answer whoever has sent it, and whatever was in it; answered once it is on disk."""
-        inbound = at(desk).inbound.get(channel)
-        if inbound is None:
-            raise HTTPException(HTTPStatus.NOT_FOUND, "no replies are taken for this channel")
-        headers = {name.lower(): value for name, value in request.headers.items()}
-        try:
-            said = inbound.read(headers, await request.body())
-        except StrangerError:
-            by_sender.spend(_sender(request))
-            raise HTTPException(HTTPStatus.FORBIDDEN, "not from this channel's provider") from None
-        except ValueError as error:
-            raise HTTPException(HTTPStatus.UNPROCESSABLE_ENTITY, str(error)) from None
-        if said is not None:
-            taken = await run_in_threadpool(at(desk).reply, channel, said.address, said.text, said.id)
-            log.info("a reply by %s: %s", channel, taken.outcome)
 
     @router.get("/g", include_in_schema=False)
     def asked(request: Request, lang: str = "") -> Response:

@@ -10,6 +10,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from alerts.acting import Acted
 from alerts.delivery.channels.channel import Reached
+from alerts.delivery.hooks import Hook, Receipt
 from alerts.importing import Imports
 from alerts.incidents.incident import Incident, Notice
 from alerts.incidents.verbs import Act, OfficialLevel, Silence
@@ -21,6 +22,7 @@ from alerts.ledger.why import Record
 from alerts.letters import Letters
 from alerts.residents.book import Book
 from alerts.residents.group_desk import GroupDesk
+from alerts.residents.replies import Taken
 from alerts.residents.staff_contacts import StaffContacts
 from alerts.staff import Staff
 from alerts.view import View
@@ -166,9 +168,21 @@ class ResidentsDesk:
 
 
 @dataclass(frozen=True, slots=True)
+class Providers:
+    """What those who carry our messages bring back. `hooks`: by channel. `receipt`: whether there is such a message.
+
+    `reply(channel, address, text, the provider's number)`: what a person wrote.
+    """
+
+    hooks: Mapping[str, Hook]
+    receipt: Callable[[str, Receipt], bool]
+    reply: Callable[[str, str, str, str], Taken]
+
+
+@dataclass(frozen=True, slots=True)
 class Sources:
     """Everything that the web reads. `operators`, `history`, `proof`, `cap` None, `push_key` "": nothing of theirs is
-    served. `residents` None: whoever wants to subscribe is told that it is not set up.
+    served. `residents`, `providers` None: whoever wants to subscribe or to reply is told that it is not set up.
 
     The spine writes in this order, which caches rely on: ledger, then the view (swapped whole), then `changed`.
     `now_ms`: the service's clock, ms UTC (that of the data where the view says so). `health`: part -> how it does.
@@ -186,4 +200,5 @@ class Sources:
     proof: Proof | None = None
     cap: Cap | None = None
     residents: ResidentsDesk | None = None
+    providers: Providers | None = None
     push_key: str = ""  # that browsers subscribe with

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal, Protocol, TextIO, TypeAlias
 
 from alerts.delivery.channel_error import ChannelError
+from alerts.delivery.hooks import Hook
 from alerts.delivery.parcel import Parcel
 from alerts.given import Section
 from alerts.incidents.incident import Notice
@@ -100,6 +101,10 @@ def no_address(_: str) -> Reached:
     raise ValueError("nobody can subscribe by this channel")
 
 
+def no_hook(_: Section) -> Hook | None:
+    return None
+
+
 Make: TypeAlias = Callable[[Section, Means], "Channel | Sequence[Channel] | None"]
 
 
@@ -110,6 +115,8 @@ class Kind:
     `make` gives None where the deployment has not set it up, and raises ConfigError where it is set up wrongly.
     Several: each has queue, breaker and metrics of its own, and is called "name:…".
     `reach` raises ValueError, saying what is expected: the text is shown to whoever typed it, and repeats nothing.
+    `hook`: what the provider brings back to an address of ours; None where it is not set up, or has no secret by
+    which it is known.
     `rehearses`: also open while readings bring their own time, when nothing of what is told is so.
     """
 
@@ -119,6 +126,7 @@ class Kind:
     keys: Mapping[str, str] = field(default_factory=dict)  # key of the section [name] -> default
     secrets: Sequence[str] = ()
     reach: Callable[[str], Reached] = no_address
+    hook: Callable[[Section], Hook | None] = no_hook
     rehearses: bool = False
 
     def made(self, section: Section, means: Means) -> Sequence[Channel]:

@@ -11,8 +11,17 @@ import msgspec
 from alerts.delivery.channels.channel import ChannelError, Kind, Means, Quota, Reached
 from alerts.delivery.fate import KEYS, Fate, Fates
 from alerts.delivery.gateway import Shape, shape
-from alerts.delivery.hooks import ID_MOST, TEXT_MOST, Brought, Receipt, document, fits
-from alerts.delivery.inbound import SECRET_HEADER, Reply, StrangerError
+from alerts.delivery.hooks import (
+    ID_MOST,
+    SECRET_HEADER,
+    TEXT_MOST,
+    Brought,
+    Receipt,
+    Reply,
+    StrangerError,
+    document,
+    fits,
+)
 from alerts.delivery.parcel import Parcel
 from alerts.delivery.phone import mobile
 from alerts.delivery.pointed import pointer, text_at
@@ -117,6 +126,7 @@ class SmsHook:
         self._at = {key: pointer(section[key]) for key in _HOOK_POINTERS}
         self._received = frozenset(section["receipt_received"].text.split())
         self._failed = frozenset(section["receipt_failed"].text.split())
+        self.answers = bool(section["reply_from_at"].text and section["reply_text_at"].text)
 
     def read(self, headers: Mapping[str, str], body: bytes) -> Brought | None:
         """As in alerts/delivery/hooks.py; None also for a state between, such as "on its way"."""
@@ -182,4 +192,5 @@ KIND: Final = Kind(
     },
     ("token", "secret", "hook_secret"),
     reach,
+    lambda section: SmsHook(section) if section["url"].text and section.secrets["hook_secret"] is not None else None,
 )  # fmt: skip

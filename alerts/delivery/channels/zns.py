@@ -63,4 +63,12 @@ def _make(section: Section, means: Means) -> Channel | None:
     return ZnsChannel(provider_url(section["url"]), api, account.templates(section), quota, at_once)
 
 
-KIND: Final = Kind(NAME, "residents", _make, account.keys(URL), account.SECRETS, reach)
+KIND: Final = Kind(
+    NAME,
+    "residents",
+    _make,
+    account.keys(URL),
+    account.SECRETS,
+    reach,
+    lambda section: account.hook(section, answers=False),
+)
