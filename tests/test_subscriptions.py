@@ -14,6 +14,7 @@ import pytest
 from faces import serving, town_city, town_view
 from subscribing import API, AREAS, NAME, Residents, bearer, bytes_of
 
+from alerts.ledger.store import LedgerError
 from alerts.residents import keys
 from alerts.residents.end_keys import end_key
 from alerts.residents.seal import Seal, SealError
@@ -478,6 +479,25 @@ def test_another_key_is_refused_at_the_start(residents: Residents, client: httpx
     residents.subscribed(client)
     with pytest.raises(SealError, match="contact 1: not sealed with this key"):
         type(residents.book)(residents.store, Seal(bytes(32)), residents.book.limits, "")
+
+
+def test_a_fault_of_ours_logs_no_key(
+    residents: Residents, client: httpx.Client, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: Any) -> bool:
+        raise RuntimeError("broken")
+
+    def refused(*_: Any) -> bool:
+        raise LedgerError("residents.sqlite: disk I/O error")
+
+    path = f"{API}/end/{end_key(residents.seal, 1)}"
+    for end, status in ((refused, 503), (broken, 500)):  # after a 500 the server hangs up
+        monkeypatch.setattr(residents.book, "end_by_key", end)
+        assert client.post(path, data=ONE_CLICK).status_code == status
+    said = [record for record in caplog.records if not record.name.startswith("http")]
+    assert any("/end/{key} failed" in record.getMessage() for record in said)
+    assert any("disk I/O error" in record.getMessage() for record in said)
+    assert not [record for record in said if end_key(residents.seal, 1) in f"{record.getMessage()} {record.exc_text}"]
 
 
 # ---- where nobody can subscribe
