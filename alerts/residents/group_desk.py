@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final, TypeAlias
 
 from alerts.incidents.incident import Incident, Notice
 from alerts.ledger.store import Store
@@ -22,6 +23,10 @@ from alerts.staff import OutsideError
 from alerts.words.group import ASKING
 from ingest.city import City
 
+TOTALS_AGE_MS: Final = 30_000  # a night of warnings in every ward takes a fifth of a second to count
+_NONE_YET: Final[Mapping[State, int]] = {}
+Alerts: TypeAlias = Sequence[tuple[Incident, Sequence[Notice]]]
+
 
 class GroupDesk:
     """Called from worker threads."""
@@ -31,6 +36,7 @@ class GroupDesk:
         self.groups = Groups(ground)
         self.imports = GroupImport(ground, self.groups)
         self._by_users = AnswersByUsers(ground)
+        self._counting_up, self._totals, self._totals_at = threading.Lock(), _NONE_YET, -TOTALS_AGE_MS
         self._counting, self._replies, self._links = threading.Lock(), Counter[Outcome](), Counter[bool]()
 
     def link(self, key: str, says: Says, note: str) -> Given | None:
@@ -79,8 +85,15 @@ class GroupDesk:
         with self._counting:
             return self._links[True], self._links[False]
 
-    def totals(self, alerts: Sequence[tuple[Incident, Sequence[Notice]]]) -> dict[State, int]:
-        """Groups by state over these warnings; a group counts once for each of them."""
+    def totals(self, alerts: Callable[[], Alerts]) -> Mapping[State, int]:
+        """Groups by state over these warnings, a group once for each of them; at most TOTALS_AGE_MS old."""
+        now = self._on.now_ms()
+        with self._counting_up:  # whoever asks meanwhile waits for the same count
+            if not 0 <= now - self._totals_at < TOTALS_AGE_MS:
+                self._totals, self._totals_at = self._totalled(alerts()), now
+            return self._totals
+
+    def _totalled(self, alerts: Alerts) -> Mapping[State, int]:
         on, total = self._on, Counter[State]()
         for incident, notices in alerts:
             areas, asked = concerned(on.city(), incident.area), asked_version(notices)

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import PlainTextResponse
 from pydantic import Field
 
+from alerts.residents.group_desk import Alerts
 from alerts.watch.metrics import CONTENT_TYPE, Sample, labelled, metrics_text, of_counters, of_view
 from alerts.web.events import FanOut
 from alerts.web.problems import problem, shown_problems
@@ -16,7 +17,7 @@ from alerts.web.rendered import JSON
 from alerts.web.schemas import Shape
 from alerts.web.sources import Sources
 
-_ALERTS_COUNTED: Final = 200  # open warnings whose groups are counted at every look: older ones are left out
+_ALERTS_COUNTED: Final = 200  # open warnings whose groups are counted; older ones are left out
 
 
 class PartOut(Shape):
@@ -97,8 +98,11 @@ def _of_groups(sources: Sources) -> list[Sample]:
     desk = None if sources.operators is None else sources.operators.groups
     if desk is None:
         return []
-    newest = sorted(sources.ledger.open_incidents(), key=lambda one: one.updated_at)[-_ALERTS_COUNTED:]
-    alerts = [(one, [notice for _, notice in sources.ledger.notices_of(one.id)]) for one in newest]
+
+    def alerts() -> Alerts:
+        newest = sorted(sources.ledger.open_incidents(), key=lambda one: one.updated_at)[-_ALERTS_COUNTED:]
+        return [(one, [notice for _, notice in sources.ledger.notices_of(one.id)]) for one in newest]
+
     taken, refused = desk.links()
     return [
         *(Sample(labelled("canhbao_group_alerts", state=state.value), n) for state, n in desk.totals(alerts).items()),
