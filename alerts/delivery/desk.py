@@ -31,8 +31,7 @@ class DeskQueue:
     def claim(self, now: int, free: Free, lease_ms: int) -> Claimed:  # noqa: ARG002  # see the class
         most = max(free.others, free.urgent)
         state = self._channel.carries_state
-        due = self._outbox.due(self._channel.name, now, most + len(self._under_way), in_order=not state)
-        due = [one for one in due if one.id not in self._under_way][:most]
+        due = self._outbox.due(self._channel.name, now, most, in_order=not state, but=self._under_way)
         closed = self._closed(due, now)
         done = {one.id for one in closed}
         if closed:

@@ -50,7 +50,11 @@ _DUE: Final = (
     select(_MESSAGE, schema.content.c.body, _NOTICE.c.entry)
     .join(schema.content, schema.content.c.seq == _MESSAGE.c.seq)
     .join(_NOTICE, _NOTICE.c.seq == _MESSAGE.c.seq)
-    .where(_MESSAGE.c.channel == bindparam("of"), _MESSAGE.c.next_try_at <= bindparam("now"))
+    .where(
+        _MESSAGE.c.channel == bindparam("of"),
+        _MESSAGE.c.next_try_at <= bindparam("now"),
+        _MESSAGE.c.id.not_in(bindparam("but", expanding=True)),
+    )
     .order_by(_MESSAGE.c.next_try_at, _MESSAGE.c.id)
     .limit(bindparam("most"))
 )
@@ -228,14 +232,16 @@ class Outbox:
             rows = db.execute(_CONTENTS, {"seqs": list(seqs)})
             return {row.seq: msgspec.json.decode(row.body) for row in rows}
 
-    def due(self, channel: str, now: int, limit: int, *, in_order: bool = False) -> list[Message]:
-        """At most `limit` messages of the channel to send now, those that have waited longest first.
+    def due(
+        self, channel: str, now: int, limit: int, *, in_order: bool = False, but: Collection[int] = ()
+    ) -> list[Message]:  # fmt: skip
+        """At most `limit` messages of the channel to send now, those that have waited longest first; `but`: not these.
 
         `in_order`: none while an older version of the same is due, or being sent, to the same recipient.
         """
+        asked = {"of": channel, "now": now, "most": limit, "but": list(but)}
         with self._store.reading() as db:
-            rows = db.execute(_DUE_IN_ORDER if in_order else _DUE, {"of": channel, "now": now, "most": limit})
-            return [_message(row._asdict()) for row in rows]
+            return [_message(row._asdict()) for row in db.execute(_DUE_IN_ORDER if in_order else _DUE, asked)]
 
     def newest(self, channel: str, recipients: Collection[str]) -> dict[str, int]:
         """The number of the newest notice that each recipient has a message of, sent or not."""
