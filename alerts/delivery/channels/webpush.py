@@ -133,7 +133,7 @@ class WebPush:
 
 
 def _payload(parcel: Parcel) -> bytes:
-    """What the service worker gets (docs/reference/channels.md), in as many words as fit."""
+    """What the service worker gets (docs/reference/webpush-and-mail.md), in as many words as fit."""
     body, lang = parcel.body, parcel.lang
     said = titled(body, lang)
     shown: dict[str, Any] = {
