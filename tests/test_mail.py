@@ -293,6 +293,15 @@ def test_a_server_that_hangs_is_given_up_and_its_answer_is_nobody_elses(
     assert sink.connections == 3
 
 
+def test_no_log_of_ours_names_an_address(sink: SmtpSink, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("DEBUG")
+    sink.script["RCPT"] += ["550 5.1.1 <{address}> unknown", "450 <{address}> later", "drop"]
+    said = send(server(sink), *[parcel()] * 4)
+
+    ours = [record.getMessage() for record in caplog.records if record.name != "mail.log"]  # that is the sink's
+    assert not any(TO in text for text in (*ours, repr(said), repr(parcel())))
+
+
 def test_where_no_server_is_everybody_waits() -> None:
     (said,) = send(Server("127.0.0.1", 1, "none"), parcel())
 

@@ -210,6 +210,15 @@ def test_no_other_answer_removes_anybody(service: PushService, browser: Browser,
     assert not service.script
 
 
+def test_no_log_names_an_address(service: PushService, browser: Browser, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("DEBUG")
+    service.script += [Scripted(status) for status in (400, 410, 429, 500)] + [Scripted(then="drop")]
+    said = send(service, *[parcel(browser.subscription)] * 6)
+
+    secrets = [browser.endpoint.rpartition("/")[2], *json.loads(browser.subscription)["keys"].values()]
+    assert not any(secret in caplog.text + repr(said) + repr(parcel(browser.subscription)) for secret in secrets)
+
+
 def test_a_redirect_is_not_followed(service: PushService, browser: Browser) -> None:
     other = service.browser(OURS.public)
     service.script.append(Scripted(307, {"Location": other.endpoint}))
