@@ -21,7 +21,8 @@ from alerts.delivery.tending import measured, tend
 from alerts.delivery.zalo_account import hook
 from alerts.delivery.zalo_token import ZaloToken
 from alerts.given import Secret
-from alerts.incidents.incident import Reason
+from alerts.incidents.incident import Planned, Reason
+from alerts.words.zns import zns_texts
 from ingest.city import ConfigError
 
 USER, PHONE = "2512523625412515", "84912345678"
@@ -172,6 +173,21 @@ def test_what_has_no_template_is_given_up_and_says_so(
     wanted = f"flood {f'level {level} ' if level else ''}{reason.value}"
     assert str(error) == f"zns: no approved template for {wanted}"
     assert fake.sent == []
+
+
+def test_a_planned_outage_has_words_of_its_own(tmp_path: Path, fake: Zalo) -> None:
+    """By the template of a power failure it would say that power is out."""
+    planned = Planned(NOW, NOW + 4 * 3_600_000, "sửa lưới điện")
+    file = templates_file(tmp_path, fake)
+    numbers = {text.name: str(number) for number, text in enumerate(zns_texts(), 300_000)}
+
+    send(tmp_path, fake, "zns", parcel_to("zns", said(1, Reason.PLANNED, "power", planned=planned)),
+         templates_file=str(file))  # fmt: skip
+
+    (sent,) = fake.sent
+    assert sent["template_id"] == numbers["canhbao planned 1"]
+    words = sent["template_data"]
+    assert (words["thoi_gian"], words["den_luc"]) == ("21:13 21/09/2026", "01:13 22/09/2026")
 
 
 def test_no_exercise_goes_out_by_an_approved_text(tmp_path: Path, fake: Zalo) -> None:

@@ -14,7 +14,7 @@ from ingest.city import DEFAULT_CITY_FILE, City, parse_city
 from processing.rules import DEFAULT_RULES_FILE, Rules, parse_rules
 
 PARAMS = {"khu_vuc": ("area", 200), "tieu_de": ("headline", 200), "thoi_gian": ("time", 20), "ma_tin": ("code", 30),
-          "dia_chi": ("address", 200)}  # fmt: skip
+          "dia_chi": ("address", 200), "den_luc": ("until", 20)}  # fmt: skip
 
 
 def city() -> City:
@@ -41,7 +41,7 @@ def templates_file(folder: Path, fake: Zalo | None = None, *, but: str = "") -> 
             continue
         rows.append(_row(str(number), text))
         if fake is not None:
-            fake.templates[str(number)] = {name: most for name, (_, most) in PARAMS.items()}
+            fake.templates[str(number)] = {name: PARAMS[name][1] for name in _used(text)}
     file = folder / "zns.toml"
     file.write_text("\n".join(rows), "utf-8")
     return file
@@ -49,8 +49,15 @@ def templates_file(folder: Path, fake: Zalo | None = None, *, but: str = "") -> 
 
 def _row(number: str, text: ZnsText) -> str:
     states = ", ".join(f'"{state.value}"' for state in text.states)
-    params = "\n".join(f'{name} = {{ word = "{word}", most = {most} }}' for name, (word, most) in PARAMS.items())
+    used = _used(text)
+    params = "\n".join(
+        f'{name} = {{ word = "{word}", most = {most} }}' for name in used for word, most in [PARAMS[name]]
+    )
     return (
         f'[[template]]\nid = "{number}"\nhazards = ["{text.kind}"]\nlevels = [{text.level}]\nstates = [{states}]\n'
         f"[template.params]\n{params}\n"
     )
+
+
+def _used(text: ZnsText) -> list[str]:
+    return [name for name in PARAMS if f"<{name}>" in " ".join(text.paragraphs) or name == "dia_chi"]

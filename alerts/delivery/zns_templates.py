@@ -19,14 +19,16 @@ from alerts.delivery.channel_error import ChannelError
 from alerts.delivery.parcel import Parcel
 from alerts.words.hand import TEMPLATES as HAND_TEMPLATES
 from alerts.words.impacts import RIVER
+from alerts.words.message import PLANNED
 from alerts.words.names import Lang, hazard_name, level_word, one_line
-from alerts.words.zns import LEVELS_OF
+from alerts.words.zns import levels_of
 from ingest.city import ConfigError, parse_toml
 
-Word: TypeAlias = Literal["area", "headline", "time", "code", "address", "level", "hazard"]
+Word: TypeAlias = Literal["area", "headline", "time", "until", "code", "address", "level", "hazard"]
 Cell: TypeAlias = tuple[Lang, str, int, str]  # language, kind of hazard, level (0: an end), state
 ERRAND: Final = "errand"  # the hazard of what no notice called for; its state is the kind of the errand
 BYTES_MOST: Final = 1024 * 1024
+_BESIDE: Final = {"flood": RIVER, "power": PLANNED}  # what is told of a hazard in words of its own
 _MAY_BE_CUT: Final = ("area", "headline", "hazard")  # the others are wrong when they are not whole
 _Text = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
 
@@ -78,11 +80,11 @@ class Templates:
 
     def missing(self, hazards: Sequence[str]) -> list[str]:
         """What could be told of these hazards and has no template, one line each: "flood level 3 worse"."""
-        kinds = [*hazards, *([RIVER] if "flood" in hazards else [])]
+        kinds = [*hazards, *(kind for hazard, kind in _BESIDE.items() if hazard in hazards)]
         return [
             f"{kind}{f' level {level}' if level else ''} {state.value}"
             for kind in kinds
-            for state, levels in LEVELS_OF.items()
+            for state, levels in levels_of(kind).items()
             for level in levels
             if _is_told(kind, level) and ("vi", kind, level, state.value) not in self.cells
         ]
@@ -148,6 +150,8 @@ def _word(word: Word, body: Mapping[str, Any], lang: Lang) -> str:
             found = body.get("area_name" if word == "area" else "headline", {}).get(lang, "")
         case "time":
             found = _time(body.get("at", ""))
+        case "until":
+            found = _time(body.get("planned", {}).get("until", ""))
         case "address":
             found = body.get("check") or body.get("url") or ""
         case "level":

@@ -11,9 +11,11 @@ from dataclasses import dataclass
 from typing import Final
 
 from alerts.incidents.incident import DANGER, Reason
+from alerts.incidents.outages import ADVISORY
 from alerts.words.actions import after_the_end, what_to_do
 from alerts.words.impacts import RIVER, impact, what_is_left
 from alerts.words.measured import RIVER_NAMES
+from alerts.words.message import PLANNED
 from alerts.words.names import HAZARDS, LEVELS
 
 TITLE: Final = (9, 65)
@@ -29,12 +31,10 @@ LEVELS_OF: Final[Mapping[Reason, tuple[int, ...]]] = {
     Reason.OVER: (0,),
     Reason.WITHDRAWN: (0,),
 }
-WORDS: Final[Mapping[str, str]] = {
-    "khu_vuc": "area",
-    "tieu_de": "headline",
-    "thoi_gian": "time",
-    "ma_tin": "code",
-    "dia_chi": "address",
+PLANNED_LEVELS: Final[Mapping[Reason, tuple[int, ...]]] = {
+    Reason.PLANNED: (ADVISORY,),
+    Reason.UPDATED: (ADVISORY,),
+    Reason.CALLED_OFF: (0,),
 }
 _SAME: Final = {Reason.UPDATED: Reason.FIRST}  # one text serves both
 _BUTTON: Final = "Xem tin mới nhất"
@@ -54,7 +54,12 @@ class ZnsText:
 
 
 def zns_texts() -> tuple[ZnsText, ...]:
-    return tuple(_texts())
+    return (*_texts(), *_PLANNED)
+
+
+def levels_of(kind: str) -> Mapping[Reason, tuple[int, ...]]:
+    """What may be told of a kind, and at which levels."""
+    return PLANNED_LEVELS if kind == PLANNED else LEVELS_OF
 
 
 def _texts() -> Iterator[ZnsText]:
@@ -85,6 +90,19 @@ def _text(kind: str, level: int, states: tuple[Reason, ...]) -> ZnsText:
 
 
 _CLOSING: Final = "Khu vực: <khu_vuc>. Thời gian: <thoi_gian>. Mã để kiểm tra tin thật: <ma_tin>."
+
+_PLANNED: Final = (
+    ZnsText(
+        PLANNED, ADVISORY, (Reason.PLANNED, Reason.UPDATED), "canhbao planned 1", "Cắt điện theo kế hoạch",
+        ("Thông báo của thành phố: <tieu_de>",
+         "Từ <thoi_gian> đến <den_luc>. Ai dùng thiết bị y tế tại nhà hãy chuẩn bị pin; không đi thang máy lúc cắt.",
+         "Khu vực: <khu_vuc>. Mã để kiểm tra tin thật: <ma_tin>."),
+    ),
+    ZnsText(
+        PLANNED, 0, (Reason.CALLED_OFF,), "canhbao planned called off", "Thay đổi: cắt điện theo kế hoạch",
+        ("Thông báo của thành phố: <tieu_de>", _CLOSING),
+    ),
+)  # fmt: skip
 
 
 def _told(kind: str, level: int, reason: Reason) -> str:
@@ -121,6 +139,7 @@ What is handed in at Zalo for approval, one template each (made by `alerts/words
 | `<tieu_de>` | the headline: level, hazard, place | product name, 200 |
 | `<khu_vuc>` | the ward | address, 200 |
 | `<thoi_gian>` | when it was measured, `15:03 14/10/2022` | time, 20 |
+| `<den_luc>` | of a planned outage, until when | time, 20 |
 | `<ma_tin>` | the code by which a warning proves itself | code, 30 |
 | `<dia_chi>` | the address of the button | URL, 200 |
 
