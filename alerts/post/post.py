@@ -16,6 +16,7 @@ from sqlalchemy import bindparam, func, select
 from alerts.delivery.channels.channel import Channel
 from alerts.delivery.parcel import Lane
 from alerts.delivery.send import Sender
+from alerts.delivery.tending import measured, tend
 from alerts.ledger.store import Store
 from alerts.post import schema
 from alerts.post.calls import Calls
@@ -89,7 +90,7 @@ class Post:
             counters |= sender.counters
         for (via, lane), count in self._waiting.items():
             counters[f'canhbao_post_waiting{{channel="{via}",lane="{Lane(lane).name.lower()}"}}'] = count
-        return counters
+        return counters | measured(self._parts.channels.values())
 
     def wake(self) -> None:
         """There is something new. On the loop."""
@@ -98,6 +99,7 @@ class Post:
     async def run(self, stop: asyncio.Event) -> None:
         """Until `stop` is set and `wake` called; what is being sent then is finished and written down first."""
         await asyncio.to_thread(release, self._store, self._parts.now_ms())
+        tending = asyncio.create_task(tend(self._parts.channels.values(), stop))
         while not stop.is_set():
             self._wake.clear()
             try:
@@ -109,7 +111,7 @@ class Post:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._wake.wait(), POLL_S)
         self._wake_senders()
-        await asyncio.gather(*self._running)
+        await asyncio.gather(*self._running, tending)
         for channel in self._parts.channels.values():
             await channel.close()
 
