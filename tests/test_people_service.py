@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from io import StringIO
@@ -192,9 +194,9 @@ def test_a_call_reaches_the_phone_that_an_admin_has_entered_through_the_real_pos
         def do_POST(self) -> None:
             came.put(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
             self.send_response(200)
-            self.send_header("Content-Length", "2")
+            self.send_header("Content-Length", "12")
             self.end_headers()
-            self.wfile.write(b"{}")
+            self.wfile.write(b'{"id":"g-1"}')
 
         def log_message(self, *_: object) -> None:
             pass
@@ -204,7 +206,9 @@ def test_a_call_reaches_the_phone_that_an_admin_has_entered_through_the_real_pos
         threading.Thread(target=gateway.serve_forever, daemon=True).start()
         place.environ |= {
             "CANHBAO_RESIDENTS__KEY": "ab" * 32, "CANHBAO_SMS__URL": f"http://127.0.0.1:{gateway.server_port}/send",
-            "CANHBAO_SMS__BODY": '{"to": "{to}", "text": "{text}", "key": "{key}"}',
+            "CANHBAO_SMS__BODY": '{"to": "{to}", "text": "{text}", "key": "{key}"}', "CANHBAO_SMS__ID_AT": "/id",
+            "CANHBAO_SMS__RECEIPT_ID_AT": "/id", "CANHBAO_SMS__RECEIPT_STATUS_AT": "/state",
+            "CANHBAO_SMS__RECEIPT_RECEIVED": "5", "CANHBAO_SMS__HOOK_SECRET": "a secret of the gateway",
         }  # fmt: skip
         user(capsys, "add", "vy", "--role", "approver")
         url, gateways = place.run()
@@ -217,9 +221,14 @@ def test_a_call_reaches_the_phone_that_an_admin_has_entered_through_the_real_pos
         assert call["to"] == number
         assert "Truc ban: can duyet Nguy hiem - ngap lut, Hai Chau" in call["text"]
         assert call["text"].count(f"{url.removesuffix('/api/v1')}/ioc") == 1
+        receipt, known = {"id": "g-1", "state": 5}, {"X-Canhbao-Secret": "a secret of the gateway"}
+        assert httpx.post(f"{url}/receipts/sms", json=receipt).status_code == 403
+        assert httpx.post(f"{url}/receipts/sms", json=receipt, headers=known).status_code == 204
         assert user(capsys, "contact", "vy", "--none") == "vy: called on the console alone\n"
         place.end(signal.SIGTERM)
         gateway.shutdown()
+    with closing(sqlite3.connect(place.folder / "data" / "post.sqlite")) as post:
+        assert post.execute("SELECT count(*) FROM message WHERE received_at > 0").fetchone() == (1,)
     assert number[2:] not in place.log.read_text()
     for file in (place.folder / "data").rglob("*"):
         assert not file.is_file() or number[2:].encode() not in file.read_bytes(), file
