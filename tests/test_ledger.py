@@ -13,7 +13,7 @@ import pytest
 
 from alerts.acting import Acted
 from alerts.incidents.decision import Outcome
-from alerts.incidents.incident import Incident, Member, Notice, Reason, Withheld
+from alerts.incidents.incident import Incident, Member, Notice, Planned, Reason, Withheld
 from alerts.incidents.publishing import CONTINUES_MS
 from alerts.incidents.verbs import Act, Silence
 from alerts.ledger.ledger import Ledger
@@ -294,3 +294,24 @@ def test_a_silence_that_ends_at_the_very_moment_of_the_last_entry_is_known_after
 
     ledger.record(Position(8), AT + HOUR + 1)
     assert ledger.silences() == []
+
+
+def test_of_planned_outages_the_newest_word_in_each_area_is_known_again_until_they_are_over(ledger: Ledger) -> None:
+    def said(id_: str, area: str, version: int) -> Notice:
+        planned = Planned(AT + HOUR, AT + 2 * HOUR, "PC")
+        return replace(NOTICE, incident=f"{id_}.{area}", area=area, version=version, planned=planned, event=id_)
+
+    def planned(id_: str, until: int) -> Silence:
+        return Silence(id_, AT, until, "PC", "an", hazard="power", areas=("A", "B"), planned=True)
+
+    notices = [said("outage-1", "A", 1), said("outage-1", "B", 1), said("outage-1", "A", 2), said("outage-10", "A", 1),
+               said("outage-2", "A", 1), NOTICE]  # fmt: skip
+    ledger.record(Position(1), AT, outcome=Outcome(notices))
+    standing = (planned("outage-1", AT + HOUR), planned("outage-10", AT + HOUR), planned("outage-2", AT + 1))
+    for one in standing:
+        act = Act(one, "an", AT + 2, one.id)
+        ledger.record_act(Position(1), act, Acted(AT + 2, (), ()), (), Outcome(), standing)
+
+    assert [(n.incident, n.version) for n in ledger.announced()] == [
+        ("outage-1.A", 2), ("outage-1.B", 1), ("outage-10.A", 1),
+    ]  # fmt: skip

@@ -35,7 +35,7 @@ def tell(book: Book, silence: Silence, now: int, by: str = "") -> None:
 def call_off(book: Book, silence: Silence, now: int, by: str) -> None:
     """It was ended at `now`, before `silence.until`: those who heard of it hear that."""
     for last in list(book.announced.values()):
-        if last.event == silence.id and last.planned is not None and last.reason is not Reason.CALLED_OFF:
+        if last.event == silence.id and last.planned is not None:
             planned = replace(last.planned, again=False)
             _say(book, silence, last.area, Reason.CALLED_OFF, planned, now, by)
 
@@ -50,9 +50,8 @@ def due_word(silence: Silence, last: Notice | None, now: int) -> Reason | None:
         return None
     if last is None:
         return Reason.PLANNED if 0 < before <= DAY_BEFORE_MS else None
-    if last.planned is None or last.reason is Reason.CALLED_OFF:
-        return None
-    if (last.planned.begins, last.planned.until) != (silence.begins, silence.until):
+    told = last.planned
+    if told is not None and (told.begins, told.until) != (silence.begins, silence.until):
         return Reason.UPDATED
     for ahead_ms, told_ms in ((DAY_BEFORE_MS, DAY_TOLD_MS), (HOUR_BEFORE_MS, REMINDED_MS)):
         if 0 < before <= ahead_ms and last.arrival < silence.begins - told_ms:
