@@ -22,7 +22,7 @@ from conftest import Tally
 
 from alerts.delivery.cap import CapDesk, CapMeans
 from alerts.delivery.cap_topics import DRILL_TOPIC, TOPIC
-from alerts.incidents.incident import Hand, Reason, Withheld
+from alerts.incidents.incident import Hand, Planned, Reason, Withheld
 from alerts.ledger.cap import CapStore, Kept
 from alerts.ledger.store import LedgerError
 from alerts.words.cap_in import received
@@ -72,6 +72,16 @@ def test_a_version_has_one_document_and_versions_make_a_chain(stage: Stage) -> N
     assert stage.names == [f"flood.20260.{version}.0" for version in (2, 3, 4, 5, 6)]
     assert kinds(stage) == ["Alert", "Update", "Update", "Update", "Update"]
     assert received(stage.broker.documents[-1]).infos[0].response_types == ("AllClear",)
+
+
+def test_what_is_only_planned_is_no_alert_nor_is_its_end(stage: Stage) -> None:
+    was = stage.version(FIRST, 3, hazard="power")
+    planned = Planned(AT + HOUR, AT + 2 * HOUR, "PC: feeder 471")
+    told = replace(was, incident="outage-1.20260", reason=Reason.PLANNED, level=1, cause=None, planned=planned)
+    off = replace(told, version=2, reason=Reason.CALLED_OFF, level=0)
+    stage.record([], [told, off])
+    stage.turn()
+    assert kinds(stage) == ["Alert"]
 
 
 def test_an_end_of_what_was_never_told_is_not_told(stage: Stage) -> None:

@@ -231,7 +231,7 @@ def of_outage_as_it_should_be(versions: list[Notice]) -> None:
         assert before.planned is not None
         assert after.planned is not None
         same = (before.planned.begins, before.planned.until) == (after.planned.begins, after.planned.until)
-        assert same != (after.reason is Reason.UPDATED)
+        assert same != (after.reason is Reason.MOVED)
         assert after.reason is not Reason.PLANNED or after.arrival - before.arrival > 60 * MINUTE
     times = Counter((n.planned.begins, n.planned.until) for n in versions if n.planned and n.reason is Reason.PLANNED)
     assert max(times.values()) <= 2
@@ -239,4 +239,4 @@ def of_outage_as_it_should_be(versions: list[Notice]) -> None:
         assert n.planned is not None
         assert n.told
         assert n.reason is not Reason.PLANNED or 0 < n.planned.begins - n.arrival <= 24 * 60 * MINUTE
-        assert n.reason is not Reason.UPDATED or n.arrival < n.planned.until
+        assert n.reason is not Reason.MOVED or n.arrival < n.planned.until

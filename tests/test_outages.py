@@ -128,7 +128,7 @@ def test_other_times_are_told_to_those_who_heard_and_it_is_told_before_the_new_o
     hours(town, BEGINS - 19 * HOUR, UNTIL + 3 * DAY)
 
     assert told(town) == [
-        (BEGINS - DAY, "A", "planned", 1), (BEGINS - 19 * HOUR, "A", "updated", 2),
+        (BEGINS - DAY, "A", "planned", 1), (BEGINS - 19 * HOUR, "A", "moved", 2),
         (BEGINS + DAY, "A", "planned", 3), (BEGINS + 2 * DAY - HOUR, "A", "planned", 4),
     ]  # fmt: skip
     assert town.notices[1].by == "chi"
@@ -147,7 +147,7 @@ def test_while_it_is_on_its_end_alone_can_be_moved_and_that_is_told(town: Town) 
     assert "only its end" in town.act(BEGINS + 10, Reschedule("outage-1", ms(BEGINS + 60), ms(UNTIL)))
     assert town.act(BEGINS + 20, Reschedule("outage-1", ms(BEGINS), ms(UNTIL + HOUR))) == ""
     assert town.act(BEGINS + 21, Reschedule("outage-1", ms(BEGINS), ms(UNTIL + HOUR))) == "", "the same again"
-    assert [row[2:] for row in told(town)] == [("planned", 1), ("planned", 2), ("updated", 3)]
+    assert [row[2:] for row in told(town)] == [("planned", 1), ("planned", 2), ("moved", 3)]
 
 
 @pytest.mark.parametrize(

@@ -403,7 +403,7 @@ def test_of_a_planned_outage_he_who_sleeps_hears_in_the_morning(tmp_path: Path) 
         on.play(night + HOUR)
         assert told(sms) == []
         moved = replace(one.planned or Planned(0, 0, ""), begins=night + 14 * HOUR, until=night + 16 * HOUR)
-        on.decide(later(one, Reason.UPDATED, 1, on.now, planned=moved))
+        on.decide(later(one, Reason.MOVED, 1, on.now, planned=moved))
         on.play(night + 9 * HOUR, step=HOUR)
     assert told(sms) == [("outage-1.A", 2, AN)], "the new times, though the first had not reached him"
 

@@ -57,7 +57,7 @@ def test_whatever_a_person_says_from_a_template_is_whole(template: str) -> None:
 
 
 PLANNED = (
-    (Reason.PLANNED, False), (Reason.UPDATED, False), (Reason.UPDATED, True), (Reason.CALLED_OFF, False),
+    (Reason.PLANNED, False), (Reason.MOVED, False), (Reason.MOVED, True), (Reason.CALLED_OFF, False),
     (Reason.CALLED_OFF, True),
 )  # fmt: skip
 

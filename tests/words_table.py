@@ -44,7 +44,7 @@ def _examples() -> Iterator[str]:
         replace(notice(Reason.WITHDRAWN, 0, 2), by="an"), notice(Reason.STOPPED, 0, 2),
         notice(Reason.FIRST, 2, by=Confirmation.SOLE), notice(Reason.FIRST, 3, by=Confirmation.UNATTENDED),
         *(by_hand(template, Reason.FIRST, TEMPLATES[template].levels[-1]) for template in HANDS),
-        outage(Reason.PLANNED, again=True), outage(Reason.UPDATED), outage(Reason.CALLED_OFF),
+        outage(Reason.PLANNED, again=True), outage(Reason.MOVED), outage(Reason.CALLED_OFF),
         outage(Reason.CALLED_OFF, late=True),
     ]  # fmt: skip
     for one in told:

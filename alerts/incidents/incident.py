@@ -24,7 +24,8 @@ class Reason(StrEnum):
     OVER = "over"
     WITHDRAWN = "withdrawn"  # it should never have been said: a person takes it back (CAP: Cancel)
     STOPPED = "stopped"  # a drill that gives way to a real incident
-    PLANNED = "planned"  # no incident: power is going to be cut, as somebody announced; new times are `updated`
+    PLANNED = "planned"  # no incident: power is going to be cut, as somebody announced
+    MOVED = "moved"  # such a cut has other times
     CALLED_OFF = "called_off"  # such a cut does not come, or was ended before its announced end
 
 

@@ -52,7 +52,7 @@ def due_word(silence: Silence, last: Notice | None, now: int) -> Reason | None:
         return Reason.PLANNED if 0 < before <= DAY_BEFORE_MS else None
     told = last.planned
     if told is not None and (told.begins, told.until) != (silence.begins, silence.until):
-        return Reason.UPDATED
+        return Reason.MOVED
     for ahead_ms, told_ms in ((DAY_BEFORE_MS, DAY_TOLD_MS), (HOUR_BEFORE_MS, REMINDED_MS)):
         if 0 < before <= ahead_ms and last.arrival < silence.begins - told_ms:
             return Reason.PLANNED

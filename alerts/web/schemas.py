@@ -188,7 +188,7 @@ class NoticeEvent(Shape):
     seq: int
     incident: str
     version: int
-    reason: str = Field(description="first, worse, eased, over; of an outage planned, updated, called_off")
+    reason: str = Field(description="first, worse, eased, over; of an outage planned, moved, called_off")
     hazard: str
     area: str
     area_name: str

@@ -19,13 +19,13 @@ HAZARD: Final[Mapping[Lang, str]] = {"vi": "cắt điện theo kế hoạch", "e
 _HEADS: Final[Mapping[Lang, Mapping[str, str]]] = {
     "vi": {
         Reason.PLANNED: "Báo trước: {hazard} {place}.",
-        Reason.UPDATED: "Đổi giờ: {hazard} {place}.",
+        Reason.MOVED: "Đổi giờ: {hazard} {place}.",
         "before": "Không cắt điện nữa: hủy {hazard} {place}.",
         "early": "Kết thúc sớm: {hazard} {place}.",
     },
     "en": {
         Reason.PLANNED: "Notice: {hazard} {place}.",
-        Reason.UPDATED: "New times: {hazard} {place}.",
+        Reason.MOVED: "New times: {hazard} {place}.",
         "before": "Called off: {hazard} {place}.",
         "early": "Ended early: {hazard} {place}.",
     },

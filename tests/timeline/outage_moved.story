@@ -16,7 +16,7 @@ at 10-15 11:00 lan calls the outage off
 at 10-15 11:30 nam moves the outage, from 10-15 14:00 until 10-15 17:00, and is refused
 
 expect between 08:00 and 08:01 planned advisory power in A, B
-expect between 12:00 and 12:01 updated advisory power in A, B
+expect between 12:00 and 12:01 moved advisory power in A, B
 expect between 10-15 10:00 and 10-15 10:01 called_off power in A, B
 and nobody else is called
 and nothing else arrives
