@@ -214,6 +214,21 @@ def test_of_two_sign_ups_that_one_address_confirms_the_newer_holds(residents: Re
     assert {row[0] for row in targets(residents)} == {"20260"}
 
 
+@pytest.mark.parametrize("column", ["leads = 7", "staff = 'tran.lan'"])
+def test_whom_others_have_entered_no_sign_up_opens_ends_or_forgets(
+    residents: Residents, client: httpx.Client, column: str
+) -> None:
+    residents.subscribed(client, "sms", "0905123456")
+    with residents.store.writing() as db:
+        db.exec_driver_sql(f"UPDATE resident SET {column}")
+
+    token = residents.subscribed(client, "sms", "0905123456")  # a code comes, as to a new address
+    client.post(f"{API}/end", json={"token": token})
+    residents.book.sweep(residents.town.now_ms + 365 * 24 * 60 * MINUTE)
+    assert residents.rows("SELECT id, state, length(address) > 0 FROM contact") == [(1, "active", 1)]
+    assert {row[2] for row in targets(residents)} == {1}
+
+
 # ---- limits
 
 

@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, Connection, Select, delete, select, update
 
 from alerts.people.resident import State
 from alerts.residents import errands
-from alerts.residents.rows import consented, lang_of
+from alerts.residents.rows import OF_HIMSELF, consented, lang_of
 from alerts.residents.schema import consent, contact, errand, key, resident, subscription, target
 from alerts.residents.targets import retarget
 from alerts.words.sign_up import said
@@ -16,7 +16,6 @@ from alerts.words.sign_up import said
 PENDING_KEPT_MS: Final = 48 * 3_600_000  # what nobody confirms was perhaps nobody's wish
 ENDED_KEPT_MS: Final = 30 * 86_400_000  # for whoever asks what was; of a gone address, for its owner to see which
 SWEPT_MOST: Final = 1_000  # of each kind at a time: no sweep holds up the writer for long
-_NO_LEADER: Final = resident.c.leads.is_(None)  # leaders of ward groups are entered and removed by the ward
 
 
 def end_contact(db: Connection, id_: int, now_ms: int, what: str = "ended") -> None:
@@ -77,7 +76,7 @@ def sweep(db: Connection, now_ms: int) -> int:
     for row in db.execute(_contacts(State.GONE, contact.c.ended_at <= now_ms - ENDED_KEPT_MS)).all():
         end_contact(db, row.id, now_ms, "kept no longer")
         swept += 1
-    over = (resident.c.state == State.ENDED, resident.c.ended_at <= now_ms - ENDED_KEPT_MS, _NO_LEADER)
+    over = (resident.c.state == State.ENDED, resident.c.ended_at <= now_ms - ENDED_KEPT_MS, OF_HIMSELF)
     for id_ in db.execute(select(resident.c.id).where(*over).limit(SWEPT_MOST)).scalars().all():
         delete_resident(db, id_, now_ms, "kept no longer")
         swept += 1
@@ -86,7 +85,7 @@ def sweep(db: Connection, now_ms: int) -> int:
 
 def _contacts(state: State, since: ColumnElement[bool]) -> Select[Any]:
     joined = select(contact.c.id, contact.c.resident).join(resident, resident.c.id == contact.c.resident)
-    return joined.where(contact.c.state == state, since, _NO_LEADER).limit(SWEPT_MOST)
+    return joined.where(contact.c.state == state, since, OF_HIMSELF).limit(SWEPT_MOST)
 
 
 def _forget_pending(db: Connection, id_: int, owner: int, now_ms: int) -> None:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import Connection, Row, delete, insert, select, update
+from sqlalchemy import Connection, Row, and_, delete, insert, select, update
 
 from alerts.people.resident import Choice, Contact, Resident, State, Subscription, Wanted
 from alerts.residents.schema import consent, contact, resident, subscription
 from alerts.residents.seal import Seal
 from alerts.words.names import Lang
+
+# Who has subscribed himself. Leaders of ward groups and users who are called are entered and removed by others: no
+# sign-up at their address may end them, open them, or be told of them.
+OF_HIMSELF: Final = and_(resident.c.leads.is_(None), resident.c.staff.is_(None))
 
 
 def read(db: Connection, seal: Seal, id_: int) -> Resident | None:
@@ -57,10 +61,10 @@ def add_contact(db: Connection, seal: Seal, resident_id: int, wanted: Wanted, no
 
 
 def holding(db: Connection, channel: str, digest: bytes) -> Row[Any] | None:
-    """The active contact of a resident at this address. A leader of a ward group may subscribe besides."""
+    """The active contact of a resident at this address. A leader of a ward group, and a user, may subscribe besides."""
     query = select(contact).join(resident, resident.c.id == contact.c.resident).where(
         contact.c.channel == channel, contact.c.digest == digest, contact.c.state == State.ACTIVE,
-        resident.c.leads.is_(None),
+        OF_HIMSELF,
     )  # fmt: skip
     return db.execute(query.order_by(contact.c.id)).first()
 
