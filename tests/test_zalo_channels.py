@@ -368,7 +368,7 @@ def test_a_token_is_renewed_in_weeks_in_which_nothing_is_sent(tmp_path: Path, fa
         return found
 
     assert asyncio.run(hours()) == {
-        "canhbao_zalo_access_token_hours": 25.0, "canhbao_zalo_refresh_token_hours": 90 * 24.0,
+        "canhbao_zalo_access_token_seconds": 25 * 3600.0, "canhbao_zalo_refresh_token_seconds": 90 * 86_400.0,
         "canhbao_zalo_token_refused": 0.0,
     }  # fmt: skip
 

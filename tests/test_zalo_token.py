@@ -310,7 +310,7 @@ def test_an_answer_that_makes_no_sense_is_no_pair(tmp_path: Path, fake: Zalo, cl
     with pytest.raises(ChannelError, match="without a pair"):
         authorized(tmp_path, fake, clock)
 
-    assert measured(token_file(tmp_path, APP_ID), clock.ms)["canhbao_zalo_access_token_hours"] == 0
+    assert measured(token_file(tmp_path, APP_ID), clock.ms)["canhbao_zalo_access_token_seconds"] == 0
 
 
 def test_the_file_is_its_owners_alone_and_tells_nothing_without_the_secret(
@@ -322,7 +322,7 @@ def test_the_file_is_its_owners_alone_and_tells_nothing_without_the_secret(
 
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     written: dict[str, Any] = json.loads(file.read_bytes())
-    assert measured(token_file(tmp_path, APP_ID), clock.ms)["canhbao_zalo_access_token_hours"] == 25
+    assert measured(token_file(tmp_path, APP_ID), clock.ms)["canhbao_zalo_access_token_seconds"] == 25 * 3600
     for token_text in ("access-1", "refresh-1", FIRST_REFRESH, SECRET):
         assert token_text not in json.dumps(written)
         assert token_text not in caplog.text

@@ -272,12 +272,12 @@ def read_kept(file: Path) -> Kept | None:
 
 
 def measured(file: Path, now_ms: int) -> dict[str, float]:
-    """Hours that the tokens have left, 0 where there are none; 1 where a person has to authorise again."""
+    """Seconds that the tokens have left, 0 where there are none; 1 where a person has to authorise again."""
     kept = read_kept(file)
     left = (0, 0) if kept is None else (kept.access_until - now_ms, kept.refresh_until - now_ms)
     return {
-        "canhbao_zalo_access_token_hours": max(0, left[0]) / _HOUR_MS,
-        "canhbao_zalo_refresh_token_hours": max(0, left[1]) / _HOUR_MS,
+        "canhbao_zalo_access_token_seconds": max(0, left[0]) / 1000,
+        "canhbao_zalo_refresh_token_seconds": max(0, left[1]) / 1000,
         "canhbao_zalo_token_refused": float(kept is None or bool(kept.refused)),
     }
 

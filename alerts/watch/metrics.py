@@ -93,6 +93,36 @@ FAMILIES: Final = {
         Family("canhbao_messages_sent_total", "counter", "Warnings delivered, by channel."),
         Family("canhbao_messages_failed_total", "counter", "Sendings that a channel refused, by channel."),
         Family("canhbao_messages_waiting", "gauge", "Warnings that are made and not delivered, by channel."),
+        Family(
+            "canhbao_messages_superseded_total",
+            "counter",
+            "Messages that a newer version of the same took the place of, by channel.",
+        ),
+        Family(
+            "canhbao_breaker_open", "gauge", "1 while nothing is sent to the provider because it failed, by channel."
+        ),
+        Family("canhbao_post_messages_made_total", "counter", "Messages to residents made of notices."),
+        Family(
+            "canhbao_post_fallbacks_total",
+            "counter",
+            "Messages made because the first way did not get through in time.",
+        ),
+        Family(
+            "canhbao_post_waiting",
+            "gauge",
+            "Messages to residents that are made and not done with, by channel and lane.",
+        ),
+        Family("canhbao_post_failures_total", "counter", "Errors that a loop of the post logged and went on from."),
+        Family("canhbao_post_restarts_total", "counter", "Times that the post's process ended by itself."),
+        Family("canhbao_post_calls_total", "counter", "Messages to operators made of calls."),
+        Family(
+            "canhbao_post_calls_unreached_total", "counter", "Operators who were called and have no way to be reached."
+        ),
+        Family("canhbao_zalo_access_token_seconds", "gauge", "How long the access token of the Zalo account is good."),
+        Family("canhbao_zalo_refresh_token_seconds", "gauge", "How long its refresh token is good."),
+        Family(
+            "canhbao_zalo_token_refused", "gauge", "1 where Zalo refuses the token: somebody has to authorize anew."
+        ),
         Family("canhbao_cap_documents_total", "counter", "CAP documents made for versions of warnings."),
         Family("canhbao_cap_renewals_total", "counter", "CAP documents made anew at half life."),
         Family("canhbao_cap_published_total", "counter", "CAP documents given to the MQTT broker."),
