@@ -8,7 +8,8 @@ group); it writes nothing down but a snapshot every 15 min. They take turns, med
 Where our limit lies: one processor, as all of ours that is Python runs in one process: of some 350 us a webhook near 95
 are aiohttp's bare request, 40 its body and signature, 140 the ledger's (made, claimed, marked), the rest the sender's.
 
-One JSON line a figure; `ratio` = value / peer, where Debian's package is installed. Rates: higher is better; CPU and seconds: lower is better.
+One JSON line a figure; `ratio` = value / peer, where Debian's package is installed. Rates: higher is better; CPU and
+seconds: lower is better.
 """
 
 from __future__ import annotations
