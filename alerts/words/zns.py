@@ -33,7 +33,7 @@ LEVELS_OF: Final[Mapping[Reason, tuple[int, ...]]] = {
 }
 PLANNED_LEVELS: Final[Mapping[Reason, tuple[int, ...]]] = {
     Reason.PLANNED: (ADVISORY,),
-    Reason.UPDATED: (ADVISORY,),
+    Reason.MOVED: (ADVISORY,),
     Reason.CALLED_OFF: (0,),
 }
 _SAME: Final = {Reason.UPDATED: Reason.FIRST}  # one text serves both
@@ -93,7 +93,7 @@ _CLOSING: Final = "Khu vực: <khu_vuc>. Thời gian: <thoi_gian>. Mã để ki�
 
 _PLANNED: Final = (
     ZnsText(
-        PLANNED, ADVISORY, (Reason.PLANNED, Reason.UPDATED), "canhbao planned 1", "Cắt điện theo kế hoạch",
+        PLANNED, ADVISORY, (Reason.PLANNED, Reason.MOVED), "canhbao planned 1", "Cắt điện theo kế hoạch",
         ("Thông báo của thành phố: <tieu_de>",
          "Từ <thoi_gian> đến <den_luc>. Ai dùng thiết bị y tế tại nhà hãy chuẩn bị pin; không đi thang máy lúc cắt.",
          "Khu vực: <khu_vuc>. Mã để kiểm tra tin thật: <ma_tin>."),
