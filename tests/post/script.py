@@ -50,7 +50,7 @@ def script(seed: int, incidents: int, areas: tuple[str, ...], begins: int, span_
         found += _incident(random, f"inc-{n}", hazard, area, shape, at, drill=shape is DRILL)
     for n in range(max(1, incidents // 20)):  # one event of several areas, each ending by itself
         at = begins + random.randrange(max(1, span_ms // 2))
-        for area in random.sample(areas, min(4, len(areas))):
+        for area in random.sample(areas, max(4, len(areas) // 2)):
             found += _incident(random, f"inc-c{n}-{area}", "flood", area, SHAPES[1], at, event=f"event-{n}")
     return sorted(found, key=lambda notice: notice.arrival)
 
