@@ -108,7 +108,8 @@ class Groups:
                 made = db.execute(insert(message).returning(message.c.id), {
                     "seq": seq, "contact": self.contact(phone), "via": "sms", "lane": Lane.URGENT,
                     "status": status.value, "attempts": 1, "heard_only": False, "leader": leader,
-                    "created_at": at, "expires_at": at + 7_200_000, "sent_at": at if status is Status.SENT else None,
+                    "created_at": at, "since": at,
+                    "expires_at": at + 7_200_000, "sent_at": at if status is Status.SENT else None,
                     "provider_id": "", "maybe": maybe, "fell_back": False, "error": "",
                 })  # fmt: skip
                 numbers.append(int(made.scalar_one()))

@@ -488,3 +488,50 @@ def test_old_messages_are_forgotten_and_what_still_waits_is_not(tmp_path: Path) 
         for _ in range(3):
             forget(on.store, on.now)
         assert on.rows() == []
+
+
+def test_versions_that_follow_each_other_do_not_put_off_the_fallback(tmp_path: Path) -> None:
+    push, sms = Provider("webpush"), Provider()
+
+    async def down(_: Parcel) -> str:
+        raise ChannelError("503", everybody=True)
+
+    push.answer = down
+    with stage(tmp_path, push, sms) as on:
+        on.resident("webpush:push.example x", fallback=f"sms {AN}")
+        one = first(level=3)
+        on.decide(one)
+        for _ in range(4):  # a version every two minutes
+            on.play(on.now + 2 * MINUTE)
+            one = later(one, Reason.UPDATED, 3, on.now)
+            on.decide(one)
+        on.play()
+    assert [version for _, version, _ in told(sms)][-1] == 5
+    assert told(sms)[0][1] > 1, "the newest that there was then"
+
+
+def test_what_expires_while_nothing_more_may_be_sent_is_given_up_at_once(tmp_path: Path) -> None:
+    sms = Provider(quota=Quota(per_day=1, reserve=0.0))
+    with stage(tmp_path, sms) as on:
+        for who in (AN, BINH):
+            on.resident(f"sms {who}")
+        on.decide(first())
+        on.play(NOON + 6 * HOUR, step=10 * MINUTE)
+        assert [row[3] for row in on.rows()] == ["sent", "dead"]
+
+
+@pytest.mark.parametrize(("level", "heard"), [(2, []), (3, [AN, BINH])])
+def test_a_danger_that_nobody_thinks_of_choosing_reaches_everybody_of_the_place(
+    tmp_path: Path, level: int, heard: list[str]
+) -> None:
+    sms = Provider()
+    with stage(tmp_path, sms) as on:
+        on.resident(f"sms {AN}", hazard="rain", floor=4)
+        on.resident(f"sms {BINH}", hazard="power", area="48")
+        on.resident(f"sms {CHI}", area="B")
+        one = replace(first(level=level), incident="hand.1", hazard="evacuation")
+        on.decide(one)
+        on.play()
+        on.decide(later(one, Reason.OVER, 0, NOON + 1))
+        on.play()
+    assert sorted(told(sms)) == sorted(("hand.1", version, who) for who in heard for version in (1, 2))

@@ -196,7 +196,9 @@ class Sender:
     async def _send(self, parcel: Parcel) -> None:
         """Its answer is among the answers when it returns."""
         try:
-            async with asyncio.timeout(self.channel.timeout_s):
+            # Nothing is taken after it has expired: what is cut off then may have arrived all the same.
+            left_s = (parcel.expires_at - self._now_ms()) / 1000
+            async with asyncio.timeout(min(self.channel.timeout_s, left_s)):
                 provider_id = await self.channel.send(parcel)
         except ChannelError as error:
             answer = self._refused(parcel, error)

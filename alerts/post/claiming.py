@@ -15,7 +15,7 @@ from alerts.delivery.parcel import Lane, Status
 from alerts.people.quiet import quiet_until
 from alerts.post import schema
 from alerts.post.compose import Recipient, UnfitError
-from alerts.post.expand import fall_back
+from alerts.post.fallback import fall_back
 from alerts.post.judging import WAIT_MS, Row, Verdict, judge
 from alerts.post.store import contact, resident
 from alerts.post.telling import LIFE_MS, Telling
@@ -49,6 +49,7 @@ _CLOSED: Final = update(_M).where(_M.c.id == bindparam("key")).values(
 _HELD: Final = update(_M).where(_M.c.id == bindparam("key")).values(
     next_try_at=bindparam("until"), expires_at=bindparam("end")
 )  # fmt: skip
+_SINCE: Final = update(_M).where(_M.c.id == bindparam("key")).values(since=bindparam("oldest"))
 _LATER: Final = update(_M).where(_M.c.id == bindparam("key")).values(next_try_at=bindparam("at"))
 _LED: Final = update(_M).where(_M.c.id == bindparam("key")).values(
     status=bindparam("new_status"), leader=bindparam("by"), next_try_at=bindparam("at")
@@ -84,6 +85,7 @@ class Round:
         self._held: dict[int, dict[str, int]] = {}  # by quiet hours
         self._quiet: dict[str, int | None] = {}  # quiet hours -> their end, where it is now within them
         self._led: list[dict[str, Any]] = []
+        self._since: dict[int, int] = {}  # of those that take the place of others
 
     def judge(self) -> list[Row]:
         """What is to be sent; each incident of a contact once."""
@@ -122,6 +124,8 @@ class Round:
             self.db.execute(_LATER, [{"key": key, "at": at} for key, at in self._later.items()])
         if self._held:
             self.db.execute(_HELD, list(self._held.values()))
+        if self._since:
+            self.db.execute(_SINCE, [{"key": key, "oldest": since} for key, since in self._since.items()])
         if self._led:
             self.db.execute(_LED, self._led)
         if leased := [{"key": key, "until": lease_until} for key in send]:
@@ -202,8 +206,12 @@ class Round:
         capped = self._counts.get(row.contact, 0) >= self.people[row.contact].daily_cap
         return judge(row, own, tellings, self._now, capped=capped)
 
-    def _close(self, made: Iterable[Made]) -> None:
+    def _close(self, made: Sequence[Made]) -> None:
         self._closed |= {one[0].id: one for one in made}
+        for row, status, _ in made:
+            if status is Status.SUPERSEDED:
+                newest = self._own[self.tellings[row.seq].incident, row.contact][-1]
+                self._since[newest.id] = min(row.since, self._since.get(newest.id, newest.since))
 
     def _read_own(self, rows: Iterable[Row]) -> dict[tuple[str, int], list[Row]]:
         contacts: dict[str, set[int]] = defaultdict(set)
@@ -219,7 +227,7 @@ class Round:
 
 def row_of(one: Any) -> Row:
     return Row(
-        one.id, one.seq, one.contact, Status(one.status), one.attempts, one.heard_only, one.created_at,
+        one.id, one.seq, one.contact, Status(one.status), one.attempts, one.heard_only, one.created_at, one.since,
         one.next_try_at, one.expires_at, one.sent_at is not None or one.maybe, one.leader,
     )  # fmt: skip
 

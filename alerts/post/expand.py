@@ -31,11 +31,12 @@ from sqlalchemy.dialects.sqlite import insert as upsert
 from alerts.delivery.parcel import Lane, Status
 from alerts.ledger.store import Store
 from alerts.post import schema
-from alerts.post.store import contact, target
+from alerts.post.store import target
 from alerts.post.telling import Telling
 from ingest.city import City
 
 CHUNK: Final = 1000  # messages a transaction: whoever else writes to the file waits for no more than that
+HAZARDS_MOST: Final = 50  # of one area; a city has some ten
 LEVEL_MOST: Final = 4  # no resident wants to hear only of more
 
 _T, _M = schema.telling, schema.message
@@ -44,6 +45,9 @@ _OPEN: Final = select(_T).where(_T.c.after.is_not(None)).order_by(_T.c.lane, _T.
 _GROUP: Final = select(_T).where(_T.c.leader == bindparam("of")).order_by(_T.c.seq)
 _VERSIONS: Final = select(_T.c.seq).where(_T.c.incident == bindparam("of")).order_by(_T.c.seq)
 _MOVED: Final = update(_T).where(_T.c.seq == bindparam("of")).values(after=bindparam("to"))
+_HAZARDS: Final = select(func.min(target.c.hazard)).where(
+    target.c.area == bindparam("area"), target.c.hazard > bindparam("last")
+)
 # Where contacts come from, in the order of their numbers: those who chose a place, and those who were told before.
 _CHOSEN: Final = select(target.c.contact, target.c.via).where(
     target.c.area == bindparam("area"), target.c.hazard == bindparam("hazard"), target.c.floor <= bindparam("level"),
@@ -53,8 +57,8 @@ _TOLD: Final = select(_M.c.contact, _M.c.via).where(
     _M.c.seq == bindparam("before"), _M.c.contact > bindparam("after"), _M.c.contact <= bindparam("upto")
 ).order_by(_M.c.contact)  # fmt: skip
 _QUEUED: Final = literal(Status.QUEUED.value)
-_COLUMNS: Final = (
-    "seq", "contact", "via", "lane", "status", "attempts", "heard_only", "leader", "created_at",
+COLUMNS: Final = (
+    "seq", "contact", "via", "lane", "status", "attempts", "heard_only", "leader", "created_at", "since",
     "next_try_at", "expires_at", "sent_at", "received_at", "provider_id", "maybe", "fell_back", "error",
 )  # fmt: skip
 
@@ -102,9 +106,18 @@ class Expander:
             return []
         # Whoever wants to hear of a place hears what is said of a part of it, or of a whole that it belongs to.
         areas = () if one.ends else dict.fromkeys((*self._city.lineage(one.area), *self._city.within(one.area)))
-        level = LEVEL_MOST if one.from_any_level else one.level
-        chosen = [Source(False, {"area": a, "hazard": one.hazard, "level": level}) for a in areas]
+        level = LEVEL_MOST if one.from_any_level or one.to_all else one.level
+        chosen = [Source(False, {"area": a, "hazard": h, "level": level})
+                  for a in areas for h in (_chosen_in(db, a) if one.to_all else (one.hazard,))]  # fmt: skip
         return chosen + [Source(True, {"before": seq}) for seq in versions[:-1]]
+
+
+def _chosen_in(db: Connection, area: str) -> list[str]:
+    """The hazards that somebody has chosen there, with a look at an index for each."""
+    found, last = list[str](), ""
+    while len(found) < HAZARDS_MOST and (last := db.execute(_HAZARDS, {"area": area, "last": last}).scalar() or ""):
+        found.append(last)
+    return found
 
 
 def _end(db: Connection, source: Source, after: int, share: int) -> int | None:
@@ -133,11 +146,11 @@ def _filling(*, told: bool) -> Insert:
     now = bindparam("now", type_=BigInteger)
     values = (
         bindparam("of", type_=BigInteger), inner.c.contact, inner.c.via, bindparam("lane", type_=Integer), _QUEUED,
-        literal(0), true() if told else false(), null(), now, now, bindparam("expires_at", type_=BigInteger),
+        literal(0), true() if told else false(), null(), now, now, now, bindparam("expires_at", type_=BigInteger),
         null(), null(), literal(""), false(), false(), literal(""),
     )  # fmt: skip
     chosen = select(*values).select_from(inner).where(true())
-    return upsert(_M).from_select(_COLUMNS, chosen, include_defaults=False).on_conflict_do_nothing()
+    return upsert(_M).from_select(COLUMNS, chosen, include_defaults=False).on_conflict_do_nothing()
 
 
 def _merge(db: Connection, seqs: Sequence[int], span: tuple[int, int]) -> None:
@@ -155,24 +168,3 @@ def _merge(db: Connection, seqs: Sequence[int], span: tuple[int, int]) -> None:
 
 def _telling(row: Any) -> Telling:
     return Telling(**row._asdict() | {"lane": Lane(row.lane)})
-
-
-def fall_back(db: Connection, messages: Sequence[int], now: int) -> int:
-    """Messages to the fallback contacts of those whose messages these are; how many were made."""
-    other = contact.alias()
-    values = (
-        _M.c.seq, other.c.id, other.c.via, _M.c.lane, _QUEUED, literal(0), _M.c.heard_only, null(),
-        literal(now), literal(now), _M.c.expires_at, null(), null(), literal(""), false(), true(), literal(""),
-    )  # fmt: skip
-    people = _M.join(contact, contact.c.id == _M.c.contact).join(
-        other, (other.c.resident == contact.c.resident) & other.c.fallback & (other.c.state == "active")
-    )
-    chosen = (
-        select(*values)
-        .select_from(people)
-        .where(_M.c.id.in_(messages), _M.c.fell_back.is_(False), _M.c.expires_at > now)
-    )
-    made = upsert(_M).from_select(_COLUMNS, chosen, include_defaults=False).on_conflict_do_nothing()
-    count = db.execute(made).rowcount
-    db.execute(update(_M).where(_M.c.id.in_(messages)).values(fell_back=True))
-    return count

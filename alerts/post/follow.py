@@ -102,7 +102,7 @@ def _send_on(db: Connection, one: Any, now: int) -> None:
 def new_message(seq: int, to: int, via: str, lane: int, now: int, expires_at: int) -> dict[str, Any]:
     return {
         "seq": seq, "contact": to, "via": via, "lane": lane, "status": Status.QUEUED.value, "attempts": 0,
-        "heard_only": False, "leader": None, "created_at": now, "next_try_at": now,
+        "heard_only": False, "leader": None, "created_at": now, "since": now, "next_try_at": now,
         "expires_at": expires_at, "sent_at": None, "received_at": None, "provider_id": "", "maybe": False,
         "fell_back": False, "error": "",
     }  # fmt: skip

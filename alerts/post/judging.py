@@ -23,6 +23,7 @@ class Row:
     attempts: int
     heard_only: bool
     created_at: int
+    since: int
     next_try_at: int | None
     expires_at: int
     got: bool

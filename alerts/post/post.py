@@ -21,7 +21,8 @@ from alerts.ledger.store import Store
 from alerts.post import schema
 from alerts.post.calls import Calls
 from alerts.post.compose import Compose
-from alerts.post.expand import Expander, fall_back
+from alerts.post.expand import Expander
+from alerts.post.fallback import expire, fall_back_late
 from alerts.post.follow import Follower, Notices
 from alerts.post.forget import forget
 from alerts.post.queue import PostQueue, release
@@ -33,20 +34,12 @@ log = logging.getLogger(__name__)
 POLL_S: Final = 0.5  # how soon something new is seen where nobody wakes us
 SWEEP_S: Final = 5.0  # between two looks for what waits too long, for new providers, and for what waits in all
 PROVIDERS_MOST: Final = 64  # of all channels; addresses of more wait
-FALL_BACK_MS: Final = 300_000  # danger that could not be sent for so long goes to the fallback contacts as well
-FALL_BACK_MOST: Final = 500  # a sweep
 
 _M = schema.message
 _PROVIDERS: Final = select(contact.c.via).where(contact.c.via > bindparam("after")).order_by(contact.c.via).limit(1)
 _WAITING: Final = (
     select(_M.c.via, _M.c.lane, func.count()).where(_M.c.next_try_at.is_not(None)).group_by(_M.c.via, _M.c.lane)
 )
-_OVERDUE: Final = (
-    select(_M.c.id)
-    .where(_M.c.via == bindparam("via"), _M.c.lane == int(Lane.URGENT), _M.c.next_try_at.is_not(None),
-           _M.c.created_at < bindparam("before"), _M.c.fell_back.is_(False))
-    .limit(FALL_BACK_MOST)
-)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,11 +140,12 @@ class Post:
 
     async def _sweep(self) -> None:
         self._swept_at = now = self._parts.now_ms()
-        for via in await asyncio.to_thread(self._providers):
+        for via in await asyncio.to_thread(self._providers):  # also one whose channel is not set up any more
+            await asyncio.to_thread(expire, self._store, via, now)
+            self._fell_back += await asyncio.to_thread(fall_back_late, self._store, via, now)
             if via not in self._senders and (channel := self._parts.channels.get(via.partition(":")[0])) is not None:
                 queue = PostQueue(self._store, via, self._parts.compose, self._zone, channel.quota)
                 self._senders[via] = Sender(queue, channel, self._parts.random, self._parts.now_ms, name=via)
-        self._fell_back += await asyncio.to_thread(self._fall_back, now)
         self._waiting = await asyncio.to_thread(self._count)
         await asyncio.to_thread(forget, self._store, now)
 
@@ -168,16 +162,6 @@ class Post:
             while len(found) < PROVIDERS_MOST and (last := db.execute(_PROVIDERS, {"after": last}).scalar() or ""):
                 found.append(last)
         return found
-
-    def _fall_back(self, now: int) -> int:
-        made = 0
-        for via in self._senders:
-            with self._store.reading() as db:
-                overdue = db.execute(_OVERDUE, {"via": via, "before": now - FALL_BACK_MS}).scalars().all()
-            if overdue:
-                with self._store.writing() as db:
-                    made += fall_back(db, overdue, now)
-        return made
 
     def _count(self) -> dict[tuple[str, int], int]:
         with self._store.reading() as db:

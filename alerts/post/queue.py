@@ -18,7 +18,7 @@ from alerts.ledger.store import Store
 from alerts.post import schema
 from alerts.post.claiming import Round, local_day, row_of
 from alerts.post.compose import Compose, UnfitError
-from alerts.post.expand import fall_back
+from alerts.post.fallback import fall_back
 from alerts.post.judging import Row
 from alerts.residents import endings
 

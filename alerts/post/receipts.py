@@ -9,7 +9,7 @@ from sqlalchemy import bindparam, func, or_, select, update
 from alerts.delivery.parcel import Status
 from alerts.ledger.store import Store
 from alerts.post import schema
-from alerts.post.expand import fall_back
+from alerts.post.fallback import fall_back
 
 _M: Final = schema.message
 _FOUND: Final = select(_M.c.id, _M.c.status, _M.c.received_at).where(

@@ -77,6 +77,9 @@ message = Table(
     Column("heard_only", Boolean, nullable=False),  # of interest to those alone who heard of the incident before
     Column("leader", BigInteger),  # the message that this one is told with
     Column("created_at", BigInteger, nullable=False),
+    Column(
+        "since", BigInteger, nullable=False
+    ),  # so long the contact waits: also for versions that gave way to this one
     Column("next_try_at", BigInteger),  # while it is sent: the end of the lease; None: nothing more to do
     Column("expires_at", BigInteger, nullable=False),
     Column("sent_at", BigInteger),

@@ -7,6 +7,7 @@ from typing import Final
 
 from alerts.delivery.parcel import Lane, lane_of
 from alerts.incidents.incident import DANGER, ENDS, Notice, Reason
+from alerts.words.names import HAND_HAZARDS
 
 HOUR_MS: Final = 3_600_000
 LIFE_MS: Final = 6 * HOUR_MS  # of what warns: after so long without an answer of the provider it would mislead
@@ -45,6 +46,13 @@ class Telling:
     def from_any_level(self) -> bool:
         """Whether whoever chose the hazard hears it: what is planned has not happened, and has a lane of its own."""
         return self.lane is Lane.LATER
+
+    @property
+    def to_all(self) -> bool:
+        """Whether whoever wants to hear anything of the place hears it: a danger that no sensor measures (a landslide,
+        an order to leave) is nothing that people think of when they choose hazards.
+        """
+        return self.level >= DANGER and self.hazard in HAND_HAZARDS["vi"]
 
     @property
     def holdable(self) -> bool:

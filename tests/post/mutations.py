@@ -112,7 +112,7 @@ def _fallback_never(_: Pause) -> Iterator[None]:
     with (
         patched(queue, "fall_back", lambda *_: 0),
         patched(claiming, "fall_back", lambda *_: 0),
-        patched(post, "fall_back", lambda *_: 0),
+        patched(post, "fall_back_late", lambda *_: 0),
     ):
         yield
 
