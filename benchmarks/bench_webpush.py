@@ -35,7 +35,7 @@ from alerts.delivery.parcel import Lane, Parcel
 from alerts.delivery.webpush_crypto import CURVE, BrowserKeys, Vapid, encrypt, point_of
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
-from providers.own_certificate import made_for
+from carriers.own_certificate import made_for
 
 BROWSERS = 500  # whose keys are used in turn: making them is not what is measured
 AUTH = "BTBZMqHH6r4Tts7J_aSIgg"

@@ -169,7 +169,7 @@ def test_one_id_leads_from_a_message_to_its_sending_and_no_secret_is_told(tmp_pa
     way = [line for line in lines_among(text) if line.get("entry") == entered["entry"]]
     events = [line["event"] for line in way]
     assert events.index("entered") < events.index("decided") < events.index("messages made") < events.index("sent")
-    assert {line["channel"] for line in way if line["event"] == "sent"} == {"mqtt", "console"}
+    assert {line["channel"] for line in way if line["event"] == "sent"} == {"mqtt", "console", "speak"}
     assert len({(line["incident"], line["version"]) for line in way if "incident" in line}) == 1
     (decided,) = (line for line in way if line["event"] == "decided")
     (reached,) = (line["to_level"] for line in way if line["event"] == "transition")

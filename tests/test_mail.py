@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from carriers.farewell import closed
+from carriers.smtp_sink import SmtpSink, Taken, fault
 from hypothesis import given
 from hypothesis import strategies as st
-from providers.farewell import closed
-from providers.smtp_sink import SmtpSink, Taken, fault
 
 from alerts.delivery.channels import KINDS
 from alerts.delivery.channels.channel import ChannelError, Means

@@ -7,10 +7,10 @@ from typing import Any
 
 import httpx
 import pytest
+from carriers.zalo import APP_ID, OA_SECRET, event
 from channel_settings import section_of
 from fastapi import FastAPI
 from post_stage import NOON, Provider, Stage, first, stage, told
-from providers.zalo import APP_ID, OA_SECRET, event
 from sqlalchemy import select
 
 from alerts.delivery.channels import hooks

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from carriers.sms_gateway import BUSY, KEY, NO_MONEY, SECRET, SENDER, WRONG_NUMBER, SmsGateway, sms_gateway
 from channel_settings import made, parcel, section_of
-from providers.sms_gateway import BUSY, KEY, NO_MONEY, SECRET, SENDER, WRONG_NUMBER, SmsGateway, sms_gateway
 
 from alerts.delivery.channels import KINDS
 from alerts.delivery.channels.channel import ChannelError

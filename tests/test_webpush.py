@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from carriers.farewell import closed
+from carriers.webpush_service import Browser, PushService, Scripted
 from cryptography.hazmat.primitives.asymmetric.ec import generate_private_key
-from providers.farewell import closed
-from providers.webpush_service import Browser, PushService, Scripted
 
 from alerts.delivery.channels import KINDS
 from alerts.delivery.channels.channel import ChannelError, Means

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from carriers.zalo import APP_ID, FIRST_REFRESH, OA_SECRET, SECRET, Zalo, event, zalo
 from channel_settings import NOW, made, parcel, section_of
-from providers.zalo import APP_ID, FIRST_REFRESH, OA_SECRET, SECRET, Zalo, event, zalo
 from zns_stage import said, templates_file
 
 from alerts.delivery.channels import KINDS

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from providers.zalo import APP_ID, FIRST_REFRESH, SECRET, Zalo, zalo
+from carriers.zalo import APP_ID, FIRST_REFRESH, SECRET, Zalo, zalo
 from zns_stage import templates_file
 
 from alerts.__main__ import main

@@ -13,8 +13,8 @@ from random import Random
 from typing import Any, TypeVar
 
 import pytest
+from carriers.zalo import APP_ID, FIRST_REFRESH, SECRET, Zalo, zalo
 from channel_settings import NOW
-from providers.zalo import APP_ID, FIRST_REFRESH, SECRET, Zalo, zalo
 
 from alerts.delivery import zalo_token
 from alerts.delivery.channels.channel import ChannelError

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from carriers.zalo import Zalo
 from channel_settings import NOW
-from providers.zalo import Zalo
 
 from alerts.incidents.incident import Notice, Reason
 from alerts.words.message import message

@@ -22,9 +22,9 @@ from typing import Any, Final, Self
 
 import http_ece
 from aiohttp import web
+from carriers.own_certificate import made_for
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-from providers.own_certificate import made_for
 from py_vapid import Vapid02
 
 _MOST: Final = 4096

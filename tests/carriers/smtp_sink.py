@@ -19,7 +19,7 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
-from providers.own_certificate import made_for
+from carriers.own_certificate import made_for
 
 _ONCE: Final = ("From", "To", "Date", "Message-ID", "Subject", "MIME-Version", "Content-Type")
 

@@ -17,7 +17,7 @@ from hashlib import sha256
 from typing import Any
 
 from aiohttp import web
-from providers.served import served
+from carriers.served import served
 
 APP_ID, SECRET, OA_SECRET = "360846524840903967", "4GWZ-app-secret", "oa-secret-9"
 FIRST_REFRESH = "refresh-0-of-a-person"

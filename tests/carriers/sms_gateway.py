@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from aiohttp import web
-from providers.served import served
+from carriers.served import served
 
 TAKEN, WRONG_KEY, NO_MONEY, NO_SENDER, WRONG_NUMBER, AGAIN_ID, BUSY, BLOCKED = (
     "100", "101", "103", "104", "108", "124", "5", "99",
