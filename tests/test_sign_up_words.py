@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
+
 import pytest
 from faces import town_city
 
@@ -13,10 +16,12 @@ from alerts.words.sms import sms
 
 CITY = town_city()
 CHOICE = Choice(tuple(Subscription("20242", hazard, floor) for hazard, floor in FLOORS.items()), proxy_for="bà Sáu")
+URL = "https://canhbao.example.vn/subscribe#confirm=x"
+AGREED: Mapping[Lang, str] = {lang: terms(CHOICE, ["mail"], CITY, lang) for lang in LANGS}
 
 
 def test_a_code_is_one_short_message_and_stands_in_it_once() -> None:
-    body = code_body("042137", CITY, 30, url="https://canhbao.example.vn/subscribe#confirm=x", linked=False)
+    body = code_body("042137", CITY, 30, url=URL, linked=False, agreed=AGREED)
     for lang in LANGS:
         assert sms(body["texts"][lang]).segments == 1
         assert body["texts"][lang].count("042137") == 1
@@ -25,8 +30,20 @@ def test_a_code_is_one_short_message_and_stands_in_it_once() -> None:
 
 
 def test_without_an_address_of_ours_there_is_no_link() -> None:
-    assert "\n" not in code_body("042137", CITY, 30, url="", linked=True)["texts"]["vi"]
+    assert "\n" not in code_body("042137", CITY, 30, url="", linked=True, agreed=AGREED)["texts"]["vi"]
     assert already_body(CITY, 30, url="")["texts"]["en"].endswith("ignore this.")
+
+
+def test_whoever_confirms_by_a_link_has_read_before_it_what_he_agrees_to() -> None:
+    for lang in LANGS:
+        text = code_body("042137", CITY, 30, url=URL, linked=True, agreed=AGREED)["texts"][lang]
+        assert 0 < text.find(AGREED[lang]) < text.find(URL)
+
+
+def test_the_same_choice_is_agreed_to_in_the_same_words_whatever_its_order() -> None:
+    rows = tuple(Subscription(area, hazard, 2) for area in ("20242", "20227") for hazard in ("rain", "flood"))
+    one, other = replace(CHOICE, subscriptions=rows), replace(CHOICE, subscriptions=rows[::-1])
+    assert terms(one, ["sms"], CITY, "vi") == terms(other, ["sms"], CITY, "vi")
 
 
 @pytest.mark.parametrize(("lang", "words"), [

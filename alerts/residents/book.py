@@ -21,7 +21,7 @@ from alerts.residents.schema import contact, resident
 from alerts.residents.seal import Seal
 from alerts.residents.targets import retarget
 from alerts.words import sign_up as words
-from alerts.words.names import Lang
+from alerts.words.names import LANGS, Lang
 from ingest.city import City
 
 CODE_MINUTES: Final = 30
@@ -184,6 +184,7 @@ class Book:
         if held is None:
             to, body = id_, words.code_body(
                 code, city, CODE_MINUTES, linked=one.channel in _LINKED,
+                agreed={lang: words.terms(choice, [one.channel], city, lang) for lang in LANGS},
                 url=self._page("confirm", keys.new_token(db, "confirm", owner, id_, now_ms, until)),
             )  # fmt: skip
         else:

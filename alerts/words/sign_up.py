@@ -55,9 +55,13 @@ SAID: Final[Mapping[str, Mapping[Lang, str]]] = {
 
 
 def terms(choice: Choice, channels: Sequence[str], city: City, lang: Lang) -> str:
-    """What somebody agrees to who confirms this choice; it names places and channels, and no person."""
-    hazards = dict.fromkeys(hazard_name(one.hazard, lang) for one in choice.subscriptions)
-    areas = (area_name(area_of(city, code), lang) for code in choice.areas)
+    """What somebody agrees to who confirms this choice; it names places and channels, and no person.
+
+    The same words for the same choice, in whatever order it was made: what is written down is what was shown.
+    """
+    rows = sorted(choice.subscriptions)
+    hazards = dict.fromkeys(hazard_name(one.hazard, lang) for one in rows)
+    areas = dict.fromkeys(area_name(area_of(city, one.area), lang) for one in rows)
     return _TERMS[lang].format(
         city=one_line(city.name), hazards=", ".join(hazards), areas=", ".join(areas), channels=_named(channels, lang)
     )
@@ -67,12 +71,17 @@ def said(what: str, channels: Sequence[str], lang: Lang) -> str:
     return SAID[what][lang].format(channels=_named(channels, lang))
 
 
-def code_body(code: str, city: City, minutes: int, *, url: str, linked: bool) -> dict[str, Any]:
-    """An errand that carries a code. `url`: where it is confirmed without typing; in the text only if `linked`."""
+def code_body(
+    code: str, city: City, minutes: int, *, url: str, linked: bool, agreed: Mapping[Lang, str]
+) -> dict[str, Any]:  # fmt: skip
+    """An errand that carries a code. `url`: where it is confirmed without typing; in the text only if `linked`.
+
+    `agreed`: the terms. Who opens the link may never have seen the page of the sign-up, so they stand before it.
+    """
     name = one_line(city.name)
     texts = {lang: _CODE[lang].format(code=code, city=name, minutes=minutes) for lang in LANGS}
     if url and linked:
-        texts = {lang: f"{text}\n{_LINK[lang].format(url=url)}" for lang, text in texts.items()}
+        texts = {lang: f"{text}\n\n{agreed[lang]}\n\n{_LINK[lang].format(url=url)}" for lang, text in texts.items()}
     return _body("confirm", _CODE_SUBJECT, name, texts, url) | {"code": code, "minutes": minutes}
 
 
