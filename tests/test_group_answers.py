@@ -17,12 +17,16 @@ from alerts.delivery.parcel import Status
 from alerts.incidents.incident import Reason
 from alerts.people.group import NewGroup, NewLeader, Way
 from alerts.people.group_state import Says, State
+from alerts.people.resident import Choice, Subscription, Wanted
 from alerts.people.user import Role, User
 from alerts.residents import schema
 from alerts.residents.answer_keys import answer_key
+from alerts.residents.book import Book
+from alerts.residents.endings import ANSWERS_KEPT_MS, sweep
 from alerts.residents.ground import Ground
 from alerts.residents.group_desk import TOTALS_AGE_MS, GroupDesk
 from alerts.residents.group_overview import overview
+from alerts.residents.limits import SignUpLimits
 from alerts.residents.replies import BACK_EACH_MS, REPEATS_MS, REPLIES_LIVE_MS
 from alerts.residents.store import open_residents
 from alerts.web.group_answers import ANSWERS_BURST, WRONG_BURST
@@ -249,6 +253,49 @@ def test_who_has_ended_answers_nothing_more(house: Groups) -> None:
     assert [row.text for row in house.rows(schema.consent)][1:] == ["ended by his reply"]
     [shown] = house.ask("machine", "GET", f"{API}/groups").json()["groups"]
     assert (shown["id"], shown["leaders"]) == (group, [])
+
+
+def test_a_subscriber_ends_by_the_same_words_and_by_no_others(house: Groups) -> None:
+    book = Book(house.residents, SEAL, SignUpLimits(lambda: 0.0), "")
+    choice = Choice((Subscription("north-1", "flood", 2),))
+    wanted = [Wanted("sms", "sms", PHONES[0]), Wanted("sms", "sms", PHONES[1])]
+    for asked in book.sign_up(choice, wanted, house.town.view.city, NOW):
+        with house.residents.writing() as db:
+            book._confirmed(db, 1, asked.contact, NOW, house.town.view.city)
+    house.appoint(house.group("north-1", "Tổ 1"), PHONES[1])
+
+    house.says(PHONES[0], "2 cứu với")
+    assert {row.contact for row in house.rows(schema.target)} == {1, 2, 3}
+    for phone in PHONES[:2]:  # the second one leads a group as well, and wants nothing more of either
+        assert house.says(phone, "TC").status_code == 204
+    assert not house.rows(schema.target)
+    assert {row.state for row in house.rows(schema.contact)} == {"ended"}
+    assert not any(row.address or row.digest for row in house.rows(schema.contact))
+    assert [row.what for row in house.rows(schema.consent)].count("ended") == 3
+    book.sweep(NOW)
+    assert not house.residents.path.with_name("residents.sqlite-wal").stat().st_size, "old pages hold addresses"
+
+
+def test_notes_go_after_as_long_as_the_journal(house: Groups) -> None:
+    house.group("north-1", "Tổ 1", PHONES[0])
+    house.tell(FLOOD, to=PHONES[:1])
+    house.says(PHONES[0], "2 cụ Hai số 12")
+    for late, left in ((0, 1), (1, 0)):
+        with house.residents.writing() as db:
+            sweep(db, NOW + ANSWERS_KEPT_MS - 1 + late)
+        assert len(house.rows(schema.answer)) == left
+
+
+def test_who_only_looks_on_reads_no_notes(house: Groups) -> None:
+    house.group("north-1", "Tổ 1", PHONES[0])
+    house.tell(FLOOD, to=PHONES[:1])
+    house.says(PHONES[0], "2 cụ Hai số 12")
+    for role in (Role.VIEWER, Role.OPERATOR):
+        house.engage(role.value, role)
+        for path in (f"{API}/alerts/{FLOOD}/groups", f"/ioc/alerts/{FLOOD}/groups"):
+            text = house.ask(role.value, "GET", path).text
+            assert "needs_help" in text or "Cần giúp" in text
+            assert ("cụ Hai" in text) == (role is Role.OPERATOR), (role, path)
 
 
 def test_scope_of_the_overview_the_sheet_and_the_written_answer(house: Groups) -> None:

@@ -70,7 +70,6 @@ class Book:
     ) -> None:
         """Raises SealError where the addresses in `store` are sealed with another key."""
         self._store, self._seal, self.limits, self._url, self._called = store, seal, limits, public_url, called
-        self._deleted = False
         with store.reading() as db:
             some = select(contact.c.id, contact.c.address).where(contact.c.state == State.ACTIVE).limit(1)
             for row in db.execute(some):
@@ -131,7 +130,6 @@ class Book:
             key = keys.holder(db, token, "manage", now_ms)
             if key is not None:
                 endings.end_resident(db, key.resident, now_ms)
-                self._deleted = True
             return key is not None
 
     def end_by_key(self, key: str, now_ms: int) -> bool:
@@ -141,7 +139,6 @@ class Book:
             return False
         with self._store.writing() as db:
             endings.end_contact(db, id_, now_ms)
-            self._deleted = True
         return True
 
     def export(self, token: str, now_ms: int) -> tuple[Resident, list[Consented]] | None:
@@ -162,15 +159,15 @@ class Book:
             key = keys.holder(db, token, "manage", now_ms)
             if key is not None:
                 endings.delete_resident(db, key.resident, now_ms)
-                self._deleted = True
             return key is not None
 
     def sweep(self, now_ms: int) -> int:
-        """What is kept no longer goes; and what was deleted goes from the write-ahead log as well. Once a minute."""
+        """What is kept no longer goes; and what was deleted goes from the write-ahead log as well, by whomever: a
+        leader's reply and the post end contacts too. Once a minute; where somebody reads meanwhile, the next time.
+        """
         with self._store.writing() as db:
             swept = endings.sweep(db, now_ms)
-        if swept or self._deleted:
-            self._deleted = not self._store.empty_log()
+        self._store.empty_log()
         return swept
 
     # -- within a transaction --------------------------------------------------------------------------------------

@@ -9,12 +9,13 @@ from sqlalchemy import ColumnElement, Connection, Select, delete, select, update
 from alerts.people.resident import State
 from alerts.residents import errands
 from alerts.residents.rows import OF_HIMSELF, consented, lang_of
-from alerts.residents.schema import consent, contact, errand, key, resident, subscription, target
+from alerts.residents.schema import answer, consent, contact, errand, key, resident, subscription, target
 from alerts.residents.targets import retarget
 from alerts.words.sign_up import said
 
 PENDING_KEPT_MS: Final = 48 * 3_600_000  # what nobody confirms was perhaps nobody's wish
 ENDED_KEPT_MS: Final = 30 * 86_400_000  # for whoever asks what was; of a gone address, for its owner to see which
+ANSWERS_KEPT_MS: Final = 400 * 86_400_000  # a note says who needed help and where he lives; as long as the journal
 SWEPT_MOST: Final = 1_000  # of each kind at a time: no sweep holds up the writer for long
 
 
@@ -69,6 +70,9 @@ def sweep(db: Connection, now_ms: int) -> int:
     for table in (errand, key):
         expired = select(table.c.id).where(table.c.expires_at <= now_ms).limit(SWEPT_MOST)
         swept += db.execute(delete(table).where(table.c.id.in_(expired))).rowcount
+    first = select(answer.c.id, answer.c.at).order_by(answer.c.id).limit(SWEPT_MOST).subquery()  # the oldest
+    old = select(first.c.id).where(first.c.at <= now_ms - ANSWERS_KEPT_MS)
+    swept += db.execute(delete(answer).where(answer.c.id.in_(old))).rowcount
     never = _contacts(State.PENDING, contact.c.created_at <= now_ms - PENDING_KEPT_MS)
     for row in db.execute(never).all():
         _forget_pending(db, row.id, row.resident, now_ms)

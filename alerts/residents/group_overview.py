@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from sqlalchemy import Connection, bindparam, func, select
@@ -71,7 +71,7 @@ def overview(
 ) -> list[Standing]:
     """Those in `areas`, who has to be seen to first before the others, then by area and name.
 
-    `asked`: the newest version that asks for an answer, 0: none. `ends` None: nothing is shown of addresses.
+    `asked`: the newest version that asks for an answer, 0: none. `ends` None: neither addresses nor notes are shown.
     Raises LedgerError, SealError.
     """
     with store.reading() as db:
@@ -81,6 +81,8 @@ def overview(
     groups = [rows.group_of(row, leaders) for row in found]
     with post.reading() as db:
         sent = _sent(db, incident, asked, [contact.id for group in groups for contact in group.contacts])
+    if ends is None:  # a note says who needs help, and where he lives
+        said = {group: [replace(one, note="") for one in words] for group, words in said.items()}
     standings = [_standing(group, tuple(said.get(group.id, ())), sent, asked) for group in groups]
     order = {state: n for n, state in enumerate(State)}
     return sorted(standings, key=lambda one: (order[one.state], one.group.area, one.group.name))

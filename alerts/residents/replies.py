@@ -1,4 +1,7 @@
-"""What leaders reply to a warning, as their providers bring it: found by the address, read, written down."""
+"""What is replied to a warning, as providers bring it: found by the address, read, written down.
+
+Leaders answer; of everybody else one thing is taken, that he wants no more.
+"""
 
 from __future__ import annotations
 
@@ -15,8 +18,10 @@ from alerts.ledger.store import Store
 from alerts.people.group_state import Says
 from alerts.residents import leader_rows
 from alerts.residents.answers import write
+from alerts.residents.endings import end_contact
 from alerts.residents.errands import write_errand
 from alerts.residents.leader_rows import Leading
+from alerts.residents.rows import holding
 from alerts.residents.schema import errand, reply
 from alerts.residents.seal import Seal
 from alerts.residents.told import asked_lately
@@ -36,7 +41,7 @@ class Outcome(StrEnum):
     ANSWERED = "answered"
     UNCLEAR = "unclear"  # kept for a person to read
     NOT_ASKED = "not_asked"  # no warning of late asked this leader anything
-    ENDED = "ended"  # he wants no more messages
+    ENDED = "ended"  # he wants no more messages, leader or subscriber
     STRANGER = "stranger"  # no leader has this address: nothing is kept
     REPEATED = "repeated"  # taken before
 
@@ -55,12 +60,15 @@ def take_reply(
 ) -> Taken:  # fmt: skip
     """`address` as its channel keeps it; `provider_id` "": the provider gives none, and repeats cannot be told apart.
 
+    Who wants no more is sent no more, whether he leads a group, subscribes, or both.
+
     On disk when it returns; to be acknowledged to the provider only then. Raises LedgerError.
     """
     with store.writing() as db:
         leader = leader_rows.leading(db, seal, channel, address)
+        ended = meaning(text) is Meaning.END and _end_subscriber(db, seal.digest(channel, address), channel, now_ms)
         if leader is None:
-            return Taken(Outcome.STRANGER)
+            return Taken(Outcome.ENDED if ended else Outcome.STRANGER)
         if provider_id and not _new(db, seal, channel, provider_id, now_ms):
             return Taken(Outcome.REPEATED, leader.group)
         taken = _take(db, post, seal, leader, text, now_ms)
@@ -83,6 +91,14 @@ def _take(db: Connection, post: Store, seal: Seal, leader: Leading, text: str, n
     if meant is Meaning.BOTH:
         _say_back(db, seal, leader, again(), now_ms)
     return Taken(Outcome.UNCLEAR if says is Says.UNCLEAR else Outcome.ANSWERED, leader.group, says)
+
+
+def _end_subscriber(db: Connection, digest: bytes, channel: str, now_ms: int) -> bool:
+    """Whether somebody had subscribed with this address. His other contacts stay, as with the link in a mail."""
+    held = holding(db, channel, digest)
+    if held is not None:
+        end_contact(db, held.id, now_ms)
+    return held is not None
 
 
 def _new(db: Connection, seal: Seal, channel: str, provider_id: str, now_ms: int) -> bool:
