@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+from contextlib import suppress
 from pathlib import Path
 from typing import Final, Literal, Protocol, TypeAlias
 
@@ -74,8 +75,19 @@ class LocalDisk:
         file.unlink(missing_ok=True)
 
     def connect(self, file: Path, mode: Mode, *, busy_s: float) -> sqlite3.Connection:
+        if mode == "rwc":
+            _private(file)
         uri = f"{file.absolute().as_uri()}?mode={mode}"
         return sqlite3.connect(uri, uri=True, timeout=busy_s, isolation_level=None, check_same_thread=False)
+
+
+def _private(file: Path) -> None:
+    """A new file is for its owner alone; SQLite gives what it puts beside it the same mode.
+
+    One that is there is not opened: to close it would drop the locks that SQLite holds on it in this process.
+    """
+    with suppress(OSError):  # there already; or not to be made, which SQLite says in its own way
+        os.close(os.open(file, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
 
 
 def _sync(folder: Path) -> None:

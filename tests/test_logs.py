@@ -54,6 +54,14 @@ def lines(text: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in text.splitlines()]
 
 
+def test_debug_is_of_ours_and_not_of_the_compiler() -> None:
+    def say() -> None:
+        logging.getLogger("numba.core.byteflow").debug("stack ['$assertion_error18.0']")
+        log.debug("ours")
+
+    assert [line["event"] for line in lines(said(say, level="DEBUG"))] == ["ours"]
+
+
 def test_a_line_of_json_says_when_how_grave_who_what_and_of_which_entry() -> None:
     def say() -> None:
         with bound_contextvars(entry=17):

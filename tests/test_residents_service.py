@@ -61,6 +61,8 @@ def test_the_service_opens_the_book_of_residents_and_forgets_what_nobody_confirm
     assert answer.status_code == 422
     assert answer.json()["detail"].startswith("contacts.0.channel: ")
     assert left == 0
+    shared = [path for path in (folder / "data").rglob("*.sqlite*") if path.stat().st_mode & 0o077]
+    assert not shared, "wards, users and answers are for the service alone"
     assert "lan@" not in (folder / "log").read_text()
 
 

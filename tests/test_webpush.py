@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import string
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -33,6 +34,7 @@ BODY: dict[str, Any] = {
     "long": {"vi": f"{HEAD}\n\nNước sâu 0,6 m.\n\nTránh xa.", "en": "Danger: flooding.\n\n0.6 m deep.\n\nKeep away."},
     "code": "ABCD2345", "check": "https://canhbao.example.vn/v/ABCD2345", "sent": "2022-10-14T15:03:01+07:00",
 }  # fmt: skip
+BASE64URL = string.ascii_uppercase + string.ascii_lowercase + string.digits + "-_"
 GOOD = "https://fcm.googleapis.com/fcm/send/abc:def"
 
 
@@ -325,6 +327,19 @@ def test_who_carries_it(endpoint: str, service: str) -> None:
     assert json.loads(found.address)["endpoint"] == endpoint
     assert reach(found.address) == found
     assert "expirationTime" not in found.address
+
+
+def test_one_subscription_is_one_address_however_it_is_written() -> None:
+    plain = json.loads(subscription())["keys"]
+
+    def kept(endpoint: str = GOOD, **keys: str) -> str:
+        return reach(json.dumps({"endpoint": endpoint, "keys": plain | keys})).address
+
+    for endpoint in (GOOD.replace("fcm.", "FCM."), GOOD.replace(".com/", ".com:443/"), f"{GOOD}?"):
+        assert kept(endpoint) == kept()
+    last = BASE64URL.index(plain["auth"][-1])  # of its six bits four are left over
+    assert kept(auth=plain["auth"][:-1] + BASE64URL[last ^ 1]) == kept()
+    assert kept(auth=plain["auth"] + "==", p256dh=plain["p256dh"].translate(str.maketrans("-_", "+/"))) == kept()
 
 
 @pytest.mark.parametrize(

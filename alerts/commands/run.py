@@ -27,7 +27,9 @@ DEFAULT_FILE: Final = Path("canhbao.toml")
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--config", type=Path, metavar="FILE", help="settings (default: canhbao.toml, if it is there)")
-    parser.add_argument("--log-level", choices=settings.LOG_LEVELS, help="instead of the settings' log.level")
+    parser.add_argument(
+        "--log-level", type=str.upper, choices=settings.LOG_LEVELS, help="instead of the settings' log.level"
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:

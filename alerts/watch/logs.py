@@ -28,6 +28,8 @@ from structlog.typing import EventDict, Processor, WrappedLogger
 LogFormat: TypeAlias = Literal["auto", "console", "json"]
 WAITING_MOST: Final = 10_000  # lines; at some 300 bytes each, 3 MB
 END_S: Final = 2.0  # for what waits when the process ends; a pipe that is stuck then must not hold it
+# At debug the compiler of the windows dumps its byte code: 100 MB that hold up the start and tell nothing of ours.
+_NOISY: Final = ("numba",)
 _FIRST: Final = ("time", "level", "logger", "event")
 
 
@@ -45,6 +47,8 @@ class Logs:
         root = logging.getLogger()
         root.addHandler(self._speaker)
         root.setLevel(level)
+        for name in _NOISY:
+            logging.getLogger(name).setLevel(logging.WARNING)
 
     def close(self) -> None:
         """What was said until here is written, if that takes no longer than END_S."""

@@ -175,8 +175,8 @@ def reach(text: str) -> Reached:
         asked = _subscription.decode(text)
         url = urlsplit(asked.endpoint)
         port = url.port
-        point = browser_keys(asked.keys.p256dh, asked.keys.auth).point
-        EllipticCurvePublicKey.from_encoded_point(CURVE, point)
+        keys = browser_keys(asked.keys.p256dh, asked.keys.auth)
+        EllipticCurvePublicKey.from_encoded_point(CURVE, keys.point)
     except (msgspec.DecodeError, ValueError):
         raise ValueError("a subscription as browsers write it: endpoint, keys.p256dh and keys.auth") from None
     service = _service(url.hostname or "")
@@ -185,7 +185,9 @@ def reach(text: str) -> Reached:
         raise ValueError(f"an https address of one of the push services {', '.join(SERVICES)}")
     if len(asked.endpoint) > _ENDPOINT_MOST:
         raise ValueError(f"an address of at most {_ENDPOINT_MOST} characters")
-    kept = _Subscription(asked.endpoint, _Keys(asked.keys.p256dh.rstrip("="), asked.keys.auth.rstrip("=")))
+    # One way to write each: an address is known again, and not sent codes anew, by its characters.
+    endpoint = f"https://{url.hostname}{url.path}" + (f"?{url.query}" if url.query else "")
+    kept = _Subscription(endpoint, _Keys(base64url(keys.point), base64url(keys.auth)))
     return Reached(msgspec.json.encode(kept).decode(), service)
 
 
