@@ -54,10 +54,11 @@ def test_the_link_of_a_mail_confirms_shows_and_ends(residents: Residents, url: s
     expect(page.get_by_text("Xác nhận rằng bạn muốn nhận")).to_be_visible()
     assert residents.rows("SELECT state FROM resident") == [("pending",)]
     page.get_by_role("button", name="Xác nhận").click()
-    expect(page.get_by_text("mail: lan@example.vn")).to_be_visible()
-    expect(page.get_by_text("20242: flood, power, rain")).to_be_visible()
+    expect(page.get_by_text("thư điện tử: lan@example.vn")).to_be_visible()
+    expect(page.get_by_text("Hải Châu: ngập lụt, sự cố điện, mưa lớn")).to_be_visible()
     assert "#manage=cbr_" in page.url
     page.get_by_role("link", name="English").click()
+    expect(page.get_by_text("Hai Chau: flooding, power trouble, heavy rain")).to_be_visible()
     page.get_by_role("button", name="End all").click()
     expect(page.get_by_role("status")).to_have_text("Done. You will get no more warnings.")
 

@@ -19,7 +19,8 @@ from alerts.web.pages import language, static_files, templates
 from alerts.web.sources import Sources
 from alerts.web.subscription_labels import LABELS
 from alerts.web.subscriptions import check_length, desk
-from alerts.words.names import Lang
+from alerts.words.names import HAND_HAZARDS, HAZARDS, Lang
+from alerts.words.sign_up import CHANNELS
 
 _log = logging.getLogger(__name__)
 
@@ -70,6 +71,7 @@ def _chosen(request: Request, lang: str) -> Lang:
 
 
 def _answer(template: Template, says: str, lang: Lang, status: HTTPStatus, key: str) -> Response:
-    body = template.render(says=says, lang=lang, t=LABELS[lang], both=LABELS, key=key).encode()
+    names = {**HAZARDS[lang], **HAND_HAZARDS[lang], **CHANNELS[lang]}
+    body = template.render(says=says, lang=lang, t=LABELS[lang], both=LABELS, key=key, names=names).encode()
     headers = {"Cache-Control": "no-store", "Vary": "Accept-Language", "X-Robots-Tag": "noindex"}
     return Response(body, status, headers, media_type="text/html")

@@ -9,7 +9,7 @@ from alerts.people.resident import Choice
 from alerts.words.names import LANGS, Lang, area_name, area_of, hazard_name, one_line
 from ingest.city import City
 
-_CHANNELS: Final[Mapping[Lang, Mapping[str, str]]] = {
+CHANNELS: Final[Mapping[Lang, Mapping[str, str]]] = {
     "vi": {"mail": "thư điện tử", "sms": "tin nhắn SMS", "zalo": "Zalo", "zns": "Zalo", "webpush": "trình duyệt"},
     "en": {"mail": "e-mail", "sms": "SMS", "zalo": "Zalo", "zns": "Zalo", "webpush": "this browser"},
 }
@@ -102,4 +102,4 @@ def _body(
 
 
 def _named(channels: Sequence[str], lang: Lang) -> str:
-    return ", ".join(dict.fromkeys(_CHANNELS[lang].get(channel, channel) for channel in channels))
+    return ", ".join(dict.fromkeys(CHANNELS[lang].get(channel, channel) for channel in channels))

@@ -2,7 +2,9 @@
 // a header or a body. Nothing is done without a press of a button: mail scanners open links, and run their scripts.
 const API = "/api/v1/subscriptions";
 const at = (id) => document.getElementById(id);
-const say = (word) => { at("said").textContent = word ? document.querySelector(`[data-word="${word}"]`).textContent : ""; };
+// In the reader's language; what has no word of ours stands as it is.
+const word = (name) => document.querySelector(`[data-word="${CSS.escape(name)}"]`)?.textContent ?? name;
+const say = (name) => { at("said").textContent = name ? word(name) : ""; };
 const show = (id) => { for (const one of ["no-link", "confirm", "manage"]) at(one).hidden = one !== id; };
 
 // The other language, with the same link.
@@ -26,15 +28,27 @@ function list(id, texts) {
   at(id).replaceChildren(...texts.map((text) => Object.assign(document.createElement("li"), { textContent: text })));
 }
 
+// Code -> name; without them the codes are shown.
+async function areaNames() {
+  const name = document.documentElement.lang === "en" ? "name_en" : "name";
+  try {
+    const answer = await fetch("/api/v1/areas");
+    return new Map((await answer.json()).areas.map((one) => [one.code, one[name]]));
+  } catch {
+    return new Map();
+  }
+}
+
 async function manage(token) {
   const mine = await call("GET", "", token);
   if (!mine) return show("no-link");
-  list("contacts", mine.contacts.filter((one) => one.address).map((one) => `${one.channel}: ${one.address}`));
-  list("areas", mine.areas.map((one) => `${one.code}: ${Object.keys(one.hazards).join(", ")}`));
+  const names = await areaNames();
+  const shown = (address) => (address.startsWith("{") ? "…" : address);  // a browser's is no use to a person
+  list("contacts", mine.contacts.filter((one) => one.address).map((one) => `${word(one.channel)}: ${shown(one.address)}`));
+  list("areas", mine.areas.map((one) => `${names.get(one.code) ?? one.code}: ${Object.keys(one.hazards).map(word).join(", ")}`));
   at("do-end").onclick = async () => { if (await call("POST", "/end", "", { token })) { show(""); say("end_all_done"); } };
   at("do-delete").onclick = async () => {
-    const sure = document.querySelector('[data-word="delete_sure"]').textContent;
-    if (window.confirm(sure) && await call("DELETE", "", token)) { show(""); say("deleted"); }
+    if (window.confirm(word("delete_sure")) && await call("DELETE", "", token)) { show(""); say("deleted"); }
   };
   show("manage");
 }
