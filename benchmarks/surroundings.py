@@ -25,13 +25,15 @@ WAIT_S = 20.0  # for what is under way after the last publish; then it counts as
 
 
 @contextmanager
-def service(folder: Path, city_toml: str, rules_toml: str) -> Iterator[tuple[int, str, str]]:
-    """A running service: its process, its page and its broker."""
+def service(
+    folder: Path, city_toml: str, rules_toml: str, **settings: str
+) -> Iterator[tuple[int, str, str]]:  # fmt: skip
+    """A running service: its process, its page and its broker. `settings`: variables besides."""
     (folder / "city.toml").write_text(city_toml, "utf-8")
     (folder / "rules.toml").write_text(rules_toml, "utf-8")
     environ = {**os.environ, "CANHBAO_HTTP__LISTEN": "127.0.0.1:0", "CANHBAO_MQTT__URL": "embedded:0",
                "CANHBAO_CITY__FILE": str(folder / "city.toml"), "CANHBAO_RULES__FILE": str(folder / "rules.toml"),
-               "CANHBAO_DATA__PATH": str(folder / "data")}  # fmt: skip
+               "CANHBAO_DATA__PATH": str(folder / "data"), **settings}  # fmt: skip
     log = folder / "log"
     with log.open("w") as out:
         process = subprocess.Popen([sys.executable, "-m", "alerts", "run"], env=environ, stdout=out, stderr=out)
