@@ -14,11 +14,12 @@ from sqlalchemy import Connection, bindparam, select, update
 from alerts.delivery.parcel import Lane, Status
 from alerts.people.quiet import quiet_until
 from alerts.post import schema
-from alerts.post.compose import Recipient, UnfitError
+from alerts.post.compose import UnfitError
 from alerts.post.fallback import fall_back
 from alerts.post.judging import WAIT_MS, Row, Verdict, judge
-from alerts.post.store import contact, resident
+from alerts.post.recipients import recipients
 from alerts.post.telling import LIFE_MS, Telling
+from alerts.post.together import HELD_WITH, LED, carried, leading, set_free, under_way
 
 _T, _M, _TOLD = schema.telling, schema.message, schema.told
 GONE: Final = "the address is gone"
@@ -33,13 +34,6 @@ _OWN: Final = (
     .order_by(_M.c.seq)
 )
 _WITH: Final = select(_M).where(_M.c.leader.in_(bindparam("ids", expanding=True))).order_by(_M.c.seq)
-_PEOPLE: Final = (
-    select(contact.c.id, contact.c.channel, contact.c.address, contact.c.state, resident.c.lang, resident.c.quiet,
-           resident.c.daily_cap, resident.c.proxy_for, resident.c.leads, contact.c.resident,
-           resident.c.state.label("resident_state"))
-    .join(resident, resident.c.id == contact.c.resident)
-    .where(contact.c.id.in_(bindparam("contacts", expanding=True)))
-)  # fmt: skip
 _COUNTS: Final = select(_TOLD.c.contact, _TOLD.c.count).where(
     _TOLD.c.day == bindparam("of"), _TOLD.c.contact.in_(bindparam("contacts", expanding=True))
 )
@@ -51,9 +45,6 @@ _HELD: Final = update(_M).where(_M.c.id == bindparam("key")).values(
 )  # fmt: skip
 _SINCE: Final = update(_M).where(_M.c.id == bindparam("key")).values(since=bindparam("oldest"))
 _LATER: Final = update(_M).where(_M.c.id == bindparam("key")).values(next_try_at=bindparam("at"))
-_LED: Final = update(_M).where(_M.c.id == bindparam("key")).values(
-    status=bindparam("new_status"), leader=bindparam("by"), next_try_at=bindparam("at")
-)  # fmt: skip
 _LEASED: Final = update(_M).where(_M.c.id == bindparam("key")).values(
     status=Status.SENDING.value, attempts=_M.c.attempts + 1, next_try_at=bindparam("until")
 )  # fmt: skip
@@ -77,7 +68,9 @@ class Round:
         for seq, telling in self.tellings.items():
             self._of[telling.incident][seq] = telling
         self._own = self._read_own((*due, *with_them))
-        self.people = {row.id: _recipient(row) for row in db.execute(_PEOPLE, {"contacts": contacts})}
+        newest = {own[-1].id for own in self._own.values() if own[-1].waits}
+        self._leading = leading(db, newest - {row.id for row in due})
+        self.people = recipients(db, contacts)
         asked = {"of": local_day(now, zone), "contacts": contacts}
         self._counts: dict[int, int] = {row.contact: row[1] for row in db.execute(_COUNTS, asked)}
         self._closed: dict[int, Made] = {}
@@ -86,12 +79,13 @@ class Round:
         self._quiet: dict[str, int | None] = {}  # quiet hours -> their end, where it is now within them
         self._led: list[dict[str, Any]] = []
         self._since: dict[int, int] = {}  # of those that take the place of others
+        self._send: dict[int, Row] = {}
+        self._unfit: set[int] = set()
 
     def judge(self) -> list[Row]:
         """What is to be sent; each incident of a contact once."""
-        send: dict[int, Row] = {}
         for row in self._due:
-            if row.id in self._closed or row.id in send or row.id in self._later or row.id in self._held:
+            if any(row.id in known for known in (self._closed, self._send, self._later, self._held)):
                 continue
             to = self.people.get(row.contact)
             if to is None or not to.wants(row.seq):
@@ -99,18 +93,24 @@ class Round:
                 self._close([(one, Status.ENDED, why) for one in (row, *self.led[row.id])])
             else:
                 chosen = self._group(row) if self.led[row.id] else self._single(row)
-                if chosen is not None and self._held_back(chosen):
-                    continue
-                if chosen is not None and chosen.id not in send:
-                    send[chosen.id] = chosen
-                    self._counts[row.contact] = self._counts.get(row.contact, 0) + 1
-        return list(send.values())
+                if chosen is not None and chosen.id not in self._send and not self._held_back(chosen):
+                    self._begin(chosen)
+        return list(self._send.values())
+
+    def _begin(self, row: Row) -> None:
+        self._send[row.id] = row
+        for part in self.led[row.id]:  # nothing overtakes it
+            own = self._own_of(part)
+            own[:] = [replace(one, status=Status.SENDING) if one.id == part.id else one for one in own]
+        if self.tellings[row.seq].holdable:
+            self._counts[row.contact] = self._counts.get(row.contact, 0) + 1
 
     def unfit(self, row: Row, error: UnfitError) -> None:
         if error.later:
             self._later[row.id] = self._now + WAIT_MS
         else:
             self._close([(row, Status.DEAD, str(error))])
+            self._unfit.add(row.id)
 
     def write(self, lease_until: int, send: Iterable[int]) -> None:
         if self._closed:
@@ -126,8 +126,11 @@ class Round:
             self.db.execute(_HELD, list(self._held.values()))
         if self._since:
             self.db.execute(_SINCE, [{"key": key, "oldest": since} for key, since in self._since.items()])
+            self.db.execute(HELD_WITH, [{"key": one["key"], "end": one["end"]} for one in self._held.values()])
         if self._led:
-            self.db.execute(_LED, self._led)
+            self.db.execute(LED, self._led)
+        if alone := self._closed.keys() - self._unfit:
+            set_free(self.db, alone, self._now)
         if leased := [{"key": key, "until": lease_until} for key in send]:
             self.db.execute(_LEASED, leased)
 
@@ -147,19 +150,26 @@ class Round:
         verdict = self._verdict(row)
         self._close(verdict.close)
         self._later |= {one.id: verdict.at for one in verdict.later}
+        if (newer := verdict.send) is not None and newer is not row:
+            if self.led[newer.id]:  # it brings others: its own turn comes
+                return None
+            if newer.id in self._leading:  # and soon, in the place of this one
+                self._later[newer.id] = row.next_try_at or self._now
+                return None
         return verdict.send
 
     def _group(self, row: Row) -> Row | None:
         """A message that speaks of several incidents: of those of which there is nothing newer for this contact.
 
-        Once it has been tried it says the same again, whatever has come since: it has one key.
+        Once it has been tried it says the same again, under its one key, but of that of which he has been told more.
         """
         if row.attempts and self._now < row.expires_at:
+            self.led[row.id] = [part for part in self.led[row.id] if not self._told_more(part)]
             return row
         fit, close = list[Row](), list[Made]()
         for part in (row, *self.led[row.id]):
             asks = replace(part, status=Status.QUEUED, next_try_at=row.next_try_at)
-            own = self._own[self.tellings[part.seq].incident, part.contact]
+            own = self._own_of(part)
             own[own.index(part)] = asks
             verdict = self._verdict(asks)
             if verdict.later:
@@ -172,13 +182,14 @@ class Round:
         if fit and fit[0] is row:
             self.led[row.id] = fit[1:]
             return row
-        for one in fit:  # the one that carried the others is not told any more: another one does, next time
-            first = one is fit[0]
-            self._led.append({
-                "key": one.id, "by": None if first else fit[0].id, "at": row.next_try_at if first else None,
-                "new_status": (Status.QUEUED if first else Status.MERGED).value,
-            })  # fmt: skip
+        if fit:  # the one that carried the others is not told any more: another one does, next time
+            self._led += carried([one.id for one in fit], row.next_try_at)
         return None
+
+    def _told_more(self, part: Row) -> bool:
+        after = (Status.SENDING, Status.SENT)
+        newer = (one for one in self._own_of(part) if one.seq > part.seq)
+        return any(one.status in after or one.id in self._send for one in newer)
 
     def quiet_until(self, row: Row) -> int | None:
         """When the quiet hours of its recipient end that it is in; None: it is in none."""
@@ -202,9 +213,11 @@ class Round:
 
     def _verdict(self, row: Row) -> Verdict:
         tellings = self._of[self.tellings[row.seq].incident]
-        own = self._own[self.tellings[row.seq].incident, row.contact]
         capped = self._counts.get(row.contact, 0) >= self.people[row.contact].daily_cap
-        return judge(row, own, tellings, self._now, capped=capped)
+        return judge(row, self._own_of(row), tellings, self._now, capped=capped)
+
+    def _own_of(self, row: Row) -> list[Row]:
+        return self._own[self.tellings[row.seq].incident, row.contact]
 
     def _close(self, made: Sequence[Made]) -> None:
         self._closed |= {one[0].id: one for one in made}
@@ -222,21 +235,18 @@ class Round:
             asked = {"seqs": list(self._of[incident]), "contacts": sorted(whom)}
             for one in self.db.execute(_OWN, asked):
                 own[incident, one.contact].append(row_of(one))
-        return own
+        leaders = {one.leader for rows in own.values() for one in rows if one.leader is not None}
+        sending = under_way(self.db, leaders)  # and what is told with them
+        return {
+            key: [replace(one, status=Status.SENDING) if one.leader in sending else one for one in rows]
+            for key, rows in own.items()
+        }
 
 
 def row_of(one: Any) -> Row:
     return Row(
         one.id, one.seq, one.contact, Status(one.status), one.attempts, one.heard_only, one.created_at, one.since,
         one.next_try_at, one.expires_at, one.sent_at is not None or one.maybe, one.leader,
-    )  # fmt: skip
-
-
-def _recipient(row: Any) -> Recipient:
-    state = "ended" if row.resident_state == "ended" else row.state
-    return Recipient(
-        row.id, row.resident, row.channel, row.address, row.lang, row.quiet, row.daily_cap, row.proxy_for, row.leads,
-        state,
     )  # fmt: skip
 
 

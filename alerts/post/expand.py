@@ -33,6 +33,7 @@ from alerts.ledger.store import Store
 from alerts.post import schema
 from alerts.post.store import target
 from alerts.post.telling import Telling
+from alerts.post.together import join
 from ingest.city import City
 
 CHUNK: Final = 1000  # messages a transaction: whoever else writes to the file waits for no more than that
@@ -158,11 +159,12 @@ def _merge(db: Connection, seqs: Sequence[int], span: tuple[int, int]) -> None:
     first = _M.alias()
     leader = (
         select(func.min(first.c.id))
-        .where(first.c.seq.in_(seqs), first.c.contact == _M.c.contact)
+        .where(first.c.seq.in_(seqs), first.c.contact == _M.c.contact, first.c.status == _QUEUED)
         .correlate(_M)
         .scalar_subquery()
     )
-    ours = (_M.c.seq.in_(seqs), _M.c.contact > span[0], _M.c.contact <= span[1], _M.c.id != leader)
+    ours = (_M.c.seq.in_(seqs), _M.c.contact > span[0], _M.c.contact <= span[1], _M.c.status == _QUEUED,
+            _M.c.id != leader)  # fmt: skip
     db.execute(update(_M).where(*ours).values(leader=leader, status=Status.MERGED.value, next_try_at=None))
 
 

@@ -13,6 +13,7 @@ from alerts.ledger.store import Store
 from alerts.post import schema
 from alerts.post.expand import COLUMNS
 from alerts.post.store import contact
+from alerts.post.together import join
 
 LATE_MS: Final = 300_000  # danger that could not be sent for so long goes to the fallback contacts as well
 MOST: Final = 500  # messages a step, of one provider
@@ -51,7 +52,16 @@ _TO_SPARE: Final = (
     .where(_M.c.id.in_(bindparam("ids", expanding=True)), _M.c.status != Status.SENT.value,
            _M.c.expires_at > bindparam("now"))
 )  # fmt: skip
-_MADE: Final = upsert(_M).from_select(COLUMNS, _TO_SPARE, include_defaults=False).on_conflict_do_nothing()
+_MADE: Final = (
+    upsert(_M)
+    .from_select(COLUMNS, _TO_SPARE, include_defaults=False)
+    .on_conflict_do_nothing()
+    .returning(_M.c.id, _M.c.seq, _M.c.contact)
+)
+# And what was to be told with it.
+_WITH: Final = select(_M.c.id).where(
+    _M.c.leader.in_(bindparam("ids", expanding=True)), _M.c.status == Status.MERGED.value
+)
 _OVERDUE: Final = (
     select(_M.c.id)
     .where(_M.c.via == bindparam("of"), _M.c.lane == int(Lane.URGENT), _M.c.next_try_at.is_not(None),
@@ -71,15 +81,17 @@ _STALE: Final = select(_HEAD.c.id).where(
 
 
 def fall_back(db: Connection, messages: Sequence[int], now: int) -> int:
-    """Messages to the fallback contacts of those whose messages these are; how many were made.
+    """Messages to the fallback contacts of those whose messages these are, of what was to be told with them as well;
+    how many were made.
 
     They get the newest version that these have one of: whatever is newer still comes to them by itself.
     """
-    newest = set(db.execute(_NEWEST_OF, {"ids": list(messages)}).scalars())
-    made = db.execute(_MADE, {"ids": list(newest), "now": now}).rowcount if newest else 0
-    done = newest | set(messages)
-    db.execute(update(_M).where(_M.c.id.in_(done)).values(fell_back=True))
-    return made
+    ours = {*messages, *db.execute(_WITH, {"ids": list(messages)}).scalars()}
+    newest = set(db.execute(_NEWEST_OF, {"ids": list(ours)}).scalars())
+    made = db.execute(_MADE, {"ids": list(newest), "now": now}).all() if newest else []
+    join(db, made, now)
+    db.execute(update(_M).where(_M.c.id.in_(ours | newest)).values(fell_back=True))
+    return len(made)
 
 
 def fall_back_late(store: Store, via: str, now: int) -> int:

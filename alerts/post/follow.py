@@ -23,7 +23,8 @@ _PROGRESS: Final = select(schema.progress)
 _MOVED: Final = update(schema.progress)
 _LEADER: Final = select(func.min(schema.telling.c.seq)).where(
     schema.telling.c.event == bindparam("of"), schema.telling.c.arrival == bindparam("at"),
-    schema.telling.c.reason == bindparam("why"),
+    schema.telling.c.reason == bindparam("why"), schema.telling.c.lane == bindparam("lane"),
+    schema.telling.c.after == 0,
 )  # fmt: skip
 _TELLING: Final = insert(schema.telling).on_conflict_do_nothing()
 _MESSAGE: Final = insert(schema.message).on_conflict_do_nothing()
@@ -71,15 +72,16 @@ class Follower:
         return len(new) + len(errands)
 
     def _tell(self, db: Connection, seq: int, notice: Notice, entry: int | None, now: int) -> None:
-        leader = seq
-        if notice.event:  # what a city event brings at one moment is told as one
-            asked = {"of": notice.event, "at": notice.arrival, "why": notice.reason.value}
-            leader = db.execute(_LEADER, asked).scalar() or seq
-        telling = telling_of(seq, notice, leader, entry)
+        telling = telling_of(seq, notice, seq, entry)
         if telling is None or telling.expires_at <= now:
             return
+        leader = seq
+        # What a city event brings at one moment is told as one: what is as urgent, and has no messages yet.
+        if notice.event:
+            asked = {"of": notice.event, "at": notice.arrival, "why": notice.reason.value, "lane": int(telling.lane)}
+            leader = db.execute(_LEADER, asked).scalar() or seq
         # A follower's messages are made with its leader's.
-        row = asdict(telling) | {"after": 0 if leader == seq else None, "lane": int(telling.lane)}
+        row = asdict(telling) | {"leader": leader, "after": 0 if leader == seq else None, "lane": int(telling.lane)}
         db.execute(_TELLING, row)
 
 

@@ -130,9 +130,12 @@ CONTACT: Final = "contact "
 
 def release(store: Store, now: int) -> int:
     """What was under way when the process before this one ended is due again; how much that was."""
-    again = update(_M).where(_M.c.status == Status.SENDING.value, _M.c.next_try_at.is_not(None))
+    lost = (_M.c.status == Status.SENDING.value, _M.c.next_try_at.is_not(None))
+    again = update(_M).where(*lost)
+    with_it = update(_M).where(_M.c.leader.in_(select(_M.c.id).where(*lost))).values(maybe=True)
     with store.writing() as db:
-        # It may have arrived: who knows of a beginning is told the end.
+        # It may have arrived, with what is told with it: who knows of a beginning is told the end.
+        db.execute(with_it)
         return db.execute(again.values(status=Status.FAILED.value, next_try_at=now, maybe=True)).rowcount
 
 
