@@ -124,9 +124,9 @@ class Round:
             self.db.execute(_LATER, [{"key": key, "at": at} for key, at in self._later.items()])
         if self._held:
             self.db.execute(_HELD, list(self._held.values()))
+            self.db.execute(HELD_WITH, [{"key": one["key"], "end": one["end"]} for one in self._held.values()])
         if self._since:
             self.db.execute(_SINCE, [{"key": key, "oldest": since} for key, since in self._since.items()])
-            self.db.execute(HELD_WITH, [{"key": one["key"], "end": one["end"]} for one in self._held.values()])
         if self._led:
             self.db.execute(LED, self._led)
         if alone := self._closed.keys() - self._unfit:

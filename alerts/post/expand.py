@@ -33,7 +33,6 @@ from alerts.ledger.store import Store
 from alerts.post import schema
 from alerts.post.store import target
 from alerts.post.telling import Telling
-from alerts.post.together import join
 from ingest.city import City
 
 CHUNK: Final = 1000  # messages a transaction: whoever else writes to the file waits for no more than that
