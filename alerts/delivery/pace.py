@@ -44,7 +44,8 @@ class Bucket:
 
     def __init__(self, quota: Quota) -> None:
         self._quota = quota
-        self._reserve = max(1.0, quota.burst * quota.reserve) if quota.burst > 1 else 0.0
+        # Where fewer than two go at once there is nothing to keep: the others would never have their turn.
+        self._reserve = max(1.0, quota.burst * quota.reserve) if quota.burst >= 2 else 0.0
         self._tokens = max(1.0, min(quota.burst, self._reserve + quota.per_s))
         self._at: int | None = None
 
@@ -73,6 +74,7 @@ class Breaker:
         self._random = random
         self._failures = self._opened = 0  # in a row; times that it opened without a success in between
         self.until = 0  # closed: 0; else when one may try
+        self._seen = 0  # the newest time that `until` was reckoned from
         self._probing_since: int | None = None
 
     @property
@@ -83,6 +85,11 @@ class Breaker:
         """How many may be sent; None: as many as one likes."""
         if not self.open:
             return None
+        if now < self._seen:  # the clock was set back: what was left to wait is still to be waited, and no more
+            self.until -= self._seen - now
+            if self._probing_since is not None:
+                self._probing_since -= self._seen - now
+        self._seen = now
         probing = self._probing_since is not None and now - self._probing_since < PROBE_MS
         return 0 if now < self.until or probing else 1
 
@@ -102,6 +109,7 @@ class Breaker:
         if everybody or self.open or self._failures >= FAILURES_TO_OPEN:
             bound = min(COOL_LAST_MS, COOL_FIRST_MS * 2 ** min(self._opened, 16))
             asked = min(RETRY_AFTER_MOST_MS, (retry_after_s or 0.0) * 1000)
+            self._seen = now
             self.until = max(self.until, now + int(asked + self._random.uniform(bound / 2, bound)))
             self._opened += 1
             self._probing_since = None

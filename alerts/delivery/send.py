@@ -148,7 +148,7 @@ class Sender:
     @property
     def _alone(self) -> bool:
         """A quota of one message at a time has nothing to keep back."""
-        return self.channel.quota.burst <= 1
+        return self.channel.quota.burst < 2
 
     def _pause_s(self) -> float:
         return min(POLL_S, self._bucket.next_ms() / 1000) or POLL_S

@@ -80,7 +80,6 @@ class Round:
         self._led: list[dict[str, Any]] = []
         self._since: dict[int, int] = {}  # of those that take the place of others
         self._send: dict[int, Row] = {}
-        self._unfit: set[int] = set()
 
     def judge(self) -> list[Row]:
         """What is to be sent; each incident of a contact once."""
@@ -108,9 +107,11 @@ class Round:
     def unfit(self, row: Row, error: UnfitError) -> None:
         if error.later:
             self._later[row.id] = self._now + WAIT_MS
+        elif parts := self.led[row.id]:  # what cannot be told together is told one by one
+            self._led += [carried([one.id], self._now)[0] for one in parts]
+            self._later[row.id] = self._now
         else:
             self._close([(row, Status.DEAD, str(error))])
-            self._unfit.add(row.id)
 
     def write(self, lease_until: int, send: Iterable[int]) -> None:
         if self._closed:
@@ -129,8 +130,8 @@ class Round:
             self.db.execute(_SINCE, [{"key": key, "oldest": since} for key, since in self._since.items()])
         if self._led:
             self.db.execute(LED, self._led)
-        if alone := self._closed.keys() - self._unfit:
-            set_free(self.db, alone, self._now)
+        if self._closed:
+            set_free(self.db, self._closed, self._now)
         if leased := [{"key": key, "until": lease_until} for key in send]:
             self.db.execute(_LEASED, leased)
 

@@ -49,7 +49,7 @@ _TO_SPARE: Final = (
             (_SPARE.c.resident == contact.c.resident) & _SPARE.c.fallback & (_SPARE.c.state == "active"),
         )
     )
-    .where(_M.c.id.in_(bindparam("ids", expanding=True)), _M.c.status != Status.SENT.value,
+    .where(_M.c.id.in_(bindparam("ids", expanding=True)), _M.c.seq > 0, _M.c.status != Status.SENT.value,
            _M.c.expires_at > bindparam("now"))
 )  # fmt: skip
 _MADE: Final = (
@@ -82,7 +82,7 @@ _STALE: Final = select(_HEAD.c.id).where(
 
 def fall_back(db: Connection, messages: Sequence[int], now: int) -> int:
     """Messages to the fallback contacts of those whose messages these are, of what was to be told with them as well;
-    how many were made.
+    how many were made. Of errands none: a code proves the address that it was sent to.
 
     They get the newest version that these have one of: whatever is newer still comes to them by itself.
     """

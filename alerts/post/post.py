@@ -19,6 +19,7 @@ from alerts.delivery.send import Sender
 from alerts.delivery.tending import measured, tend
 from alerts.ledger.store import Store
 from alerts.post import schema
+from alerts.post.adrift import give_up_adrift
 from alerts.post.calls import Calls
 from alerts.post.compose import Compose
 from alerts.post.expand import Expander
@@ -33,7 +34,7 @@ log = logging.getLogger(__name__)
 
 POLL_S: Final = 0.5  # how soon something new is seen where nobody wakes us
 SWEEP_S: Final = 5.0  # between two looks for what waits too long, for new providers, and for what waits in all
-PROVIDERS_MOST: Final = 64  # of all channels; addresses of more wait
+PROVIDERS_MOST: Final = 64  # of all channels; what is for more is given up, the fallback contacts are told
 
 _M = schema.message
 _PROVIDERS: Final = select(contact.c.via).where(contact.c.via > bindparam("after")).order_by(contact.c.via).limit(1)
@@ -147,6 +148,8 @@ class Post:
                 queue = PostQueue(self._store, via, self._parts.compose, self._zone, channel.quota)
                 self._senders[via] = Sender(queue, channel, self._parts.random, self._parts.now_ms, name=via)
         self._waiting = await asyncio.to_thread(self._count)
+        for via in {via for via, _ in self._waiting} - self._senders.keys():
+            self._fell_back += await asyncio.to_thread(give_up_adrift, self._store, via, now)
         await asyncio.to_thread(forget, self._store, now)
 
     def _run_new(self, stop: asyncio.Event) -> None:

@@ -7,6 +7,7 @@ import logging
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -42,6 +43,8 @@ class PostProcess:
     ) -> None:  # fmt: skip
         self._arguments, self._opening, self._held, self._program = arguments, opening, held, program
         self._process: subprocess.Popen[bytes] | None = None
+        self._awake = threading.Lock()  # over who writes to its input, and who closes that
+        self._listens = False  # it was told what it has to know; before that a line of ours would cut that in two
         self._said: dict[str, float] = {}
         self._keeper = Keeper("post", self._live)
 
@@ -53,8 +56,7 @@ class PostProcess:
         self._keeper.stopping.set()
         if (process := self._process) is not None:
             assert process.stdin is not None
-            with suppress(OSError):
-                process.stdin.close()
+            self._hang_up(process)
             try:
                 process.wait(_STOP_S)
             except subprocess.TimeoutExpired:
@@ -63,9 +65,10 @@ class PostProcess:
 
     def wake(self) -> None:
         """There may be something new. From any thread."""
-        if (process := self._process) is not None and process.stdin is not None:
-            with suppress(OSError, ValueError):  # it has ended; or its pipe is full of such lines: it wakes anyway
-                os.write(process.stdin.fileno(), b"\n")
+        with self._awake:
+            if self._listens and (process := self._process) is not None and process.stdin is not None:
+                with suppress(OSError):  # it has ended; or its pipe is full of such lines: it wakes anyway
+                    os.write(process.stdin.fileno(), b"\n")
 
     @property
     def fault(self) -> str:
@@ -89,7 +92,10 @@ class PostProcess:
             with suppress(BrokenPipeError):  # it says on standard error what it does not like
                 process.stdin.write(msgspec.json.encode(self._opening()) + b"\n")
                 process.stdin.flush()
-                os.set_blocking(process.stdin.fileno(), False)
+                with self._awake:
+                    if not process.stdin.closed:
+                        os.set_blocking(process.stdin.fileno(), False)
+                        self._listens = True
             for line in process.stdout:
                 self._said, self._keeper.fault = json.loads(line), ""
             code = process.wait()
@@ -98,9 +104,15 @@ class PostProcess:
             process.wait()
             self._process = None
             process.stdout.close()
-            with suppress(OSError):
-                process.stdin.close()
+            self._hang_up(process)
         return f"exit code {code}"
+
+    def _hang_up(self, process: subprocess.Popen[bytes]) -> None:
+        """No line is written to its number afterwards, which may be another file's by then."""
+        with self._awake, suppress(OSError):
+            self._listens = False
+            assert process.stdin is not None
+            process.stdin.close()
 
     def _spawn(self) -> subprocess.Popen[bytes]:
         paths = [str(_PROJECT), *filter(None, [os.environ.get("PYTHONPATH")])]  # as we run, installed or not

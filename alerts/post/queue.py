@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
+import logging
+import traceback
 from collections.abc import Sequence
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection, bindparam, or_, select, update
 from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy.exc import SQLAlchemyError
 
 from alerts.delivery.channels.channel import Quota
 from alerts.delivery.pace import Free
 from alerts.delivery.parcel import Answer, Lane, Parcel, Status
 from alerts.delivery.send import Claimed
 from alerts.incidents.incident import DANGER, ENDS
-from alerts.ledger.store import Store
+from alerts.ledger.store import LedgerError, Store
 from alerts.post import schema
 from alerts.post.claiming import Round, local_day, row_of
 from alerts.post.compose import Compose, UnfitError
 from alerts.post.fallback import fall_back
 from alerts.post.judging import Row
 from alerts.residents import endings
+
+log = logging.getLogger(__name__)
 
 _T, _M, _TOLD = schema.telling, schema.message, schema.told
 
@@ -73,6 +78,13 @@ class PostQueue:
                     parcels.append(self._parcel(round_, row))
                 except UnfitError as error:
                     round_.unfit(row, error)
+                except (LedgerError, SQLAlchemyError):
+                    raise
+                except Exception as error:  # noqa: BLE001  # a bug in one message must not stop the others
+                    # Not the error's own text, which may hold what is sealed.
+                    where = "".join(traceback.format_tb(error.__traceback__))
+                    log.error("message %d: %s at\n%s", row.id, type(error).__name__, where)  # noqa: TRY400
+                    round_.unfit(row, UnfitError(f"its words could not be made: {type(error).__name__}"))
             round_.write(now + lease_ms, [one.id for one in parcels])
             if parcels and self._quota.per_day is not None:  # a try counts, whatever becomes of it
                 db.execute(_SPENDING, {"via": self._via, "day": local_day(now, self._zone), "count": len(parcels)})
@@ -106,11 +118,14 @@ class PostQueue:
 
     def _due(self, db: Connection, now: int, free: Free) -> list[Row]:
         rows: list[Row] = []
+        others = free.others
         for lane in Lane:
-            most = free.urgent if lane is Lane.URGENT else min(free.others, free.urgent - len(rows))
+            most = free.urgent if lane is Lane.URGENT else min(others, free.urgent - len(rows))
             if most > 0:
                 asked = {"via": self._via, "lane": int(lane), "now": now, "most": most}
-                rows += [row_of(one) for one in db.execute(_DUE, asked)]
+                found = [row_of(one) for one in db.execute(_DUE, asked)]
+                rows += found
+                others -= 0 if lane is Lane.URGENT else len(found)
         return rows
 
     def _parcel(self, round_: Round, row: Row) -> Parcel:
