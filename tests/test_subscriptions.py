@@ -17,6 +17,7 @@ from subscribing import API, AREAS, NAME, Residents, bearer, bytes_of
 from alerts.ledger.store import LedgerError
 from alerts.residents import keys
 from alerts.residents.end_keys import end_key
+from alerts.residents.limits import CHANGE_BURST
 from alerts.residents.seal import Seal, SealError
 from alerts.web.app import create_app
 
@@ -345,6 +346,30 @@ def test_everything_can_be_taken_away_as_a_file(residents: Residents, client: ht
     assert mine["consents"][1]["text"].startswith(
         "I agree to be sent warnings of Đà Nẵng about flooding, power trouble"
     )
+
+
+def test_one_subscription_is_changed_and_taken_away_so_often_and_ended_always(
+    residents: Residents, client: httpx.Client
+) -> None:
+    token = bearer(residents.subscribed(client))
+    before = residents.rows("SELECT count(*) FROM consent")[0][0]
+    for n in range(CHANGE_BURST + 5):
+        last = client.patch(API, headers=token, json={"lang": ("vi", "en")[n % 2]})
+        taken = client.get(f"{API}/export", headers=token)
+    assert (last.status_code, taken.status_code, last.headers["Retry-After"]) == (429, 429, "60")
+    assert residents.rows("SELECT count(*) FROM consent")[0][0] - before <= CHANGE_BURST
+    assert client.get(API, headers=token).status_code == 200
+    residents.seconds += 60
+    assert client.get(f"{API}/export", headers=token).status_code == 200
+    assert client.delete(API, headers=token).status_code == 204
+
+
+@pytest.mark.parametrize("text", ["http://x", "vào evil.vn nhận tiền", "bấm Zalo.me/1", "x@evil.com.vn"])
+def test_no_link_of_a_stranger_stands_in_a_message_of_the_city(client: httpx.Client, text: str) -> None:
+    sent = {"areas": AREAS, "contacts": [{"channel": "mail", "address": "lan@example.vn"}]}
+    answer = client.post(API, json=sent | {"proxy_for": text})
+    assert (answer.status_code, text in answer.text) == (422, False)
+    assert client.post(API, json=sent | {"proxy_for": "bà Sáu, 12/3 P. Hải Châu, 0905 123 456."}).status_code == 202
 
 
 def test_no_other_token_opens_anything(residents: Residents, client: httpx.Client) -> None:

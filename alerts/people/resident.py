@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -24,6 +25,8 @@ AREAS_MOST: Final = 10  # home, work, school, parents: whoever wants more wants 
 HAZARDS_MOST: Final = 20  # of one area
 CONTACTS_MOST: Final = 5  # pending ones as well
 PROXY_MOST: Final = 200  # characters
+# What phones make a link of. It would stand in messages of the city, to contacts that others may have confirmed.
+_LINK: Final = re.compile(r"://|[\w-]{2,}\.\w{2,}")
 ADDRESS_MOST: Final = 2_000  # characters; the longest are web push subscriptions, of some 500
 
 
@@ -127,8 +130,9 @@ def checked_choice(choice: Choice, areas: Collection[str], hazards: Collection[s
         raise ValueError(f"quiet: {error}") from None
     if not 1 <= choice.daily_cap <= DAILY_CAP_MOST:
         raise ValueError(f"daily_cap: from 1 to {DAILY_CAP_MOST}")
-    if choice.proxy_for != printable(choice.proxy_for) or len(choice.proxy_for) > PROXY_MOST:
-        raise ValueError(f"proxy_for: one line of at most {PROXY_MOST} printable characters, without < and >")
+    plain = choice.proxy_for == printable(choice.proxy_for) and not _LINK.search(choice.proxy_for)
+    if not plain or len(choice.proxy_for) > PROXY_MOST:
+        raise ValueError(f"proxy_for: one line of at most {PROXY_MOST} printable characters, without < > and links")
     return choice
 
 

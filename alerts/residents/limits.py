@@ -1,4 +1,5 @@
-"""How often codes are sent: so that nobody is flooded with them, pays for them, or learns from them who subscribes.
+"""How often codes are sent: so that nobody is flooded with them, pays for them, or learns from them who subscribes. And
+how often one resident changes something, since what he agreed to is kept for good.
 
 A token bucket each, in memory: a restart fills them. Of one address and of one network a bucket is forgotten when
 10,000 others were used since, which the bucket of everybody makes last longer than an address's takes to fill.
@@ -20,6 +21,8 @@ NETWORK_BURST: Final = 100
 NETWORK_PER_S: Final = 0.1
 EVERYBODY_BURST: Final = 600  # what a poster or the evening news brings in ten minutes besides
 EVERYBODY_PER_S: Final = 1.0  # 86,400 a day; each may cost the price of a short message
+CHANGE_BURST: Final = 30
+CHANGE_PER_S: Final = 1 / 60
 WAIT_S: Final = 60
 _IPV4_BITS, _IPV6_BITS = 24, 56
 
@@ -32,6 +35,7 @@ class SignUpLimits:
         self._addresses = RateLimit(ADDRESS_PER_S, ADDRESS_BURST)
         self._networks = RateLimit(NETWORK_PER_S, NETWORK_BURST)
         self._everybody = RateLimit(EVERYBODY_PER_S, EVERYBODY_BURST)
+        self._changes = RateLimit(CHANGE_PER_S, CHANGE_BURST)
 
     def refused(self, host: str) -> str:
         """Why a caller from there has to wait WAIT_S; "" if he is let in. It says nothing about any address."""
@@ -41,6 +45,11 @@ class SignUpLimits:
             if not self._everybody.admits("", self._seconds()):
                 return "too many sign-ups at this moment; try again in a minute"
         return ""
+
+    def change_of(self, resident: int) -> bool:
+        """Whether this one may change his subscription, or take it away as a file, now. Ending is always possible."""
+        with self._lock:
+            return self._changes.admits(str(resident), self._seconds())
 
     def code_to(self, digest: bytes) -> bool:
         """Whether this address may be sent another code now."""

@@ -44,6 +44,7 @@ NOT_SET_UP: Final = "subscriptions are not set up: residents.key_file"
 EXERCISE: Final = "this is an exercise: nobody can subscribe"
 _WITH_BODY: Final = ("POST", "PATCH")
 _STRANGER: Final = "Authorization: Bearer and the token that the confirmation gave"
+_TOO_OFTEN: Final = "too many changes of this subscription; try again in a minute"
 _UNCONFIRMED: Final = "this code is wrong, too old, or was tried too often; sign up again to get another"
 _PROBLEMS: Final = shown_problems(
     HTTPStatus.UNAUTHORIZED, HTTPStatus.LENGTH_REQUIRED, HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
@@ -113,13 +114,14 @@ class _Calls:
         return SubscriptionOut.of(found, self._sources.view().city.timezone)
 
     def export(self, token: _Token, response: Response) -> Export:
+        self._changing(token)
         found, log = _whose(self._book.export(token, self._sources.now_ms()))
         response.headers["Content-Disposition"] = 'attachment; filename="canhbao-subscription.json"'
         return Export.made(found, log, self._sources.view().city.timezone)
 
     def change(self, request: Request, token: _Token, sent: ChangeIn) -> Changed:
         view, now = self._sources.view(), self._sources.now_ms()
-        _whose(self._book.shown(token, now))  # else anybody could use up a network's sign-ups, or learn what is checked
+        self._changing(token)  # else anybody could use up a network's sign-ups, or learn what is checked
         wanted = self._wanted(sent.add_contacts)
         if wanted:
             self._admit(request)
@@ -157,6 +159,12 @@ class _Calls:
             via = f"{one.channel}:{reached.provider}" if reached.provider else one.channel
             found.append(Wanted(one.channel, via, reached.address, one.fallback))
         return found
+
+    def _changing(self, token: str) -> None:
+        """Raises HTTPException."""
+        found = _whose(self._book.shown(token, self._sources.now_ms()))
+        if not self._book.limits.change_of(found.id):
+            raise HTTPException(HTTPStatus.TOO_MANY_REQUESTS, _TOO_OFTEN, {"Retry-After": str(WAIT_S)})
 
     def _admit(self, request: Request) -> None:
         """Raises HTTPException."""

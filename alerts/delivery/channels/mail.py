@@ -159,7 +159,7 @@ def reach(text: str) -> Reached:
         host = ""
     fits = len(local) <= _LOCAL_MOST and len(local) + 1 + len(host) <= _ADDRESS_MOST
     if not (at and fits and _LOCAL.fullmatch(local) and _DOMAIN.fullmatch(host)):
-        raise ValueError("one mail address, such as ten@example.vn")
+        raise ValueError("một địa chỉ thư, như ten@example.vn / one mail address, such as ten@example.vn")
     return Reached(f"{local}@{host}")
 
 

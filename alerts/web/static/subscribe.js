@@ -30,7 +30,7 @@ function list(id, texts) {
 
 // Code -> name; without them the codes are shown.
 async function areaNames() {
-  const name = document.documentElement.lang === "en" ? "name_en" : "name";
+  const name = { vi: "name", en: "name_en" }[document.documentElement.lang];
   try {
     const answer = await fetch("/api/v1/areas");
     return new Map((await answer.json()).areas.map((one) => [one.code, one[name]]));
