@@ -33,6 +33,7 @@ from alerts.settings import Settings
 from alerts.watch.logs import set_up
 from ingest.city import ConfigError, parse_city
 from ingest.disk import LOCAL
+from ingest.priority import stand_back
 
 log = logging.getLogger(__name__)
 
@@ -48,7 +49,7 @@ def main(kinds: Mapping[str, Kind] = KINDS) -> int:
         chosen = settings.load(given.config, os.environ)
         opening = msgspec.json.decode(sys.stdin.buffer.readline(LINE_BYTES_MOST), type=Opening)
         logs = set_up(chosen.log_format, opening.log_level or chosen.log_level)
-        os.nice(NICE)
+        stand_back(NICE)
         post, close = _post(chosen, opening, kinds)
     except (ConfigError, LedgerError, SealError, msgspec.DecodeError) as error:
         print(f"post: {error}", file=sys.stderr)

@@ -16,6 +16,7 @@ from ingest.history.follow import Follower
 from ingest.history.serve import Control, start_answering
 from ingest.history.store import Keep, StoreError
 from ingest.history.stores import store_at
+from ingest.priority import stand_back
 
 TOKEN: Final = "CANHBAO_HISTORY__TOKEN"  # noqa: S105  # the variable of settings: arguments are seen by everybody
 NICE: Final = 5  # whatever else wants the processor comes first: warnings are made of it
@@ -24,7 +25,7 @@ NICE: Final = 5  # whatever else wants the processor comes first: warnings are m
 def main() -> int:
     given = _arguments()
     logging.basicConfig(stream=sys.stderr, format="%(levelname)s %(message)s", level=logging.INFO)
-    os.nice(NICE)
+    stand_back(NICE)
     line, *lines = (Connection(fd) for fd in given.lines)
     try:
         store = store_at(given.url, given.data, given.zone, os.environ.get(TOKEN, ""))
