@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import sqlite3
 import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from random import Random
 
 import pytest
+from sqlalchemy import delete, select, update
 
 from alerts.delivery.channels.channel import ChannelError, Quota
 from alerts.delivery.pace import Breaker, Bucket, Free
 from alerts.delivery.parcel import Parcel
-from alerts.post import compose
+from alerts.post import compose, schema
 from alerts.post.process import Opening, PostProcess
 from alerts.post.queue import PostQueue
+from alerts.post.store import resident as beside
+from alerts.residents.schema import resident
+from alerts.residents.store import open_residents
 from tests.post_stage import NOON, Provider, first, stage, told
 
 AN, BINH = "+84905000001", "+84905000002"
@@ -143,3 +149,21 @@ def until(so: Callable[[], bool]) -> bool:
             return True
         time.sleep(0.02)
     return False
+
+
+def test_while_messages_are_made_residents_may_sign_up(tmp_path: Path) -> None:
+    with stage(tmp_path) as on:
+        on.resident(f"sms {AN}")
+        theirs = open_residents(tmp_path)
+        try:
+            with on.store.writing() as db:
+                another = sqlite3.connect(tmp_path / "post.sqlite", timeout=0)
+                with closing(another), pytest.raises(sqlite3.OperationalError, match="locked"):
+                    another.execute("BEGIN IMMEDIATE")  # nobody else writes here meanwhile
+                db.execute(delete(schema.told))
+                with theirs.writing() as other:
+                    other.execute(update(resident).values(lang="en"))
+            with on.store.reading() as db:
+                assert db.execute(select(beside.c.lang)).scalar() == "en"
+        finally:
+            theirs.close()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from types import MappingProxyType
@@ -19,6 +19,8 @@ from ingest.entries import ORIGIN
 _BUSY_S: Final = 5.0  # another process (a backup) may hold the file this long; then the write fails and is told
 _READERS: Final = 16  # connections; the next reader waits for one, up to _POOL_S, then fails; the writer never does
 _POOL_S: Final = 10.0
+_READ: Final = ("BEGIN",)
+_ALL: Final = ("BEGIN IMMEDIATE",)
 
 
 Found: TypeAlias = Callable[[Connection, Path], None]  # makes the tables where there are none; raises LedgerError
@@ -34,27 +36,32 @@ class Store:
 
     The writer has a connection of its own behind a lock, which is fairer than SQLite's busy polling. Every writing
     transaction is short: the spine waits for none of the ledger's longer than one commit. `attached`: other files of
-    ours that statements name with a schema; the writer may change them in the same transaction.
+    ours that statements name with a schema; the writer may change them in the same transaction. `own`: a table of the
+    file's own, where others are attached: a transaction that changes nothing else leaves those to their writers.
     """
 
-    def __init__(self, path: Path, disk: Disk, attached: Mapping[str, Path] = NONE_ATTACHED) -> None:
+    def __init__(self, path: Path, disk: Disk, attached: Mapping[str, Path] = NONE_ATTACHED, own: str = "") -> None:
         self.path = path
         self._lock = threading.Lock()
-        self._writer = _engine(path, disk, "BEGIN IMMEDIATE", attached, pool_size=1, max_overflow=0)
-        self._readers = _engine(path, disk, "BEGIN", attached, pool_size=_READERS, max_overflow=0, pool_timeout=_POOL_S)
+        # SQLite's BEGIN IMMEDIATE takes every file that is attached.
+        begin = ("BEGIN", f"DELETE FROM main.{own} WHERE 0") if own else _ALL  # noqa: S608  # our own table
+        self._writer = _engine(path, disk, begin, attached, pool_size=1, max_overflow=0)
+        self._all_writer = self._writer.execution_options(begin=_ALL)
+        self._readers = _engine(path, disk, _READ, attached, pool_size=_READERS, max_overflow=0, pool_timeout=_POOL_S)
 
     @classmethod
     def open(
-        cls, path: Path, disk: Disk, found: Found | None = None, attached: Mapping[str, Path] = NONE_ATTACHED
+        cls, path: Path, disk: Disk, found: Found | None = None, attached: Mapping[str, Path] = NONE_ATTACHED,
+        own: str = "",
     ) -> Store:  # fmt: skip
         """Makes the file and its tables (the ledger's, unless `found` says) where there are none.
 
         Raises LedgerError, naming the file.
         """
-        store = cls(path, disk, attached)
+        store = cls(path, disk, attached, own)
         try:
             disk.make_folder(path.parent)
-            with store.writing() as db:
+            with store.writing_all() as db:
                 (found or _found)(db, path)
         except OSError as error:
             raise LedgerError(f"{path}: {error.strerror}") from None
@@ -67,6 +74,12 @@ class Store:
     def writing(self) -> Iterator[Connection]:
         """One transaction, all or nothing. Raises LedgerError."""
         with self._lock, self._errors(), self._writer.begin() as db:
+            yield db
+
+    @contextmanager
+    def writing_all(self) -> Iterator[Connection]:
+        """As `writing`, also to what is attached, from the first statement on: nobody else writes there meanwhile."""
+        with self._lock, self._errors(), self._all_writer.begin() as db:
             yield db
 
     @contextmanager
@@ -133,7 +146,7 @@ def tables(metadata: MetaData, version: int) -> Found:
     return found
 
 
-def _engine(path: Path, disk: Disk, begin: str, attached: Mapping[str, Path], **pool: Any) -> Engine:
+def _engine(path: Path, disk: Disk, begin: Sequence[str], attached: Mapping[str, Path], **pool: Any) -> Engine:
     # The disk's connections do not begin transactions by themselves (the driver does so late, and not for reads).
     engine = create_engine(
         "sqlite+pysqlite://", creator=lambda: disk.connect(path, "rwc", busy_s=_BUSY_S), poolclass=QueuePool, **pool
@@ -151,11 +164,12 @@ def _engine(path: Path, disk: Disk, begin: str, attached: Mapping[str, Path], **
         for name, file in attached.items():
             connection.execute(f"ATTACH DATABASE ? AS {name}", (str(file),))
             connection.execute(f"PRAGMA {name}.synchronous=FULL")
-        if begin == "BEGIN":
+        if begin is _READ:
             connection.execute("PRAGMA query_only=ON")
 
     @event.listens_for(engine, "begin")
     def _begun(connection: Connection) -> None:
-        connection.exec_driver_sql(begin)
+        for statement in connection.get_execution_options().get("begin", begin):
+            connection.exec_driver_sql(statement)
 
     return engine

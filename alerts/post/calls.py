@@ -59,7 +59,7 @@ class Calls:
         if not calls:
             return 0
         due = [(id_, call, row, until) for id_, call in calls for row, until in self._due(call, now)]
-        with self._store.writing() as db:
+        with self._store.writing_all() as db:
             for id_, call, row, until in due:
                 self._write(db, id_, call, row, until, now)
         with self._store.writing() as db:

@@ -97,7 +97,7 @@ class PostQueue:
         day = local_day(answers[0].at, self._zone)
         counted = [{"contact": int(one.parcel.recipient.removeprefix(CONTACT)), "day": day, "count": 1}
                    for one in answers if one.status is Status.SENT and _counts(one.parcel)]  # fmt: skip
-        with self._store.writing() as db:
+        with self._store.writing_all() if gone else self._store.writing() as db:
             db.execute(_SETTLED, rows)
             db.execute(_SETTLED_WITH, [{k: row[k] for k in ("key", "new_sent_at", "perhaps")} for row in rows])
             if counted:

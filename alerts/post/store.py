@@ -28,4 +28,4 @@ def open_post(data: Path, disk: Disk = LOCAL) -> Store:
     """Both files; the post's tables are made where there are none. Raises LedgerError."""
     residents_store.open_residents(data, disk).close()
     attached = {PEOPLE: data / residents_store.FILE}
-    return Store.open(data / FILE, disk, tables(schema.metadata, schema.SCHEMA_VERSION), attached)
+    return Store.open(data / FILE, disk, tables(schema.metadata, schema.SCHEMA_VERSION), attached, schema.progress.name)
