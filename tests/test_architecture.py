@@ -29,7 +29,8 @@ AT_THE_TOP = ("alerts.app", "alerts.commands", "alerts.__main__")  # nobody belo
 # Modules that touch disk, network, clock or environment. Every other one is pure: a new edge is a decision made here.
 EDGES = (
     "ingest.mqtt", "ingest.tls", "ingest.inbox", "ingest.lanes", "ingest.journal", "ingest.day_file", "ingest.disk",
-    "ingest.data_folder", "ingest.keeper", "ingest.tidy", "ingest.tidy_parquet", "ingest.history", "ingest.broker",
+    "ingest.data_folder", "ingest.keeper", "ingest.priority", "ingest.tidy", "ingest.tidy_parquet", "ingest.history",
+    "ingest.broker",
     "processing.kernels.compiled",
     "alerts.spine", "alerts.way", "alerts.works", "alerts.driving", "alerts.importing", "alerts.letters",
     "alerts.folds", "alerts.snapshots", "alerts.staff", "alerts.acts",
