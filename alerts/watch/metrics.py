@@ -118,6 +118,8 @@ FAMILIES: Final = {
         Family(
             "canhbao_post_calls_unreached_total", "counter", "Operators who were called and have no way to be reached."
         ),
+        Family("canhbao_sms_messages_total", "counter", "Short messages that the gateway took."),
+        Family("canhbao_sms_segments_total", "counter", "What the network counts for them: parts of a message."),
         Family("canhbao_zalo_access_token_seconds", "gauge", "How long the access token of the Zalo account is good."),
         Family("canhbao_zalo_refresh_token_seconds", "gauge", "How long its refresh token is good."),
         Family(
