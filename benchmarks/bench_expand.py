@@ -29,9 +29,9 @@ from ingest.city import DEFAULT_CITY_FILE, City, parse_city
 NIGHT: Final = 1_761_577_200_000  # 2025-10-27 22:00 in Da Nang
 NOON: Final = NIGHT - 10 * 3_600_000
 BARE: Final = text("""
-INSERT INTO message (seq, contact, via, lane, status, attempts, heard_only, silent, leader, created_at, next_try_at,
+INSERT INTO message (seq, contact, via, lane, status, attempts, heard_only, leader, created_at, since, next_try_at,
                      expires_at, sent_at, received_at, provider_id, maybe, fell_back, error)
-SELECT 1, contact, via, :lane, 'queued', 0, 0, 0, NULL, :now, :now, :expires, NULL, NULL, '', 0, 0, ''
+SELECT 1, contact, via, :lane, 'queued', 0, 0, NULL, :now, :now, :now, :expires, NULL, NULL, '', 0, 0, ''
 FROM people.target WHERE area = :area AND hazard = 'flood' AND floor <= 4 AND contact > :after AND contact <= :upto
 ORDER BY contact
 """)

@@ -108,8 +108,8 @@ def test_a_whole_run_leaves_no_address_behind(tmp_path: Path) -> None:
                 until(lambda: asked(data / "post.sqlite", done) == [(PEOPLE + 1,)], "not everybody was told", 60)
                 until(lambda: "canhbao_messages_sent_total" in httpx.get(f"{page}metrics").text, "no metrics", 20)
                 shown = {path: client.get(path).text for path in (
-                    "deliveries", "deliveries?side=post", "deliveries?side=post&status=dead", "dead-letters", "audit", "users",
-                    "health/sensors", "alerts?unpublished=true", "planned-outages", "silences",
+                    "deliveries", "deliveries?side=post", "deliveries?side=post&status=dead", "dead-letters", "audit",
+                    "users", "health/sensors", "alerts?unpublished=true", "planned-outages", "silences",
                 )}  # fmt: skip
                 shown |= {
                     path: httpx.get(page + path).text for path in ("metrics", "readyz", "healthz", "openapi.json")
