@@ -162,10 +162,9 @@ class Round:
     def _group(self, row: Row) -> Row | None:
         """A message that speaks of several incidents: of those of which there is nothing newer for this contact.
 
-        Once it has been tried it says the same again, under its one key, but of that of which he has been told more.
+        Once it has been tried it says the same again, whatever has come since: it has one key.
         """
         if row.attempts and self._now < row.expires_at:
-            self.led[row.id] = [part for part in self.led[row.id] if not self._told_more(part)]
             return row
         fit, close = list[Row](), list[Made]()
         for part in (row, *self.led[row.id]):
@@ -186,11 +185,6 @@ class Round:
         if fit:  # the one that carried the others is not told any more: another one does, next time
             self._led += carried([one.id for one in fit], row.next_try_at)
         return None
-
-    def _told_more(self, part: Row) -> bool:
-        after = (Status.SENDING, Status.SENT)
-        newer = (one for one in self._own_of(part) if one.seq > part.seq)
-        return any(one.status in after or one.id in self._send for one in newer)
 
     def quiet_until(self, row: Row) -> int | None:
         """When the quiet hours of its recipient end that it is in; None: it is in none."""
