@@ -21,6 +21,7 @@ from alerts.watch.metrics import labelled
 log = logging.getLogger(__name__)
 
 POLL_S: Final = 1.0  # how soon a retry that has become due is seen, and how soon a loop that failed tries again
+GATHER_S: Final = 0.004  # while answers are awaited: they are written down together, each commit costs as much as ten
 LEASE_MS: Final = 30_000  # beyond the channel's own timeout: then the message is anybody's to send again
 RESERVE: Final = 0.1  # of the sends under way, kept for what is urgent, where there is more than one
 END_S: Final = 5.0  # at the end: what is not answered then is sent again after the next start
@@ -94,6 +95,8 @@ class Sender:
             self._wake.clear()
             try:
                 if await self.step():
+                    if self._under_way:
+                        await asyncio.sleep(GATHER_S)
                     continue
             except Exception:  # the loop that owns the work: it says so, counts it, and goes on after a while
                 self.failures += 1

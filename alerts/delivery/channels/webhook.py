@@ -56,7 +56,7 @@ def signature(secrets: Sequence[bytes], timestamp: str, body: bytes) -> str:
 
 class Webhook:
     carries_state: Final = False
-    at_once: Final = 32  # of one incident one: the desk's queue sees to that
+    at_once: Final = 64  # of one incident one: the desk's queue sees to that
     timeout_s: Final = 10.0
     quota: Final = Quota()
 
