@@ -5,13 +5,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from post_stage import HOUR, NOON, Provider, first, later, stage, told
+from post_stage import HOUR, NOON, Provider, Stage, first, later, stage, told
+from sqlalchemy import Table, select
 
 from alerts.delivery.channels.channel import ChannelError, Quota
 from alerts.delivery.pace import Free
 from alerts.delivery.parcel import Answer, Parcel, Status
 from alerts.incidents.incident import Notice, Planned, Reason
-from alerts.post.forget import KEEP_ERRAND_MS, KEEP_MS, forget
+from alerts.post import schema
+from alerts.post.forget import KEEP_COUNTS_MS, KEEP_ERRAND_MS, KEEP_MS, forget, forget_counts
 from alerts.post.queue import PostQueue, release
 
 AN, BINH, CHI = "+84905000001", "+84905000002", "+84905000003"
@@ -473,6 +475,25 @@ def test_a_leader_of_a_ward_group_is_asked_for_an_answer(tmp_path: Path) -> None
     texts = {one.address: one.body["texts"]["vi"] for one in sms.got}
     assert "https://cb.vn/g#" in texts[AN]
     assert "/g#" not in texts[BINH]
+
+
+def test_counts_and_words_are_forgotten_as_well(tmp_path: Path) -> None:
+    with stage(tmp_path, Provider(quota=Quota(per_day=9))) as on:
+        number = on.resident(f"sms {AN}")[0]
+        on.also(number, "B")
+        on.decide(*(first(area, 2, event="city.1") for area in "AB"))
+        on.play()
+        tables = (schema.told, schema.spent, schema.content)
+        assert [len(rows_of(on, table)) for table in tables] == [1, 1, 1]
+        forget_counts(on.store, on.now + KEEP_COUNTS_MS + 25 * HOUR)
+        assert [len(rows_of(on, table)) for table in tables] == [0, 0, 1]
+        forget_counts(on.store, on.now + KEEP_MS + HOUR)
+        assert not rows_of(on, schema.content)
+
+
+def rows_of(on: Stage, table: Table) -> list[Any]:
+    with on.store.reading() as db:
+        return list(db.execute(select(table)))
 
 
 def test_old_messages_are_forgotten_and_what_still_waits_is_not(tmp_path: Path) -> None:

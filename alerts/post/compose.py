@@ -147,7 +147,8 @@ class Composer:
             "sms": {lang: {"text": made.sms.text, "segments": made.sms.segments} for lang, made in texts.items()},
         }
         body.pop("signature", None)  # that is over the words of one notice
-        db.execute(_KEEP, {"notices": name, "body": msgspec.json.encode(body).decode()})
+        at = max(notice.arrival for notice in notices)
+        db.execute(_KEEP, {"notices": name, "at": at, "body": msgspec.json.encode(body).decode()})
         return body
 
 

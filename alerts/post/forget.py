@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Final
 
 from sqlalchemy import bindparam, delete, func, select
@@ -10,6 +11,7 @@ from alerts.ledger.store import Store
 from alerts.post import schema
 
 KEEP_MS: Final = 400 * 86_400_000  # a year back there was a storm to compare with; as long as the journal
+KEEP_COUNTS_MS: Final = 7 * 86_400_000  # of today alone is of use; a week is for whoever asks
 KEEP_ERRAND_MS: Final = 7 * 86_400_000  # a code is good for half an hour; why it did not come is asked within days
 CHUNK: Final = 1000  # messages a transaction
 
@@ -27,6 +29,8 @@ _ERRANDS: Final = delete(_M).where(_M.c.seq.in_(
 _NO_MESSAGE: Final = delete(_T).where(
     _T.c.seq < 0, _T.c.arrival < bindparam("before"), ~select(_M.c.id).where(_M.c.seq == _T.c.seq).exists()
 )
+_CONTENT: Final = delete(schema.content).where(schema.content.c.at < bindparam("before"))
+_COUNTS: Final = [delete(table).where(table.c.day < bindparam("before")) for table in (schema.told, schema.spent)]
 
 
 def forget(store: Store, now: int) -> int:
@@ -45,3 +49,12 @@ def forget(store: Store, now: int) -> int:
             gone += db.execute(_ERRANDS, {"before": now - KEEP_ERRAND_MS}).rowcount
             db.execute(_NO_MESSAGE, {"before": now - KEEP_ERRAND_MS})
     return gone
+
+
+def forget_counts(store: Store, now: int) -> None:
+    """What was counted by day, and words that no message is left of. Raises LedgerError."""
+    day = datetime.fromtimestamp((now - KEEP_COUNTS_MS) / 1000, UTC).date().isoformat()
+    with store.writing() as db:
+        db.execute(_CONTENT, {"before": now - KEEP_MS})
+        for statement in _COUNTS:
+            db.execute(statement, {"before": day})

@@ -25,7 +25,7 @@ from alerts.post.compose import Compose
 from alerts.post.expand import Expander
 from alerts.post.fallback import expire, fall_back_late
 from alerts.post.follow import Follower, Notices
-from alerts.post.forget import forget
+from alerts.post.forget import forget, forget_counts
 from alerts.post.queue import PostQueue, release
 from alerts.post.store import contact
 from ingest.city import City
@@ -33,6 +33,7 @@ from ingest.city import City
 log = logging.getLogger(__name__)
 
 POLL_S: Final = 0.5  # how soon something new is seen where nobody wakes us
+DAY_MS: Final = 86_400_000
 SWEEP_S: Final = 5.0  # between two looks for what waits too long, for new providers, and for what waits in all
 PROVIDERS_MOST: Final = 64  # of all channels; what is for more is given up, the fallback contacts are told
 
@@ -67,7 +68,7 @@ class Post:
         self._wake = asyncio.Event()
         self._waiting: dict[tuple[str, int], int] = {}
         self._fell_back = self._failures = 0
-        self._swept_at = 0
+        self._swept_at = self._day = 0
 
     @property
     def counters(self) -> dict[str, float]:
@@ -151,6 +152,9 @@ class Post:
         for via in {via for via, _ in self._waiting} - self._senders.keys():
             self._fell_back += await asyncio.to_thread(give_up_adrift, self._store, via, now)
         await asyncio.to_thread(forget, self._store, now)
+        if now // DAY_MS != self._day:
+            await asyncio.to_thread(forget_counts, self._store, now)
+            self._day = now // DAY_MS
 
     def _run_new(self, stop: asyncio.Event) -> None:
         running = {task.get_name() for task in self._running}

@@ -62,6 +62,7 @@ content = Table(
     "content",
     metadata,
     Column("notices", Text, primary_key=True),
+    Column("at", BigInteger, nullable=False),  # the newest of these notices
     Column("body", Text, nullable=False),  # JSON
 )
 message = Table(
