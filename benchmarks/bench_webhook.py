@@ -5,8 +5,8 @@ that answers 204) in a request of its own. Ours are notices that the ledger has 
 marked as sent with fsync, and each is signed. Alertmanager gets its alerts over its API (group_wait 0, every alert a
 group); it writes nothing down but a snapshot every 15 min. They take turns, medians are told.
 
-Where our limit lies: one processor, as all of ours that is Python runs in one process: of some 350 us a webhook near 95
-are aiohttp's bare request, 40 its body and signature, 140 the ledger's (made, claimed, marked), the rest the sender's.
+Where our limit lies: one processor, as all of ours that is Python runs in one process: of some 320 us a webhook near 95
+are aiohttp's bare request, 40 its body and signature, 110 the ledger's (made, claimed, marked), the rest the sender's.
 
 One JSON line a figure; `ratio` = value / peer, where Debian's package is installed. Rates: higher is better; CPU and
 seconds: lower is better.

@@ -58,7 +58,7 @@ class Webhook:
     carries_state: Final = False
     at_once: Final = 64  # of one incident one: the desk's queue sees to that
     timeout_s: Final = 10.0
-    quota: Final = Quota()
+    quota: Final = Quota(per_s=20_000, burst=20_000)  # the receiver says when it is too much (429)
 
     def __init__(
         self, endpoint: Endpoint, connector: Callable[[], aiohttp.TCPConnector], *, now_ms: Callable[[], int],
