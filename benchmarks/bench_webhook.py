@@ -3,7 +3,8 @@
 Both are given the same number of warnings at once, each a thing of its own, and send each to the same sink (a process
 that answers 204) in a request of its own. Ours are notices that the ledger has committed: their messages are made and
 marked as sent with fsync, and each is signed. Alertmanager gets its alerts over its API (group_wait 0, every alert a
-group); it writes nothing down but a snapshot every 15 min. They take turns, medians are told.
+group); it writes nothing down but a snapshot every 15 min. They take turns, medians are told. Once, it is asked with
+the grouping of Debian's own file as well (one webhook after 30 s).
 
 Where our limit lies: one processor, as all of ours that is Python runs in one process: of some 320 us a webhook near 95
 are aiohttp's bare request, 40 its body and signature, 110 the ledger's (made, claimed, marked), the rest the sender's.
@@ -48,6 +49,15 @@ from ingest.entries import Position
 WAIT_S = 120.0
 CONFIGURATION = """
 route: {{receiver: sink, group_by: ['...'], group_wait: 0s, group_interval: 1h, repeat_interval: 1h}}
+receivers:
+- name: sink
+  webhook_configs: [{{url: '{url}', send_resolved: false, max_alerts: 0}}]
+"""
+
+
+# As Debian's own file has it: what begins within half a minute is one webhook.
+DEBIANS = """
+route: {{receiver: sink, group_by: [alertname, cluster, service], group_wait: 30s, group_interval: 5m}}
 receivers:
 - name: sink
   webhook_configs: [{{url: '{url}', send_resolved: false, max_alerts: 0}}]
@@ -132,31 +142,31 @@ class Peers:
         command = [sys.executable, __file__, "--ours", str(folder), f"{self._url}/ours-{run}", str(self._n)]
         ran = subprocess.run(command, capture_output=True, text=True, timeout=WAIT_S, check=True)
         said = json.loads(ran.stdout)
-        return self._figures(f"/ours-{run}", said["began"], said["cpu_s"])
+        return self._figures(f"/ours-{run}", said["began"], said["cpu_s"], self._n)
 
-    def alertmanager(self, run: int) -> dict[str, float]:
+    def alertmanager(self, run: str, configuration: str, webhooks: int) -> dict[str, float]:
         folder = self._folder / f"alertmanager-{run}"
         folder.mkdir()
         path = f"/alertmanager-{run}"
-        (folder / "am.yml").write_text(CONFIGURATION.format(url=self._url + path))
+        (folder / "am.yml").write_text(configuration.format(url=self._url + path))
         with self._running(folder) as (pid, api):
             cpu, began = _cpu_s(pid), time.perf_counter()
             for first in range(0, self._n, 1000):
                 _post(api, [_alert(k) for k in range(first, min(first + 1000, self._n))])
             deadline = time.monotonic() + WAIT_S
-            while len(self._came(path)) < self._n:
+            while len(self._came(path)) < webhooks:
                 if time.monotonic() > deadline:
-                    raise RuntimeError(f"alertmanager: {len(self._came(path))} of {self._n} came")
+                    raise RuntimeError(f"alertmanager: {len(self._came(path))} of {webhooks} came")
                 time.sleep(0.05)
-            return self._figures(path, began, _cpu_s(pid) - cpu)
+            return self._figures(path, began, _cpu_s(pid) - cpu, webhooks)
 
     def close(self) -> None:
         self._sink.kill()
         self._sink.wait()
 
-    def _figures(self, path: str, began: float, cpu_s: float) -> dict[str, float]:
+    def _figures(self, path: str, began: float, cpu_s: float, webhooks: int) -> dict[str, float]:
         came = sorted(self._came(path))
-        assert len(came) == self._n, f"{path}: {len(came)} of {self._n}"
+        assert len(came) == webhooks, f"{path}: {len(came)} of {webhooks}"
         return {"per_s": self._n / (came[-1] - began), "first_s": came[0] - began, "last_s": came[-1] - began,
                 "cpu_us": cpu_s / self._n * 1e6}  # fmt: skip
 
@@ -232,7 +242,11 @@ def compare(n: int, runs: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
         peers = Peers(program, Path(folder), n)
         try:
-            got = [(peers.ours(run), peers.alertmanager(run) if program else None) for run in range(runs)]
+            got = [(peers.ours(run), peers.alertmanager(str(run), CONFIGURATION, n) if program else None)
+                   for run in range(runs)]  # fmt: skip
+            if program:
+                debians = peers.alertmanager("debians", DEBIANS, 1)["last_s"]
+                _tell_debians(n, median(one["last_s"] for one, _ in got), debians)
         finally:
             peers.close()
     for name, unit in (("per_s", "webhooks/s"), ("first_s", "s"), ("last_s", "s"), ("cpu_us", "us CPU/webhook")):
@@ -242,6 +256,15 @@ def compare(n: int, runs: int) -> None:
             peer = median(one[name] for _, one in got if one is not None)
             line |= {"peer": "prometheus-alertmanager", "peer_value": round(peer, 4), "ratio": round(value / peer, 3)}
         print(json.dumps(line))
+
+
+def _tell_debians(n: int, ours_s: float, peer_s: float) -> None:
+    """All of them with the receiver: in a webhook each, and in the one that half a minute of Debian's makes of them."""
+    line = {
+        "bench": "webhook_all_with_debians_grouping_s", "n": n, "runs": 1, "value": round(ours_s, 4), "unit": "s",
+        "peer": "prometheus-alertmanager", "peer_value": round(peer_s, 4), "ratio": round(ours_s / peer_s, 3),
+    }  # fmt: skip
+    print(json.dumps(line))
 
 
 if __name__ == "__main__":

@@ -151,7 +151,7 @@ class Round:
         verdict = self._verdict(row)
         self._close(verdict.close)
         self._later |= {one.id: verdict.at for one in verdict.later}
-        if (newer := verdict.send) is not None and newer is not row:
+        if (newer := verdict.send) is not None and newer.id != row.id:
             if self.led[newer.id]:  # it brings others: its own turn comes
                 return None
             if newer.id in self._leading:  # and soon, in the place of this one
