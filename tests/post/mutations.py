@@ -82,12 +82,14 @@ def _judged(change: Callable[..., Verdict]) -> Iterator[None]:
         yield
 
 
-def _expiry_ignored(_: Pause) -> AbstractContextManager[None]:
+@contextmanager
+def _expiry_ignored(_: Pause) -> Iterator[None]:
     def judge(row: Row, own: Sequence[Row], tellings: Mapping[int, Telling], now: int, **more: Any) -> Verdict:
         verdict = judging.judge(row, [replace(one, expires_at=_NEVER) for one in own], tellings, now, **more)
         return verdict if verdict.send is None else replace(verdict, send=replace(verdict.send, expires_at=_NEVER))
 
-    return _judged(judge)
+    with _judged(judge), patched(post, "expire", lambda *_: 0):
+        yield
 
 
 def _place_not_taken(_: Pause) -> AbstractContextManager[None]:

@@ -41,7 +41,9 @@ TRAPS: Final[Mapping[str, Trap]] = {
     "mark_before_send": Trap("stands as sent and never was", {"moments": ("wrong_step",), "outside": 0.0}),
     "no_key": Trap("keys"),
     "all_clear_to_everybody": Trap("an end to one who heard nothing"),
-    "quiet_hours_on_danger": Trap("waited for the morning", {"span_ms": 20 * MINUTE_MS}),  # most of it after 22:00
+    "quiet_hours_on_danger": Trap(  # most of it after 22:00
+        "waited for the morning", {"span_ms": 20 * MINUTE_MS, "incidents": 48, "people": 200}
+    ),
     "claim_without_lease": Trap("times in"),
     "expiry_ignored": Trap("after it had expired", {"down_ms": NIGHTLONG, "heal_s": 6.0}),
     "place_not_taken": Trap("gave way to nothing"),
