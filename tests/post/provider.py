@@ -40,7 +40,7 @@ class Accepted:
     reason: str
     level: int
     silent: bool
-    body: str  # a hash of all that was said
+    body: str  # a hash of all that was said; not how loud: an end that is tried again after ten is silent
     fault: str
 
 
@@ -86,10 +86,10 @@ class Provider:
         return kind(text=why)
 
     def _accept(self, provider: str, key: str, told: dict[str, Any], fault: Fault) -> None:
-        said = {name: value for name, value in told.items() if name != "to"}
+        words = {name: value for name, value in told.items() if name not in ("to", "silent")}
         line = {name: told[name] for name in WANTED if name != "text"} | {
             "at": self._pace.now_ms(), "provider": provider, "key": key, "fault": fault,
-            "body": hashlib.blake2b(json.dumps(said, sort_keys=True).encode(), digest_size=8).hexdigest(),
+            "body": hashlib.blake2b(json.dumps(words, sort_keys=True).encode(), digest_size=8).hexdigest(),
         }  # fmt: skip
         os.write(self._fd, f"{json.dumps(line)}\n".encode())
 
